@@ -1,0 +1,215 @@
+"""Settings: one frozen tree, each field documented right beneath it.
+
+A value is looked up in this order: ``--set section.key=value``, the environment
+(``RECSYS_CF__FACTORS=64``), ``recsys.toml`` (tables named like the sections), the default.
+Only ``cli`` and ``Trainer()`` read files and environment; everything else receives the section
+that it needs. Identity and secrets are no settings: they come from ``SNOWFLAKE_*`` alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from recsys.errors import ConfigError
+
+CONFIG_FILE = Path("recsys.toml")
+"""Read when it exists and no other file is named."""
+
+_TABLE = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$"
+_COLUMN = r"^[A-Za-z_][A-Za-z0-9_$]*$"
+
+
+class _Section(BaseModel):
+    """A table of settings: frozen, documented, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class SourceSettings(_Section):
+    """Where the two marts are read from."""
+
+    url: str = "snowflake"
+    """``snowflake``, ``sample``, ``duckdb:FILE`` or a folder; ``--source`` on the command line."""
+    games_table: Annotated[str, Field(pattern=_TABLE)] = "ANALYTICS.MART_GAMES"
+    """Table or view of query 1."""
+    ratings_table: Annotated[str, Field(pattern=_TABLE)] = "ANALYTICS.MART_USER_RATINGS"
+    """Table or view of query 2."""
+
+
+class DataSettings(_Section):
+    """Bounds of the data contract."""
+
+    rating_min: float = 0.0
+    """Ratings must be greater than this."""
+    rating_max: float = 10.0
+    """Ratings must not be greater than this."""
+    min_users: Annotated[int, Field(ge=1)] = 10
+    """A ratings mart with fewer users is refused."""
+    min_games: Annotated[int, Field(ge=1)] = 10
+    """A games mart with fewer games is refused."""
+    min_ratings: Annotated[int, Field(ge=1)] = 100
+    """A ratings mart with fewer rows is refused."""
+
+
+class ContentSettings(_Section):
+    """The content model: text to vectors to index."""
+
+    model: str = ""
+    """Folder of the sentence-transformers model; empty: hub cache, then package, then hub."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Texts encoded at once."""
+
+
+class CfSettings(_Section):
+    """The collaborative filter."""
+
+    factors: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Length of a user's or game's factor vector."""
+    regularization: Annotated[float, Field(ge=0)] = 200.0
+    """λ of the ridge term; with ``alpha`` 20, values around 200 are right, not 0.01."""
+    iterations: Annotated[int, Field(ge=1)] = 15
+    """Alternating sweeps over users and games."""
+    alpha: Annotated[float, Field(gt=0)] = 20.0
+    """Multiplies the confidence of every rating that counts (implicit's ``alpha``)."""
+    confidence: Literal["rating", "liked"] = "liked"
+    """``rating``: the rating itself is the confidence; ``liked``: 1 from ``like_threshold`` on, else absent."""
+    like_threshold: float = 7.0
+    """From this rating on, a game counts as liked."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    """Of the initial factors."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Solver threads; 0 means one for each core."""
+
+
+class Settings(BaseSettings):
+    """All settings of a run."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="RECSYS_",
+        env_nested_delimiter="__",
+        use_attribute_docstrings=True,
+    )
+
+    source: SourceSettings = SourceSettings()
+    data: DataSettings = DataSettings()
+    content: ContentSettings = ContentSettings()
+    cf: CfSettings = CfSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take nothing from the surroundings: :func:`load_settings` passes every value in."""
+        return (init_settings,)
+
+
+def load_settings(
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the settings of a run.
+
+    Parameters
+    ----------
+    config
+        A TOML file; ``recsys.toml`` in the working directory, if there is one, when not given.
+    overrides
+        ``section.key=value`` texts, strongest of all.
+    environ
+        The environment; ``os.environ`` when not given.
+
+    Raises
+    ------
+    ConfigError
+        Naming every wrong or unknown setting at once.
+    """
+    tree: dict[str, dict[str, Any]] = _from_file(config)
+    origin = {f"{section}.{key}": f"{config or CONFIG_FILE}" for section, table in tree.items() for key in table}
+    for name, where, text in [*_from_environment(os.environ if environ is None else environ), *_from_overrides(overrides)]:
+        section, _, key = name.partition(".")
+        tree.setdefault(section, {})[key] = text
+        origin[name] = where
+    try:
+        return Settings(**tree)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origin)) from None
+
+
+def _from_file(config: Path | None) -> dict[str, dict[str, Any]]:
+    path = config or CONFIG_FILE
+    if config is None and not path.is_file():
+        return {}
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"configuration file {path} does not exist; --config takes an existing TOML file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"configuration file {path} cannot be read as TOML: {error}") from None
+    loose = sorted(key for key, value in tree.items() if not isinstance(value, dict))
+    if loose:
+        raise ConfigError(f"{path}: {', '.join(loose)} must stand in a table such as [cf]; {_sections()}")
+    return tree
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    found = []
+    for variable, value in sorted(environ.items()):
+        match = re.fullmatch(r"RECSYS_([A-Z0-9]+)__(\w+)", variable.upper())
+        if match:
+            found.append((f"{match[1].lower()}.{match[2].lower()}", variable, value))
+    return found
+
+
+def _from_overrides(overrides: Sequence[str]) -> list[tuple[str, str, str]]:
+    found = []
+    for text in overrides:
+        match = re.fullmatch(r"(\w+\.\w+)=(.*)", text, re.DOTALL)
+        if not match:
+            raise ConfigError(f"--set {text!r} is not of the form section.key=value, such as --set cf.factors=64")
+        found.append((match[1], "--set", match[2]))
+    return found
+
+
+def _sections() -> str:
+    return "sections are " + ", ".join(Settings.model_fields)
+
+
+def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
+    """Return one line for every wrong setting: its name, where it was set, why it is wrong."""
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"][:2])
+        where = origin.get(name) or next((o for n, o in origin.items() if n.startswith(f"{name}.")), "arguments")
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{name} (from {where}): no such setting; {_known(name)}")
+        else:
+            lines.append(f"{name} = {problem['input']!r} (from {where}): {problem['msg'][0].lower()}{problem['msg'][1:]}")
+    return "wrong settings: " + "; ".join(lines)
+
+
+def _known(name: str) -> str:
+    field = Settings.model_fields.get(name.partition(".")[0])
+    if field is None or field.annotation is None:
+        return _sections()
+    section: type[BaseModel] = field.annotation
+    return f"[{name.partition('.')[0]}] has " + ", ".join(section.model_fields)

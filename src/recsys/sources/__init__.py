@@ -1,0 +1,106 @@
+"""A source answers SQL with Arrow batches.
+
+``open_source`` turns the text of ``--source`` into one. The same two queries, word for word, run
+on every source; nothing ever falls back to another source by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from recsys.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from recsys.config import Settings
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """The answer to one query.
+
+    Attributes
+    ----------
+    schema
+        Of every batch: a source casts its batches to one schema.
+    batches
+        Arrow record batches, to be consumed once.
+    rows_announced
+        The number of rows that the source promised before sending them, or None if it does not
+        say. The trainer compares it with the rows received.
+    query_id
+        The source's own name for the query, for its logs and our manifest.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    rows_announced: int | None = None
+    query_id: str | None = None
+
+
+class Source(Protocol):
+    """Something that answers the two queries of the contract.
+
+    A source is a context manager; leaving it closes every connection. Failures are raised as
+    errors of :mod:`recsys.errors`, never as the vendor's own, by ``execute`` and by the
+    consumption of its batches.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people and manifests call this source; never holds a secret."""
+        ...
+
+    def execute(self, sql: str) -> QueryResult:
+        """Run one query and return its answer; batches may still be on their way."""
+        ...
+
+    def close(self) -> None:
+        """Release every resource; may be called twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_source(url: str, settings: Settings | None = None, credentials: dict[str, str] | None = None) -> Source:
+    """Open the source that ``url`` names.
+
+    Parameters
+    ----------
+    url
+        ``snowflake``, ``sample``, ``duckdb:FILE``, or a folder with
+        ``mart_games.{parquet,csv,csv.gz}`` and ``mart_user_ratings.{parquet,csv,csv.gz}``.
+    settings
+        Settings of the run; defaults where not given.
+    credentials
+        For Snowflake: what would otherwise be read from ``SNOWFLAKE_*``.
+
+    Raises
+    ------
+    ConfigError
+        If ``url`` is none of these.
+    SourceUnavailable
+        If the file or folder does not exist, or the service cannot be reached.
+    """
+    if url == "snowflake":
+        raise ConfigError("the Snowflake source arrives with the next version; --source takes a folder, duckdb:FILE or sample")
+    if url == "sample":
+        from recsys.sources.sample import SampleSource
+
+        return SampleSource()
+    from recsys.sources.duckdb import DuckDBSource
+
+    if url.startswith("duckdb:"):
+        return DuckDBSource.from_file(Path(url.removeprefix("duckdb:")))
+    if "://" in url or not url:
+        raise ConfigError(f"source {url!r} is not one of: snowflake, sample, duckdb:FILE, or a folder of mart files")
+    return DuckDBSource.from_folder(Path(url))
