@@ -145,7 +145,10 @@ def load_settings(
     """
     tree: dict[str, dict[str, Any]] = _from_file(config)
     origin = {f"{section}.{key}": f"{config or CONFIG_FILE}" for section, table in tree.items() for key in table}
-    for name, where, text in [*_from_environment(os.environ if environ is None else environ), *_from_overrides(overrides)]:
+    for name, where, text in [
+        *_from_environment(os.environ if environ is None else environ),
+        *_from_overrides(overrides),
+    ]:
         section, _, key = name.partition(".")
         tree.setdefault(section, {})[key] = text
         origin[name] = where
@@ -203,7 +206,9 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name} (from {where}): no such setting; {_known(name)}")
         else:
-            lines.append(f"{name} = {problem['input']!r} (from {where}): {problem['msg'][0].lower()}{problem['msg'][1:]}")
+            lines.append(
+                f"{name} = {problem['input']!r} (from {where}): {problem['msg'][0].lower()}{problem['msg'][1:]}"
+            )
     return "wrong settings: " + "; ".join(lines)
 
 

@@ -153,9 +153,7 @@ class MissingExtra(MissingDependency):
     """An optional group of packages is not installed."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the extra '{extra}', which is not installed; pip install 'recsys[{extra}]'"
-        )
+        super().__init__(f"{purpose} needs the extra '{extra}', which is not installed; pip install 'recsys[{extra}]'")
         self.extra = extra
 
 

@@ -92,7 +92,9 @@ def open_source(url: str, settings: Settings | None = None, credentials: dict[st
         If the file or folder does not exist, or the service cannot be reached.
     """
     if url == "snowflake":
-        raise ConfigError("the Snowflake source arrives with the next version; --source takes a folder, duckdb:FILE or sample")
+        raise ConfigError(
+            "the Snowflake source arrives with the next version; --source takes a folder, duckdb:FILE or sample"
+        )
     if url == "sample":
         from recsys.sources.sample import SampleSource
 

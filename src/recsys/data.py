@@ -1,0 +1,319 @@
+"""The two marts: their columns, their contracts, and what the models train on.
+
+Each check is one vectorised pass. Every broken rule is collected, with a count and up to five
+sample ids, so that one message tells them all; what is repaired is counted and reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.config import DataSettings
+from recsys.errors import DataContractError, EmptyResult
+from recsys.frames import codes_of
+from recsys.ids import IdMap, NotAnId, id_array_of, python_ids
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+    import scipy.sparse as sp
+
+GAME_ID = "GAME_ID"
+NAME = "NAME"
+DESCRIPTION = "DESCRIPTION"
+CATEGORIES = "CATEGORIES"
+MECHANICS = "MECHANICS"
+USER_ID = "USER_ID"
+RATING = "RATING"
+
+GAME_COLUMNS = (GAME_ID, NAME, DESCRIPTION, CATEGORIES, MECHANICS)
+RATING_COLUMNS = (USER_ID, GAME_ID, RATING)
+ENCODED = frozenset({USER_ID, GAME_ID})
+"""Columns of the ratings that arrive as codes into a dictionary."""
+
+_SAMPLES = 5
+
+LENIENT = DataSettings(min_users=1, min_games=1, min_ratings=1)
+"""The contract of a frame that somebody hands to ``fit``: its values are checked, its size is not."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule of one mart."""
+
+    mart: str
+    rule: str
+    count: int
+    samples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        shown = f" (such as {', '.join(self.samples)})" if self.samples else ""
+        return f"{self.mart}: {self.count:,} {self.rule}{shown}"
+
+
+@dataclass
+class Report:
+    """What the checks of both marts found.
+
+    Attributes
+    ----------
+    violations
+        Broken rules; training stops when there are any.
+    repairs
+        How often each kind of repair was made, by name.
+    """
+
+    violations: list[Violation] = field(default_factory=list)
+    repairs: dict[str, int] = field(default_factory=dict)
+
+    def broken(self, mart: str, rule: str, count: int, samples: Iterable[object] = ()) -> None:
+        """Note a broken rule, if ``count`` says that it is."""
+        if count:
+            texts = tuple(str(sample) for sample in samples)
+            self.violations.append(Violation(mart, rule, int(count), texts[:_SAMPLES]))
+
+    def repaired(self, kinds: Mapping[str, int]) -> None:
+        """Add repairs, kind by kind."""
+        for kind, count in kinds.items():
+            if count:
+                self.repairs[kind] = self.repairs.get(kind, 0) + int(count)
+
+    def raise_if_broken(self) -> None:
+        """Raise one error that names every broken rule.
+
+        Raises
+        ------
+        DataContractError
+            If there is any.
+        """
+        if self.violations:
+            rules = "; ".join(str(violation) for violation in self.violations)
+            raise DataContractError(f"the marts break the data contract: {rules}. Nothing was trained: mend the marts")
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Who rated what, as codes: what every model of taste trains on.
+
+    Attributes
+    ----------
+    users, items
+        The ids behind rows and columns, in ascending order.
+    matrix
+        CSR, float32, shape (users, items): the ratings, sorted within rows, one per pair.
+    rated_at
+        int64, microseconds since 1970, aligned with ``matrix.data``; None without a time column.
+    """
+
+    users: IdMap
+    items: IdMap
+    matrix: sp.csr_matrix
+    rated_at: npt.NDArray[np.int64] | None = None
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, settings: DataSettings = LENIENT, time_column: str = "") -> Ratings:
+        """Check a frame of ratings by its contract and convert it.
+
+        Raises
+        ------
+        DataContractError
+            Naming every broken rule.
+        """
+        report = Report()
+        ratings = check_ratings(frame, settings, report, time_column=time_column)
+        report.raise_if_broken()
+        assert ratings is not None
+        return ratings
+
+
+def check_games(frame: pd.DataFrame, settings: DataSettings, report: Report, mart: str = "games") -> pd.DataFrame:
+    """Check the games mart, repair its texts, and sort it by id.
+
+    Parameters
+    ----------
+    frame
+        Columns ``GAME_COLUMNS``, in any order and with others beside them.
+    settings
+        ``min_games`` is used.
+    report
+        Takes the broken rules and the repairs.
+    mart
+        What messages call the table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The five columns, clean text in four of them, in ascending order of ``GAME_ID``; not to be
+        used if the report holds violations.
+    """
+    from recsys.text import clean_games
+
+    if not _has_columns(frame, GAME_COLUMNS, report, mart):
+        return frame
+    try:
+        ids = id_array_of(frame[GAME_ID])
+    except NotAnId as error:
+        report.broken(mart, f"games whose {GAME_ID} is no id: {error}", len(frame))
+        return frame
+    missing = ids.null_count
+    report.broken(mart, f"games with a null {GAME_ID}", missing, frame.loc[frame[GAME_ID].isna(), NAME].head(_SAMPLES))
+    if not missing:
+        codes, known = codes_of(frame[GAME_ID])
+        repeated = np.flatnonzero(np.bincount(codes, minlength=len(known)) > 1)
+        report.broken(mart, f"duplicate {GAME_ID}s", len(repeated), known.ids(repeated[:_SAMPLES]))
+    nameless = (frame[NAME].isna() | (frame[NAME].astype(str).str.strip() == "")).to_numpy()
+    report.broken(mart, f"games with a null or empty {NAME}", nameless.sum(), _pick(python_ids(ids), nameless))
+    if len(frame) < settings.min_games:
+        report.broken(mart, f"games, fewer than the {settings.min_games:,} that data.min_games asks for", len(frame))
+    if report.violations:
+        return frame
+    ordered = frame[list(GAME_COLUMNS)].iloc[np.argsort(codes, kind="stable")].reset_index(drop=True)
+    ordered[GAME_ID] = known.ids()
+    cleaned, repairs = clean_games(ordered)
+    report.repaired(repairs)
+    return cleaned
+
+
+def check_ratings(
+    frame: pd.DataFrame, settings: DataSettings, report: Report, *, mart: str = "ratings", time_column: str = ""
+) -> Ratings | None:
+    """Check the ratings mart and convert it to codes.
+
+    Of several ratings of one game by one user the highest stays; the others are counted as
+    repairs.
+
+    Parameters
+    ----------
+    frame
+        Columns ``RATING_COLUMNS`` and, if it is named, ``time_column``.
+    settings
+        Range and minimum sizes.
+    report
+        Takes the broken rules and the repairs.
+    mart
+        What messages call the table.
+    time_column
+        When the rating was given; empty if the mart does not say.
+
+    Returns
+    -------
+    Ratings or None
+        None if a rule is broken.
+    """
+    wanted = (*RATING_COLUMNS, time_column) if time_column else RATING_COLUMNS
+    if not _has_columns(frame, wanted, report, mart):
+        return None
+    before = len(report.violations)
+    encoded = {column: _checked_ids(frame, column, report, mart) for column in (USER_ID, GAME_ID)}
+    values = _checked_values(frame, settings, report, mart)
+    times = _checked_times(frame, time_column, report, mart) if time_column else None
+    if len(frame) < settings.min_ratings:
+        report.broken(
+            mart, f"ratings, fewer than the {settings.min_ratings:,} that data.min_ratings asks for", len(frame)
+        )
+    users, items = encoded[USER_ID], encoded[GAME_ID]
+    if users is not None and len(users[1]) < settings.min_users:
+        report.broken(mart, f"users, fewer than the {settings.min_users:,} that data.min_users asks for", len(users[1]))
+    if len(report.violations) > before or users is None or items is None or values is None:
+        return None
+    ratings = _assemble(users, items, values, times)
+    report.repaired({"duplicate ratings": len(frame) - ratings.matrix.nnz})
+    return ratings
+
+
+def _has_columns(frame: pd.DataFrame, wanted: Iterable[str], report: Report, mart: str) -> bool:
+    absent = [column for column in wanted if column not in frame.columns]
+    if absent:
+        seen = ", ".join(map(str, frame.columns)) or "none"
+        report.broken(mart, f"columns missing: {', '.join(absent)}; the columns are {seen}", len(absent))
+        return False
+    if frame.empty:
+        raise EmptyResult(
+            f"{mart} has no rows: the query answered, but with nothing to train on; did the dbt run finish?"
+        )
+    return True
+
+
+def _checked_ids(
+    frame: pd.DataFrame, column: str, report: Report, mart: str
+) -> tuple[npt.NDArray[np.int32], IdMap] | None:
+    try:
+        codes, known = codes_of(frame[column])
+    except NotAnId as error:
+        report.broken(mart, f"ratings whose {column} is no id: {error}", len(frame))
+        return None
+    null = codes < 0
+    report.broken(mart, f"ratings with a null {column}", null.sum(), _pairs(frame, null))
+    return codes, known
+
+
+def _checked_values(
+    frame: pd.DataFrame, settings: DataSettings, report: Report, mart: str
+) -> npt.NDArray[np.float32] | None:
+    import pandas as pd
+
+    column = frame[RATING]
+    numeric = column if pd.api.types.is_numeric_dtype(column.dtype) else pd.to_numeric(column, errors="coerce")
+    values: npt.NDArray[np.float32] = numeric.to_numpy(dtype=np.float32, na_value=np.nan)
+    null = column.isna().to_numpy()
+    nan = np.isnan(values)
+    infinite = np.isinf(values)
+    outside = ~nan & ~infinite & ~((values > settings.rating_min) & (values <= settings.rating_max))
+    span = f"outside {settings.rating_min:g} < rating <= {settings.rating_max:g} (data.rating_min, data.rating_max)"
+    for rule, rows in (
+        (f"ratings whose {RATING} is null or NaN", null),
+        (f"ratings whose {RATING} is not a number", nan & ~null),
+        (f"ratings whose {RATING} is infinite", infinite),
+        (f"ratings {span}", outside),
+    ):
+        report.broken(mart, rule, rows.sum(), _pairs(frame, rows))
+    return values
+
+
+def _checked_times(frame: pd.DataFrame, column: str, report: Report, mart: str) -> npt.NDArray[np.int64]:
+    import pandas as pd
+
+    times = pd.to_datetime(frame[column], errors="coerce", utc=True)
+    missing = times.isna().to_numpy()
+    report.broken(mart, f"ratings whose {column} is null or no time", missing.sum(), _pairs(frame, missing))
+    return times.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
+
+
+def _pick(ids: list[Any], rows: npt.NDArray[np.bool_]) -> list[Any]:
+    return [ids[row] for row in np.flatnonzero(rows)[:_SAMPLES]]
+
+
+def _pairs(frame: pd.DataFrame, rows: npt.NDArray[np.bool_]) -> list[str]:
+    """Name the first few of ``rows`` by user, game and what they hold."""
+    first = frame.iloc[np.flatnonzero(rows)[:_SAMPLES]]
+    return [f"user {row[USER_ID]} game {row[GAME_ID]} rating {row[RATING]}" for row in first.to_dict("records")]
+
+
+def _assemble(
+    users: tuple[npt.NDArray[np.int32], IdMap],
+    items: tuple[npt.NDArray[np.int32], IdMap],
+    values: npt.NDArray[np.float32],
+    times: npt.NDArray[np.int64] | None,
+) -> Ratings:
+    """Sort rows by user and game, keep the highest of duplicates, and build the matrix."""
+    import scipy.sparse as sp
+
+    shape = (len(users[1]), len(items[1]))
+    if times is None:
+        matrix = sp.csr_matrix((values, (users[0], items[0])), shape=shape, dtype=np.float32)
+        if matrix.nnz == len(values):
+            return Ratings(users[1], items[1], matrix)
+    # The constructor has summed duplicates: sort the pairs ourselves and take each group's maximum.
+    pairs = users[0].astype(np.int64) * shape[1] + items[0]
+    order = np.argsort(pairs, kind="stable")
+    pairs = pairs[order]
+    starts = np.flatnonzero(np.concatenate(([True], pairs[1:] != pairs[:-1])))
+    kept = pairs[starts]
+    indptr = np.concatenate(([0], np.cumsum(np.bincount(kept // shape[1], minlength=shape[0]))))
+    data = np.maximum.reduceat(values[order], starts)
+    matrix = sp.csr_matrix((data, (kept % shape[1]).astype(np.int32), indptr.astype(np.int32)), shape=shape)
+    return Ratings(users[1], items[1], matrix, None if times is None else np.maximum.reduceat(times[order], starts))

@@ -1,0 +1,136 @@
+"""From Arrow batches to the data frame that the trainer works with, in bounded memory.
+
+Ids of the ratings arrive as millions of repeated values. Each batch is dictionary-encoded as it
+comes, so that a row costs its two codes and its rating, and string ids cost their dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from recsys.ids import IdMap, NotAnId, id_array, python_ids, sort_codes
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+
+def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: frozenset[str]) -> pd.DataFrame:
+    """Collect batches into a data frame.
+
+    Parameters
+    ----------
+    schema
+        Of every batch.
+    batches
+        Consumed once.
+    encoded
+        Columns that become categorical, their categories in ascending order. A column whose
+        values cannot be ids stays as it is, for the data contract to report.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Floats as float32, categorical ids, integers as int64 (as objects where there are nulls,
+        so that none loses digits), everything else as pandas objects.
+    """
+    import pandas as pd
+
+    columns: list[_Column] = [_Codes() if field.name in encoded else _Plain(field.type) for field in schema]
+    for batch in batches:
+        for column, values in zip(columns, batch.columns, strict=True):
+            column.append(values)
+    return pd.DataFrame(
+        {field.name: column.series() for field, column in zip(schema, columns, strict=True)}, copy=False
+    )
+
+
+class _Plain:
+    """A column that is kept as Arrow sends it; numbers with a fraction shrink to float32."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        fractional = pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale > 0)
+        self.kind = pa.float32() if fractional else kind
+        self.chunks: list[pa.Array] = []
+
+    def append(self, values: pa.Array) -> None:
+        self.chunks.append(values.cast(self.kind, safe=False) if values.type != self.kind else values)
+
+    def series(self) -> pd.Series:
+        import pandas as pd
+
+        chunked = pa.chunked_array(self.chunks, type=self.kind)
+        self.chunks = []
+        if pa.types.is_decimal(self.kind):
+            return pd.Series([None if value is None else int(value) for value in chunked.to_pylist()], dtype=object)
+        return chunked.to_pandas(integer_object_nulls=True, self_destruct=True)
+
+
+class _Codes:
+    """A column of ids, held as codes into one growing dictionary per batch."""
+
+    def __init__(self) -> None:
+        self.chunks: list[pa.DictionaryArray] = []
+
+    def append(self, values: pa.Array) -> None:
+        self.chunks.append(values if pa.types.is_dictionary(values.type) else values.dictionary_encode())
+
+    def series(self) -> pd.Series:
+        import pandas as pd
+
+        codes, dictionary = self._unified()
+        try:
+            ordered, ids = sort_codes(codes, dictionary)
+        except NotAnId:
+            return pd.Series(dictionary.take(pa.array(codes, mask=codes < 0)).to_pandas())
+        return pd.Series(pd.Categorical.from_codes(ordered, categories=categories(ids), validate=False))
+
+    def _unified(self) -> tuple[npt.NDArray[np.int32], pa.Array]:
+        if not self.chunks:
+            return np.empty(0, dtype=np.int32), pa.array([], pa.int64())
+        unified = pa.chunked_array(self.chunks).unify_dictionaries()
+        self.chunks = []
+        codes = np.empty(len(unified), dtype=np.int32)
+        start = 0
+        for chunk in unified.chunks:
+            codes[start : start + len(chunk)] = chunk.indices.fill_null(-1)
+            start += len(chunk)
+        return codes, unified.chunk(unified.num_chunks - 1).dictionary
+
+
+def categories(ids: IdMap) -> pd.Index:
+    """Return a map's ids as the categories of a categorical column."""
+    import pandas as pd
+
+    if pa.types.is_decimal(ids.values.type):
+        return pd.Index(python_ids(ids.values), dtype=object)
+    return pd.Index(ids.values.to_pandas())
+
+
+def codes_of(column: pd.Series) -> tuple[npt.NDArray[np.int32], IdMap]:
+    """Split a data frame's column of ids, categorical or not, into codes and their map.
+
+    Returns
+    -------
+    codes
+        int32, shape (rows,), following the ids' order; -1 where the id is null.
+    ids
+        The distinct ids.
+
+    Raises
+    ------
+    recsys.ids.NotAnId
+        If the values cannot be ids.
+    """
+    import pandas as pd
+
+    from recsys.ids import encode, id_array_of
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = column.cat.codes.to_numpy().astype(np.int32, copy=False)
+        return sort_codes(codes, id_array(id_array_of(column.cat.categories)))
+    return encode(id_array_of(column))

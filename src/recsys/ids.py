@@ -1,0 +1,239 @@
+"""Ids of users and games: kept exactly as they came, sorted, and mapped to codes 0 … n-1.
+
+An id column is of integers (of any width, also Decimals without a fraction, also beyond 2^63) or
+of strings. Internally it is one Arrow array of ``int64``, ``decimal128(38, 0)`` or ``string``;
+outside ids are Python ``int`` and ``str``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Id: TypeAlias = int | str
+"""What an id is to everybody outside: a Python integer or a string."""
+
+DECIMAL = pa.decimal128(38, 0)
+_EXACT_FLOAT = 2.0**53
+
+
+class NotAnId(ValueError):
+    """The column's values cannot be ids; the message says what they are."""
+
+
+def id_array(column: pa.Array) -> pa.Array:
+    """Bring an Arrow array of ids to one of the three types, exactly.
+
+    Parameters
+    ----------
+    column
+        Integers, decimals, floats that are whole numbers (what pandas makes of integers with
+        nulls), strings, or a dictionary of one of these. Nulls stay nulls.
+
+    Returns
+    -------
+    pyarrow.Array
+        Of ``int64`` when every value fits, else ``decimal128(38, 0)``; or ``string``.
+
+    Raises
+    ------
+    NotAnId
+        For any other type, for fractions, and for floats too large to be exact.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return id_array(column.dictionary).take(column.indices)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    if pa.types.is_null(kind):
+        return column.cast(pa.int64())
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        return _narrowest(column)
+    if pa.types.is_floating(kind):
+        return _whole(column)
+    raise NotAnId(f"values of type {kind}")
+
+
+def _narrowest(column: pa.Array) -> pa.Array:
+    for target in (pa.int64(), DECIMAL):
+        try:
+            return column.cast(target)
+        except pa.ArrowInvalid:
+            continue
+    raise NotAnId("numbers with a fraction, or of more than 38 digits")
+
+
+def _whole(column: pa.Array) -> pa.Array:
+    values = column.drop_null().to_numpy(zero_copy_only=False)
+    if not np.all(values == np.floor(values)):  # false for NaN too
+        raise NotAnId("numbers with a fraction or NaN")
+    if np.any(np.abs(values) > _EXACT_FLOAT):
+        raise NotAnId("floats beyond 2^53, which are no longer exact")
+    return column.cast(pa.int64())
+
+
+def id_array_of(values: Any) -> pa.Array:
+    """Return :func:`id_array` of anything a data frame's column may hold.
+
+    Raises
+    ------
+    NotAnId
+        If the values are of mixed kinds, or no ids.
+    """
+    try:
+        array = pa.Array.from_pandas(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        array = _decimals(values)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return id_array(array)
+
+
+def _decimals(values: Iterable[Any]) -> pa.Array:
+    """Convert Python numbers that overflow int64, or Decimals mixed with integers."""
+    exact = [None if value is None or value != value else value for value in values]  # noqa: PLR0124 - NaN
+    odd = sorted({type(value).__name__ for value in exact if not isinstance(value, int | Decimal | np.integer | None)})
+    if odd:
+        raise NotAnId(f"values of mixed kinds (among them {', '.join(odd)})")
+    try:
+        return pa.array(
+            [None if value is None else Decimal(int(value)) for value in exact if _integral(value)], DECIMAL
+        )
+    except pa.ArrowInvalid:
+        raise NotAnId("numbers of more than 38 digits") from None
+
+
+def _integral(value: Any) -> bool:
+    if value is not None and value != int(value):
+        raise NotAnId("numbers with a fraction")
+    return True
+
+
+@dataclass(frozen=True)
+class IdMap:
+    """Ids in ascending order; an id's code is its place in it.
+
+    Attributes
+    ----------
+    values
+        Sorted, unique, without nulls; ``int64``, ``decimal128(38, 0)`` or ``string``. Strings are
+        ordered by their UTF-8 bytes.
+    """
+
+    values: pa.Array
+
+    @classmethod
+    def of(cls, ids: Iterable[Any]) -> IdMap:
+        """Return the map of the distinct ids among ``ids``."""
+        array = ids if isinstance(ids, pa.Array) else id_array_of(list(ids))
+        array = array.unique().drop_null()
+        return cls(array.take(pc.sort_indices(array)))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __contains__(self, id_: object) -> bool:
+        return self.code_of(id_) is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IdMap) and self.values.equals(other.values)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def id_of(self, code: int) -> Id:
+        """Return the id of one code."""
+        return python_id(self.values[int(code)])
+
+    def ids(self, codes: npt.ArrayLike | None = None) -> list[Id]:
+        """Return the ids of ``codes``, or all of them in order."""
+        chosen = self.values if codes is None else self.values.take(pa.array(np.asarray(codes, dtype=np.int64)))
+        return python_ids(chosen)
+
+    def code_of(self, id_: object) -> int | None:
+        """Return the code of an id, or None if it is unknown."""
+        return self._codes.get(_key(id_))
+
+    def codes_of(self, ids: Sequence[object]) -> npt.NDArray[np.int32]:
+        """Return the codes of ``ids``, -1 where unknown; int32, shape (len(ids),)."""
+        return np.array([self._codes.get(_key(id_), -1) for id_ in ids], dtype=np.int32)
+
+    def locate(self, other: IdMap) -> npt.NDArray[np.int32]:
+        """Return this map's code of each of ``other``'s ids, -1 where unknown; int32."""
+        if self.values.type != other.values.type:
+            return self.codes_of(other.ids())
+        found = pc.index_in(other.values, value_set=self.values)
+        return np.asarray(found.fill_null(-1), dtype=np.int32)
+
+    @cached_property
+    def _codes(self) -> dict[object, int]:
+        return {id_: code for code, id_ in enumerate(self.ids())}
+
+
+def python_id(scalar: pa.Scalar) -> Id:
+    """Return the Python value of one id."""
+    value = scalar.as_py()
+    return int(value) if isinstance(value, Decimal) else value
+
+
+def python_ids(values: pa.Array) -> list[Any]:
+    """Return the Python values of an id array; None for null."""
+    if pa.types.is_decimal(values.type):
+        return [None if value is None else int(value) for value in values.to_pylist()]
+    return values.to_pylist()  # type: ignore[no-any-return]
+
+
+def _key(id_: object) -> object:
+    """Return what the dictionary of codes is asked for: True is not the game 1, nor is 1.0."""
+    if isinstance(id_, bool | float):
+        return None
+    return int(id_) if isinstance(id_, np.integer) else id_
+
+
+def encode(column: pa.Array) -> tuple[npt.NDArray[np.int32], IdMap]:
+    """Split a column of ids into codes and their map.
+
+    Returns
+    -------
+    codes
+        int32, shape (rows,); -1 for null.
+    ids
+        The map of the distinct ids in ascending order.
+    """
+    if not pa.types.is_dictionary(column.type):
+        column = id_array(column).dictionary_encode()
+    return sort_codes(np.asarray(column.indices.fill_null(-1), dtype=np.int32), column.dictionary)
+
+
+def sort_codes(codes: npt.NDArray[np.int32], dictionary: pa.Array) -> tuple[npt.NDArray[np.int32], IdMap]:
+    """Renumber codes into a dictionary in any order so that they follow the ids' order.
+
+    Ids that no code names are left out.
+
+    Parameters
+    ----------
+    codes
+        int32, shape (rows,); places in ``dictionary``, -1 for null.
+    dictionary
+        Distinct ids, in any order; a null among them counts as null.
+    """
+    values = id_array(dictionary)
+    used = np.zeros(len(values) + 1, dtype=bool)
+    used[codes] = True
+    used[-1] = False
+    used[:-1] &= np.asarray(values.is_valid())
+    chosen = np.flatnonzero(used)
+    present = values.take(pa.array(chosen))
+    order = np.asarray(pc.sort_indices(present), dtype=np.int64)
+    renumbered = np.full(len(values) + 1, -1, dtype=np.int32)
+    renumbered[chosen[order]] = np.arange(len(order), dtype=np.int32)
+    return renumbered[codes], IdMap(present.take(pa.array(order)))

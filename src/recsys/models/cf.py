@@ -1,0 +1,205 @@
+"""The collaborative filter: who rated what, factorised into taste."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.config import CfSettings
+from recsys.data import Ratings
+from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
+from recsys.ids import Id, IdMap
+from recsys.log import keys, progress
+from recsys.ranking import Scored, top_k
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+    import pandas as pd
+    import scipy.sparse as sp
+    from implicit.cpu.als import AlternatingLeastSquares
+
+log = logging.getLogger(__name__)
+
+MODEL_FILE = "cf_model.pkl"
+MAPPINGS_FILE = "cf_mappings.json"
+FACTORS_FILE = "cf_factors.npz"
+INTERACTIONS_FILE = "interactions.npz"
+
+
+class CollaborativeFilter:
+    """Implicit-feedback ALS over users × games.
+
+    Parameters
+    ----------
+    settings
+        Section ``cf`` of the settings; the defaults when not given.
+
+    Attributes
+    ----------
+    als_model
+        ``implicit.als.AlternatingLeastSquares`` with the factors in it.
+    users, items
+        Maps of user and game ids; a code is a row of the factors.
+    ratings
+        CSR, float32, (users, items): the ratings trained on.
+    recommendable
+        bool, (items,): false for rated games that the catalogue does not have.
+    """
+
+    als_model: AlternatingLeastSquares
+    users: IdMap
+    items: IdMap
+    ratings: sp.csr_matrix
+    recommendable: npt.NDArray[np.bool_]
+
+    def __init__(self, settings: CfSettings | None = None) -> None:
+        self.settings = settings or CfSettings()
+
+    @property
+    def user_factors(self) -> npt.NDArray[np.float32]:
+        """float32, (users, factors)."""
+        return self.als_model.user_factors  # type: ignore[no-any-return]
+
+    @property
+    def item_factors(self) -> npt.NDArray[np.float32]:
+        """float32, (items, factors)."""
+        return self.als_model.item_factors  # type: ignore[no-any-return]
+
+    def fit(self, ratings_df: pd.DataFrame | Ratings, catalogue: Iterable[Id] | None = None) -> CollaborativeFilter:
+        """Train on ratings, from scratch.
+
+        Parameters
+        ----------
+        ratings_df
+            Columns USER_ID, GAME_ID, RATING; or ratings that are already checked and coded.
+        catalogue
+            Ids of the games that may be recommended; all rated ones when not given.
+
+        Raises
+        ------
+        DataContractError
+            If the frame breaks the data contract.
+        """
+        ratings = ratings_df if isinstance(ratings_df, Ratings) else Ratings.from_frame(ratings_df)
+        self.users, self.items, self.ratings = ratings.users, ratings.items, ratings.matrix
+        known = self.items if catalogue is None else IdMap.of(catalogue)
+        self.recommendable = known.locate(self.items) >= 0
+        self.als_model = train_implicit(confidence(ratings.matrix, self.settings), self.settings)
+        return self
+
+    def recommend(self, user_id: Id, k: int = 10) -> list[Scored]:
+        """Return up to ``k`` games for a user, best first, none of which the user has rated.
+
+        The score is the inner product of the factors: about 0 for no interest, about 1 for games
+        like those that the user likes. A user none of whose ratings counts has no taste to go by
+        and gets an empty list.
+
+        Raises
+        ------
+        NotInModel
+            If the user has no ratings.
+        """
+        code = self.users.code_of(user_id)
+        if code is None:
+            raise NotInModel(f"user {user_id!r} is not among the {len(self.users):,} users of this model")
+        factors = self.user_factors[code]
+        if not factors.any():
+            return []
+        scores = self.item_factors @ factors
+        scores[~self.recommendable] = -np.inf
+        scores[self.ratings.indices[self.ratings.indptr[code] : self.ratings.indptr[code + 1]]] = -np.inf
+        return self._scored(scores, k)
+
+    def similar(self, game_id: Id, k: int = 10) -> list[Scored]:
+        """Return up to ``k`` games that the same people like, nearest first.
+
+        The score is the cosine of the games' factors, in [-1, 1].
+
+        Raises
+        ------
+        NotInModel
+            If nobody has rated the game.
+        """
+        code = self.items.code_of(game_id)
+        if code is None:
+            raise NotInModel(f"game {game_id!r} is not among the {len(self.items):,} rated games of this model")
+        norms = np.linalg.norm(self.item_factors, axis=1)
+        if norms[code] == 0:
+            return []
+        scores = self.item_factors @ self.item_factors[code] / np.where(norms == 0, 1, norms) / norms[code]
+        scores[~self.recommendable | (norms == 0)] = -np.inf
+        scores[code] = -np.inf
+        return self._scored(scores, k)
+
+    def _scored(self, scores: npt.NDArray[np.float32], k: int) -> list[Scored]:
+        best = top_k(scores, k)
+        return [Scored(id_, float(score)) for id_, score in zip(self.items.ids(best), scores[best], strict=True)]
+
+
+def confidence(ratings: sp.csr_matrix, settings: CfSettings) -> sp.csr_matrix:
+    """Turn ratings into the confidence that their user likes the game; float32, same shape.
+
+    With ``rating`` a rating is its own confidence, as in the textbooks: a 2 out of 10 then still
+    speaks *for* the game. With ``liked`` it is 1 from ``like_threshold`` on, and otherwise the
+    game counts as not seen.
+    """
+    import scipy.sparse as sp
+
+    if settings.confidence == "rating":
+        return ratings
+    liked = sp.csr_matrix(
+        ((ratings.data >= settings.like_threshold).astype(np.float32), ratings.indices, ratings.indptr),
+        shape=ratings.shape,
+        copy=False,
+    ).copy()
+    liked.eliminate_zeros()
+    return liked
+
+
+def train_implicit(matrix: sp.csr_matrix, settings: CfSettings) -> AlternatingLeastSquares:
+    """Run implicit's ALS (Hu, Koren & Volinsky 2008) on a matrix of confidences.
+
+    A fresh object each time, since a second ``fit`` would silently continue from the first; an
+    integer seed, since a ``RandomState`` crashes it; BLAS held to one thread, since its threads
+    and implicit's own get in each other's way.
+    """
+    from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"), progress("ALS iterations", settings.iterations) as advance:
+
+        def after(iteration: int, seconds: float, _: Any) -> None:
+            advance(1)
+            log.debug("ALS iteration", extra=keys(iteration=iteration + 1, seconds=seconds))
+
+        model = AlternatingLeastSquares(
+            factors=settings.factors,
+            regularization=settings.regularization,
+            alpha=settings.alpha,
+            iterations=settings.iterations,
+            num_threads=settings.threads,
+            random_state=settings.seed,
+        )
+        started = time.perf_counter()
+        model.fit(matrix, show_progress=False, callback=after)
+    log.info(
+        "trained ALS",
+        extra=keys(
+            users=matrix.shape[0],
+            games=matrix.shape[1],
+            entries=matrix.nnz,
+            factors=settings.factors,
+            iterations=settings.iterations,
+            seconds=time.perf_counter() - started,
+        ),
+    )
+    return model

@@ -1,0 +1,47 @@
+"""The best k of an array of scores, always in the same order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from recsys.ids import Id
+
+
+class Scored(NamedTuple):
+    """A game and its score; the higher the better."""
+
+    game_id: Id
+    score: float
+
+
+class Neighbour(NamedTuple):
+    """A game and its squared Euclidean distance in [0, 4] (unit vectors); the lower the nearer."""
+
+    game_id: Id
+    distance: float
+
+
+def top_k(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.intp]:
+    """Return the places of the best ``k`` scores, best first; ties go to the lower place.
+
+    Parameters
+    ----------
+    scores
+        Shape (n,). Places that may not be returned hold ``-inf``; NaN is not allowed.
+    k
+        At most so many; fewer come back where fewer finite scores are left, so that nobody ever
+        sees a padded row.
+    """
+    k = max(0, min(k, len(scores)))
+    if k < len(scores):
+        worst = -np.partition(-scores, k - 1)[k - 1] if k else np.inf
+        places = np.flatnonzero(scores >= worst)
+    else:
+        places = np.arange(len(scores))
+    places = places[np.isfinite(scores[places])]
+    return places[np.argsort(-scores[places], kind="stable")][:k]
