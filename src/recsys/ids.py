@@ -139,6 +139,24 @@ class IdMap:
         array = array.unique().drop_null()
         return cls(array.take(pc.sort_indices(array)))
 
+    @classmethod
+    def from_texts(cls, texts: Iterable[str], kind: str) -> IdMap:
+        """Return the map of ids that were written as texts (JSON's keys), in their order.
+
+        Parameters
+        ----------
+        texts
+            ``str(id)`` of each, in the order of their codes.
+        kind
+            ``integer`` or ``string``: the ``kind`` of the map that was written.
+        """
+        return cls(id_array_of([int(text) for text in texts] if kind == "integer" else pa.array(list(texts), pa.string())))
+
+    @property
+    def kind(self) -> str:
+        """``integer`` or ``string``."""
+        return "string" if pa.types.is_string(self.values.type) else "integer"
+
     def __len__(self) -> int:
         return len(self.values)
 

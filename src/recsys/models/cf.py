@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import pickle
 import time
 import zipfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
 from recsys.ids import Id, IdMap
 from recsys.log import keys, progress
 from recsys.ranking import Scored, top_k
+from recsys.release.durable import make_folder, write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,9 +142,92 @@ class CollaborativeFilter:
         scores[code] = -np.inf
         return self._scored(scores, k)
 
+    def save(self, path: Path | str) -> None:
+        """Write the model into the folder ``path``.
+
+        ``cf_model.pkl`` and ``cf_mappings.json`` are for everybody, ``cf_factors.npz`` (the same
+        factors, no pickle) and ``interactions.npz`` (who rated what) for :meth:`load`.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If a file cannot be written whole.
+        """
+        folder = Path(path)
+        make_folder(folder)
+        # Protocol 5 is fixed: a restricted unpickler knows exactly what it contains.
+        write_bytes(folder / MODEL_FILE, pickle.dumps(self.als_model, protocol=5))
+        mappings = {
+            "user_id_to_idx": {str(id_): code for code, id_ in enumerate(self.users.ids())},
+            "item_id_to_idx": {str(id_): code for code, id_ in enumerate(self.items.ids())},
+        }
+        write_bytes(folder / MAPPINGS_FILE, json.dumps(mappings, ensure_ascii=False).encode())
+        write_arrays(
+            folder / FACTORS_FILE,
+            user_factors=self.user_factors,
+            item_factors=self.item_factors,
+            recommendable=self.recommendable,
+            id_types=np.array([self.users.kind, self.items.kind]),
+        )
+        ratings = self.ratings
+        write_arrays(
+            folder / INTERACTIONS_FILE, indptr=ratings.indptr, indices=ratings.indices, ratings=ratings.data
+        )
+
+    @classmethod
+    def load(cls, path: Path | str, settings: CfSettings | None = None) -> CollaborativeFilter:
+        """Read what :meth:`save` wrote. No code in ``cf_model.pkl`` can run.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If a file is missing.
+        ArtifactCorrupt
+            If the files do not belong together, or are not what ``save`` writes.
+        """
+        import scipy.sparse as sp
+
+        from recsys.release.unpickle import load_als
+
+        folder = Path(path)
+        model = cls(settings)
+        try:
+            mappings = json.loads((folder / MAPPINGS_FILE).read_bytes())
+            factors = read_arrays(folder / FACTORS_FILE)
+            stored = read_arrays(folder / INTERACTIONS_FILE)
+            model.als_model = load_als((folder / MODEL_FILE).read_bytes())
+            users, items = (str(kind) for kind in factors["id_types"])
+            model.users = IdMap.from_texts(mappings["user_id_to_idx"], users)
+            model.items = IdMap.from_texts(mappings["item_id_to_idx"], items)
+            model.recommendable = factors["recommendable"]
+            model.ratings = sp.csr_matrix(
+                (stored["ratings"], stored["indices"], stored["indptr"]), shape=(len(model.users), len(model.items))
+            )
+        except FileNotFoundError as error:
+            raise ReleaseNotFound(f"{folder} holds no CF model: {Path(error.filename).name} is missing") from error
+        except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise ArtifactCorrupt(f"the CF model in {folder} cannot be read: {error}") from error
+        shapes = model.user_factors.shape[0], model.item_factors.shape[0]
+        if shapes != (len(model.users), len(model.items)):
+            raise ArtifactCorrupt(f"{folder} has factors for {shapes} users and games, ids for {model.ratings.shape}")
+        return model
+
     def _scored(self, scores: npt.NDArray[np.float32], k: int) -> list[Scored]:
         best = top_k(scores, k)
         return [Scored(id_, float(score)) for id_, score in zip(self.items.ids(best), scores[best], strict=True)]
+
+
+def write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
+    """Write arrays as one ``.npz`` file, the same bytes for the same arrays."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getbuffer())
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Read an ``.npz`` file; one that holds pickled objects is a ``ValueError``."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def confidence(ratings: sp.csr_matrix, settings: CfSettings) -> sp.csr_matrix:

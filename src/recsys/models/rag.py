@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.config import ContentSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
-from recsys.ids import Id, IdMap, NotAnId, id_array_of, python_ids
+from recsys.ids import Id, NotAnId, id_array_of, python_ids
 from recsys.ranking import Neighbour
+from recsys.release.durable import make_folder, write_bytes
 
 if TYPE_CHECKING:
     import faiss
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from recsys.embedding import Encoder
-
-log = logging.getLogger(__name__)
 
 INDEX_FILE = "rag_index.faiss"
 METADATA_FILE = "metadata.json"
@@ -81,6 +80,7 @@ class RAGRecommender:
         vectors = self.embedding_model.encode(texts.tolist())
         self.faiss_index = build_index(vectors)
         self.game_ids = ids
+        self.__dict__.pop("_rows", None)
         return self
 
     def similar(self, game_id: Id, k: int = 10) -> list[Neighbour]:
@@ -91,17 +91,65 @@ class RAGRecommender:
         NotInModel
             If the game is not in the index.
         """
-        row = self._rows.code_of(game_id)
+        row = self._rows.get(game_id)
         if row is None:
             raise NotInModel(f"game {game_id!r} is not among the {len(self.game_ids):,} games of this index")
-        place = int(self._places[row])
-        vector = self.faiss_index.reconstruct(place)
-        found = self._nearest(vector, k + 1)
-        return [neighbour for neighbour in found if neighbour.game_id != self.game_ids[place]][:k]
+        found = self._nearest(self.faiss_index.reconstruct(row), k + 1)
+        return [neighbour for neighbour in found if neighbour.game_id != game_id][:k]
 
     def search(self, text: str, k: int = 10) -> list[Neighbour]:
         """Return up to ``k`` games whose texts are nearest to ``text``, nearest first."""
         return self._nearest(self.embedding_model.encode([text])[0], k)
+
+    def save(self, path: Path | str) -> None:
+        """Write ``rag_index.faiss`` and ``metadata.json`` into the folder ``path``.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If a file cannot be written whole.
+        """
+        import faiss
+
+        folder = Path(path)
+        make_folder(folder)
+        # faiss.write_index "succeeds" on a full disk: serialise, and write the bytes ourselves.
+        write_bytes(folder / INDEX_FILE, faiss.serialize_index(self.faiss_index).data)
+        metadata = json.dumps({"ids": self.game_ids}, allow_nan=False, ensure_ascii=False)
+        write_bytes(folder / METADATA_FILE, metadata.encode())
+
+    @classmethod
+    def load(
+        cls, path: Path | str, settings: ContentSettings | None = None, embedding_model: Encoder | None = None
+    ) -> RAGRecommender:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If a file is missing.
+        ArtifactCorrupt
+            If the files do not belong together, or are not what ``save`` writes.
+        """
+        import faiss
+
+        folder = Path(path)
+        model = cls(settings, embedding_model)
+        try:
+            index = faiss.deserialize_index(np.frombuffer((folder / INDEX_FILE).read_bytes(), dtype=np.uint8))
+            model.game_ids = json.loads((folder / METADATA_FILE).read_bytes())["ids"]
+        except FileNotFoundError as error:
+            raise ReleaseNotFound(f"{folder} holds no content model: {Path(error.filename).name} is missing") from error
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactCorrupt(f"the content model in {folder} cannot be read: {error}") from error
+        model.faiss_index = index
+        if index.ntotal != len(model.game_ids):
+            raise ArtifactCorrupt(f"{folder} has {index.ntotal:,} vectors for {len(model.game_ids):,} ids: mixed files")
+        return model
+
+    @cached_property
+    def _rows(self) -> dict[Id, int]:
+        return {id_: row for row, id_ in enumerate(self.game_ids)}
 
     def _nearest(self, vector: npt.NDArray[np.float32], k: int) -> list[Neighbour]:
         k = max(0, min(k, len(self.game_ids)))

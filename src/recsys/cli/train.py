@@ -1,0 +1,67 @@
+"""``recsys train``: one run of the pipeline."""
+
+from __future__ import annotations
+
+import json as json_
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys.cli.state import State
+
+if TYPE_CHECKING:
+    from recsys.trainer import RunResult
+
+
+class LogFormat(StrEnum):
+    """How events are written to stderr."""
+
+    human = "human"
+    json = "json"
+
+
+def train(  # noqa: PLR0913 - each parameter is an option
+    context: typer.Context,
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="snowflake, sample, duckdb:FILE, or a folder of mart files. [default: source.url of the settings]",
+            metavar="SOURCE",
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder of the releases.", metavar="DIR")] = Path("models"),
+    config: Annotated[
+        Path | None, typer.Option(help="Settings file. [default: recsys.toml, if there is one]", metavar="FILE")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Set one setting; may be repeated.", metavar="SECTION.KEY=VALUE")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch and check the marts; write nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How events are written to stderr.")] = LogFormat.human,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show debug events, and tracebacks.")] = False,
+) -> None:
+    """Fetch the marts, train both models, and publish them as one release."""
+    state = context.ensure_object(State)
+    state.verbose, state.json = verbose, json
+    from recsys.config import load_settings
+    from recsys.log import set_up
+    from recsys.trainer import Trainer
+
+    set_up(log_format.value, verbose=verbose)
+    overrides = [*(set_ or []), *([f"source.url={source}"] if source is not None else [])]
+    trainer = Trainer(models_output_dir=output, settings=load_settings(config, overrides))
+    result = trainer.check() if dry_run else trainer.run_pipeline()
+    typer.echo(json_.dumps(result.to_json()) if json else _summary(result))
+
+
+def _summary(result: RunResult) -> str:
+    rows = result.rows
+    took = f"{sum(result.seconds.values()):.1f} s"
+    counts = f"{rows['games']:,} games, {rows['ratings']:,} ratings by {rows['users']:,} users"
+    if result.path is None:
+        return f"both marts keep their contract: {counts} ({took}); nothing was written"
+    return f"published {result.path}: {counts} ({took})"

@@ -1,0 +1,51 @@
+"""The clock of a run: seconds and peak memory of each step."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from recsys.log import keys
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Steps:
+    """Measures the steps of a run, in the order they were taken.
+
+    Attributes
+    ----------
+    seconds
+        Wall time by step; a step taken twice adds up.
+    peak_mb
+        Highest resident memory of the process so far, in MB, at the end of each step.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_mb: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure the block as step ``name``."""
+        log.debug("step begins", extra=keys(step=name))
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - started
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
+            self.peak_mb[name] = peak_memory_mb()
+            log.debug("step ends", extra=keys(step=name, seconds=seconds))
+
+
+def peak_memory_mb() -> float:
+    """Return the highest resident memory of this process so far, in MB (10^6 bytes)."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / 1e6 if sys.platform == "darwin" else peak / 1e3, 1)

@@ -1,0 +1,313 @@
+"""The story of one run: fetch, check, train, publish.
+
+``python -m recsys.trainer`` is ``recsys train``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from recsys.config import Settings, load_settings
+from recsys.data import ENCODED, GAME_COLUMNS, GAME_ID, RATING_COLUMNS, USER_ID, Ratings, Report
+from recsys.data import check_games, check_ratings
+from recsys.errors import EmptyResult, SourceError, TruncatedResult
+from recsys.ids import Id, IdMap
+from recsys.log import keys, progress
+from recsys.sources import Source, open_source
+from recsys.steps import Steps
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from recsys.embedding import Encoder
+    from recsys.models.cf import CollaborativeFilter
+    from recsys.models.rag import RAGRecommender
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did; the JSON line of ``recsys train --json``.
+
+    Attributes
+    ----------
+    status
+        ``published``, or ``checked`` after a dry run.
+    run_id
+        The run's name, and its release's.
+    path
+        The release's folder; None if nothing was written.
+    rows
+        Counts of what was read, trained on, and left out.
+    repairs
+        What was mended in the marts, by kind.
+    seconds, peak_mb
+        Wall time and highest memory of the process by step.
+    """
+
+    status: Literal["published", "checked"]
+    run_id: str
+    path: Path | None
+    rows: dict[str, int]
+    repairs: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_mb: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return {**asdict(self), "path": None if self.path is None else str(self.path)}
+
+
+class Trainer:
+    """Trains both models from the warehouse and publishes them as one release.
+
+    Parameters
+    ----------
+    snowflake_creds
+        Snowflake's identity and secrets; what ``SNOWFLAKE_*`` in the environment says when not
+        given. Other sources need none.
+    models_output_dir
+        Folder of the releases; ``v1`` in it is the current one.
+    source
+        An open source, which stays open, or the text of ``--source``; the settings' when not
+        given.
+    settings
+        Read from ``recsys.toml`` and the environment when not given.
+    embedding_model
+        Encoder for the content model; the one of the settings when not given.
+    """
+
+    def __init__(
+        self,
+        snowflake_creds: dict[str, str] | None = None,
+        models_output_dir: Path | str = "models",
+        *,
+        source: Source | str | None = None,
+        settings: Settings | None = None,
+        embedding_model: Encoder | None = None,
+    ) -> None:
+        self.snowflake_creds = _from_environment(os.environ) if snowflake_creds is None else snowflake_creds
+        self.models_output_dir = Path(models_output_dir)
+        self.settings = settings or load_settings()
+        self.steps = Steps()
+        self._embedding_model = embedding_model
+        self._url = source if isinstance(source, str) else self.settings.source.url
+        self._source = None if isinstance(source, str) else source
+        self._rows: dict[str, int] = {}
+
+    def run_pipeline(self) -> RunResult:
+        """Train both models and publish them together.
+
+        Raises
+        ------
+        RecsysError
+            Whatever ends the run: see :mod:`recsys.errors`. What was current stays current.
+        """
+        run_id = new_run_id()
+        log.info("run begins", extra=keys(run_id=run_id, output=self.models_output_dir))
+        with self._staging(run_id) as folder:
+            games, ratings, report = self._fetch_and_check()
+            content = self._train_content(games)
+            taste = self._train_taste(ratings, games[GAME_ID].tolist())
+            with self.steps.step("publish"):
+                content.save(folder)
+                taste.save(folder)
+        path = self.models_output_dir / "releases" / run_id
+        result = self._result("published", run_id, path, report)
+        log.info("published", extra=keys(run_id=run_id, path=path, seconds=sum(result.seconds.values())))
+        return result
+
+    def check(self) -> RunResult:
+        """Fetch and check both marts; train and write nothing (``--dry-run``)."""
+        _, _, report = self._fetch_and_check()
+        return self._result("checked", new_run_id(), None, report)
+
+    def train_rag_model(self) -> RAGRecommender:
+        """Fetch the games, train the content model on all of them, save its files."""
+        report = Report()
+        games = check_games(self._fetch_games(), self.settings.data, report, self.settings.source.games_table)
+        report.raise_if_broken()
+        model = self._train_content(games)
+        model.save(self.models_output_dir / "v1")
+        return model
+
+    def train_cf_model(self) -> CollaborativeFilter:
+        """Fetch the ratings, train the collaborative filter on all of them, save its files."""
+        report = Report()
+        table = self.settings.source.ratings_table
+        ratings = check_ratings(self._fetch_ratings(), self.settings.data, report, mart=table)
+        report.raise_if_broken()
+        assert ratings is not None
+        model = self._train_taste(ratings)
+        model.save(self.models_output_dir / "v1")
+        return model
+
+    def _fetch_data(self, query: str) -> pd.DataFrame:
+        """Run one query and return its rows.
+
+        Ids of ratings are categorical, fractions float32; column names are in upper case.
+
+        Raises
+        ------
+        EmptyResult
+            If there are no rows.
+        SourceError
+            If the source fails, or delivers fewer rows than it announced. Logged before.
+        """
+        import pyarrow as pa
+
+        from recsys.frames import frame_of
+
+        with self._open_source() as source, _logged(source.name):
+            result = source.execute(query)
+            schema = pa.schema([field.with_name(field.name.upper()) for field in result.schema])
+            encoded = ENCODED if USER_ID in schema.names else frozenset[str]()
+            with progress("fetching rows", result.rows_announced) as advance:
+                frame = frame_of(schema, _reporting(result.batches, advance), encoded)
+            if result.rows_announced not in {None, len(frame)}:
+                raise TruncatedResult(
+                    f"{source.name} announced {result.rows_announced:,} rows and sent {len(frame):,}: "
+                    "the result is not complete; run again"
+                )
+        if frame.empty:
+            raise EmptyResult(f"{source.name} answered no rows to: {query}; did the dbt run finish?")
+        return frame
+
+    def _fetch_games(self) -> pd.DataFrame:
+        with self.steps.step("fetch_games"):
+            games = self._fetch_data(f"SELECT {', '.join(GAME_COLUMNS)} FROM {self.settings.source.games_table}")
+        self._rows["games"] = len(games)
+        log.info("fetched games", extra=keys(rows=len(games), seconds=self.steps.seconds["fetch_games"]))
+        return games
+
+    def _fetch_ratings(self) -> pd.DataFrame:
+        with self.steps.step("fetch_ratings"):
+            ratings = self._fetch_data(f"SELECT {', '.join(RATING_COLUMNS)} FROM {self.settings.source.ratings_table}")
+        self._rows["ratings"] = len(ratings)
+        log.info("fetched ratings", extra=keys(rows=len(ratings), seconds=self.steps.seconds["fetch_ratings"]))
+        return ratings
+
+    def _fetch_and_check(self) -> tuple[pd.DataFrame, Ratings, Report]:
+        """Read both marts over one connection, and report every rule that either breaks at once."""
+        tables = self.settings.source
+        with self._open_source():
+            games = self._fetch_games()
+            rated = self._fetch_ratings()
+        report = Report()
+        with self.steps.step("check"):
+            games = check_games(games, self.settings.data, report, tables.games_table)
+            ratings = check_ratings(rated, self.settings.data, report, mart=tables.ratings_table)
+            report.raise_if_broken()
+        assert ratings is not None
+        self._count(games, ratings, report)
+        return games, ratings, report
+
+    def _count(self, games: pd.DataFrame, ratings: Ratings, report: Report) -> None:
+        orphans = IdMap.of(games[GAME_ID].tolist()).locate(ratings.items) < 0
+        self._rows.update(
+            users=len(ratings.users),
+            rated_games=len(ratings.items),
+            orphan_games=int(orphans.sum()),
+            orphan_ratings=int(orphans[ratings.matrix.indices].sum()),
+        )
+        log.info("checked", extra=keys(**self._rows))
+        if orphans.any():
+            sample = ", ".join(str(id_) for id_ in ratings.items.ids(orphans.nonzero()[0][:5]))
+            log.warning(
+                "rated games that the catalogue lacks train, but are never recommended",
+                extra=keys(games=self._rows["orphan_games"], ratings=self._rows["orphan_ratings"], such_as=sample),
+            )
+        if report.repairs:
+            log.warning("repaired", extra=keys(**{kind.replace(" ", "_"): n for kind, n in report.repairs.items()}))
+
+    def _train_content(self, games: pd.DataFrame) -> RAGRecommender:
+        from recsys.models.rag import EMBEDDING_TEXT, RAGRecommender
+        from recsys.text import embedding_text
+
+        with self.steps.step("embed"):
+            model = RAGRecommender(self.settings.content, self._embedding_model)
+            model.fit(games.assign(**{EMBEDDING_TEXT: embedding_text(games)}))
+        self._rows["vectors"] = len(model.game_ids)
+        log.info("embedded", extra=keys(games=len(model.game_ids), seconds=self.steps.seconds["embed"]))
+        return model
+
+    def _train_taste(self, ratings: Ratings, catalogue: list[Id] | None = None) -> CollaborativeFilter:
+        from recsys.models.cf import CollaborativeFilter
+
+        with self.steps.step("train_cf"):
+            return CollaborativeFilter(self.settings.cf).fit(ratings, catalogue)
+
+    @contextmanager
+    def _open_source(self) -> Iterator[Source]:
+        """Yield the source; what is opened here is closed here."""
+        if self._source is not None:
+            yield self._source
+            return
+        with open_source(self._url, self.settings, self.snowflake_creds) as source:
+            log.info("opened source", extra=keys(source=source.name))
+            self._source = source
+            try:
+                yield source
+            finally:
+                self._source = None
+
+    @contextmanager
+    def _staging(self, run_id: str) -> Iterator[Path]:
+        from recsys.release.durable import make_folder, point_link, rename
+
+        releases = self.models_output_dir / "releases"
+        staging = releases / f".staging-{run_id}"
+        make_folder(staging)
+        yield staging
+        rename(staging, releases / run_id)
+        point_link(self.models_output_dir / "v1", f"releases/{run_id}")
+
+    def _result(
+        self, status: Literal["published", "checked"], run_id: str, path: Path | None, report: Report
+    ) -> RunResult:
+        return RunResult(
+            status, run_id, path, dict(self._rows), dict(report.repairs), dict(self.steps.seconds), dict(self.steps.peak_mb)
+        )
+
+
+def new_run_id() -> str:
+    """Return a name for a run: its start in UTC, and four letters against two starts at once."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith("SNOWFLAKE_")}
+
+
+@contextmanager
+def _logged(source: str) -> Iterator[None]:
+    """Log a failure of the database where it happens, and pass it on."""
+    try:
+        yield
+    except SourceError as error:
+        log.error("fetch failed", extra=keys(source=source, error=type(error).__name__, reason=str(error)))  # noqa: TRY400
+        raise
+
+
+def _reporting(batches: Iterator[pa.RecordBatch], advance: Any) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch
+        advance(len(batch))
+
+
+if __name__ == "__main__":
+    import sys
+
+    from recsys.cli import main
+
+    main(["train", *sys.argv[1:]])
