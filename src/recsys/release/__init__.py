@@ -1,0 +1,1 @@
+"""A release: staged, verified, published in one atomic step."""

@@ -1,0 +1,197 @@
+"""Writing that lasts: every byte flushed, read back and compared; every rename flushed too.
+
+The one place where an ``OSError`` of writing becomes an
+:class:`~recsys.errors.ArtifactWriteError`. Nothing here knows what a release is.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from recsys.errors import ArtifactWriteError
+
+TEMPORARY = ".partial"
+"""Suffix of a file that is being written; a leftover one is never read and may be deleted."""
+
+_CHUNK = 1 << 20
+
+_ADVICE = {
+    errno.ENOSPC: "free some space on that file system",
+    errno.EDQUOT: "free some space within the quota",
+    errno.EACCES: "give this user the right to write there",
+    errno.EPERM: "give this user the right to write there",
+    errno.EROFS: "mount that file system for writing, or choose another --output",
+    errno.EIO: "the device reports a fault: check the disk before the next run",
+}
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Translate an ``OSError`` of the block into an :class:`ArtifactWriteError`.
+
+    Parameters
+    ----------
+    what
+        The attempt, as it follows "cannot": ``"write models/v1/metadata.json"``.
+    """
+    try:
+        yield
+    except ArtifactWriteError:
+        raise
+    except OSError as error:
+        raise _failure(what, error) from error
+
+
+def _failure(what: str, error: OSError) -> ArtifactWriteError:
+    reason = error.strerror or str(error)
+    advice = _ADVICE.get(error.errno or 0, "mend the cause and run again")
+    failure = ArtifactWriteError(f"cannot {what}: {reason}; {advice}")
+    failure.errno = error.errno
+    return failure
+
+
+def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
+    """Write a file so that it is there whole, on the disk, or not at all.
+
+    The bytes go to a temporary name, are flushed, read back and compared with what was meant, and
+    the file takes its name in one atomic step. A disk that reports success and stores something
+    else is found here.
+
+    Parameters
+    ----------
+    path
+        The file; one that exists is replaced. Its folder must exist.
+    data
+        The content.
+
+    Returns
+    -------
+    str
+        SHA-256 of the content, in hex.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If anything failed. The file at ``path`` is as it was before; if only the flush of the
+        folder failed, it is the new one.
+    """
+    temporary = path.with_name(path.name + TEMPORARY)
+    with writing(f"write {path}"):
+        try:
+            _write_flushed(temporary, data)
+            meant = hashlib.sha256(data).hexdigest()
+            stored = sha256_of(temporary)
+            if stored != meant:
+                raise ArtifactWriteError(
+                    f"cannot write {path}: the disk stored other bytes than were written (SHA-256 {stored[:12]}… instead of"
+                    f" {meant[:12]}…); check the file system before the next run"
+                )
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        flush_folder(path.parent)
+    return meant
+
+
+def _write_flushed(path: Path, data: bytes | bytearray | memoryview) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        rest = memoryview(data).cast("B")
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+        # Drop the cached pages, so that reading back asks the disk and not our own memory.
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder: without it a rename may not survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder (and its parents) that others may read; one that exists is fine."""
+    with writing(f"create the folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, link or folder with all it holds; one that is gone already is fine."""
+    with writing(f"remove {path}"):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(path)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename within one file system, flush both folders, and look whether it happened.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If it failed, or if the file system said it was done and it was not.
+    """
+    with writing(f"rename {source} to {target}"):
+        source.rename(target)
+        flush_folder(target.parent)
+        if source.parent != target.parent:
+            flush_folder(source.parent)
+        if not os.path.lexists(target) or os.path.lexists(source):
+            raise ArtifactWriteError(
+                f"cannot rename {source} to {target}: the file system said it was done, and it is not; check it"
+            )
+
+
+def point_link(link: Path, target: str) -> None:
+    """Make ``link`` a symbolic link to ``target`` in one atomic step.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If it failed: the message says whether the link already points to the new target.
+    """
+    fresh = link.with_name(f".{link.name}{TEMPORARY}")
+    with writing(f"point {link} to {target}"):
+        with suppress(FileNotFoundError):
+            fresh.unlink()
+        fresh.symlink_to(target)
+        fresh.replace(link)
+    seen = _target_of(link)
+    if seen != target:
+        raise ArtifactWriteError(
+            f"cannot point {link} to {target}: the file system said it was done, and it points to {seen}; check it"
+        )
+    with writing(f"flush {link.parent} ({link.name} already points to {target}, but may not survive a power cut)"):
+        flush_folder(link.parent)
+
+
+def _target_of(link: Path) -> str | None:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return None
