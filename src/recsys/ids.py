@@ -150,7 +150,9 @@ class IdMap:
         kind
             ``integer`` or ``string``: the ``kind`` of the map that was written.
         """
-        return cls(id_array_of([int(text) for text in texts] if kind == "integer" else pa.array(list(texts), pa.string())))
+        return cls(
+            id_array_of([int(text) for text in texts] if kind == "integer" else pa.array(list(texts), pa.string()))
+        )
 
     @property
     def kind(self) -> str:

@@ -276,7 +276,13 @@ class Trainer:
         self, status: Literal["published", "checked"], run_id: str, path: Path | None, report: Report
     ) -> RunResult:
         return RunResult(
-            status, run_id, path, dict(self._rows), dict(report.repairs), dict(self.steps.seconds), dict(self.steps.peak_mb)
+            status,
+            run_id,
+            path,
+            dict(self._rows),
+            dict(report.repairs),
+            dict(self.steps.seconds),
+            dict(self.steps.peak_mb),
         )
 
 

@@ -8,9 +8,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from recsys import __version__
@@ -27,6 +26,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+
+
+_USAGE = 2
+_UsageError: type[Any] = typer.BadParameter.__bases__[0]
+"""Typer brings its own copy of click, and exports no name for this."""
 
 
 def _version(*, wanted: bool) -> None:
@@ -66,11 +70,11 @@ def run(argv: Sequence[str]) -> int:
     state = State()
     try:
         result = app(list(argv), prog_name="recsys", standalone_mode=False, obj=state)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return _failed(state, "Interrupted", "interrupted; nothing was published", 130)
-    except click.ClickException as error:
+    except _UsageError as error:
         error.show()
-        return error.exit_code
+        return _USAGE
     except RecsysError as error:
         if state.verbose:
             traceback.print_exc()

@@ -170,9 +170,7 @@ class CollaborativeFilter:
             id_types=np.array([self.users.kind, self.items.kind]),
         )
         ratings = self.ratings
-        write_arrays(
-            folder / INTERACTIONS_FILE, indptr=ratings.indptr, indices=ratings.indices, ratings=ratings.data
-        )
+        write_arrays(folder / INTERACTIONS_FILE, indptr=ratings.indptr, indices=ratings.indices, ratings=ratings.data)
 
     @classmethod
     def load(cls, path: Path | str, settings: CfSettings | None = None) -> CollaborativeFilter:

@@ -34,7 +34,9 @@ def key_from_environment(environ: Mapping[str, str] | None = None) -> bytes | No
         return None
     key = text.encode("utf-8", "surrogateescape")
     if len(key) < MIN_LENGTH:
-        raise ConfigError(f"{VARIABLE} has {len(key)} bytes; a signing key needs at least {MIN_LENGTH}, better 32 random ones")
+        raise ConfigError(
+            f"{VARIABLE} has {len(key)} bytes; a signing key needs at least {MIN_LENGTH}, better 32 random ones"
+        )
     return key
 
 

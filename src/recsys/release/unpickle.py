@@ -57,7 +57,9 @@ def als_state(data: bytes) -> dict[str, Any]:
         # Bytes that are no pickle fail in every way there is: EOFError, KeyError, MemoryError…
         raise ArtifactCorrupt(f"cf_model.pkl cannot be unpickled: {type(error).__name__}: {error}") from error
     if type(record) is not unpickler.record:
-        raise ArtifactCorrupt(f"cf_model.pkl holds a {type(record).__name__} instead of implicit's AlternatingLeastSquares")
+        raise ArtifactCorrupt(
+            f"cf_model.pkl holds a {type(record).__name__} instead of implicit's AlternatingLeastSquares"
+        )
     if stream.tell() != len(data):
         raise ArtifactCorrupt(f"cf_model.pkl has {len(data) - stream.tell()} bytes after the end of the model")
     state = dict(vars(record))
@@ -100,7 +102,9 @@ class _AlsUnpickler(pickle.Unpickler):
             # A copy: the pickle sets the byte order of what it gets.
             return np.dtype(name, copy=True)
 
-        def frombuffer(buffer: bytearray, kind: np.dtype[Any], shape: tuple[int, ...], order: str) -> np.ndarray[Any, Any]:
+        def frombuffer(
+            buffer: bytearray, kind: np.dtype[Any], shape: tuple[int, ...], order: str
+        ) -> np.ndarray[Any, Any]:
             return np.frombuffer(buffer, dtype=kind).reshape(shape, order="F" if order == "F" else "C")
 
         self._known = {
@@ -114,7 +118,9 @@ class _AlsUnpickler(pickle.Unpickler):
         try:
             return self._known[module, name]
         except KeyError:
-            raise ArtifactCorrupt(f"cf_model.pkl asks for {module}.{name}, which no ALS model needs: it is not loaded") from None
+            raise ArtifactCorrupt(
+                f"cf_model.pkl asks for {module}.{name}, which no ALS model needs: it is not loaded"
+            ) from None
 
     def persistent_load(self, _: Any) -> Any:
         """Refuse: a model refers to nothing outside itself."""
@@ -136,7 +142,9 @@ def _check(state: dict[str, Any]) -> None:
         else:
             fine = _is_setting(name, value)
         if not fine:
-            raise ArtifactCorrupt(f"cf_model.pkl: attribute {str(name)[:40]!r} is no part of an ALS model: it is not loaded")
+            raise ArtifactCorrupt(
+                f"cf_model.pkl: attribute {str(name)[:40]!r} is no part of an ALS model: it is not loaded"
+            )
     if missing := [name for name in _FACTORS if name not in state]:
         raise ArtifactCorrupt(f"cf_model.pkl lacks {' and '.join(missing)}")
 

@@ -77,14 +77,18 @@ def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) 
                 continue
             if isinstance(error, ArtifactCorrupt):
                 raise
-            raise ArtifactCorrupt(f"{folder}: {_name(error)} cannot be read: {error.strerror or error}; {_REPAIR}") from error
+            raise ArtifactCorrupt(
+                f"{folder}: {_name(error)} cannot be read: {error.strerror or error}; {_REPAIR}"
+            ) from error
 
 
 def _resolved(path: Path) -> Path:
     try:
         folder = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise ReleaseNotFound(f"there is no release at {path}; `recsys train` publishes one, `recsys releases` lists them") from error
+        raise ReleaseNotFound(
+            f"there is no release at {path}; `recsys train` publishes one, `recsys releases` lists them"
+        ) from error
     if not folder.is_dir():
         raise ReleaseNotFound(f"{path} is a file; a release is a folder such as models/v1")
     return folder
@@ -99,7 +103,9 @@ def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedF
     manifest = _verified_manifest(folder, names, key)
     expected = {*manifest.files, MANIFEST, DIGEST, *({SIGNATURE} & names)}
     if extra := names - expected:
-        raise ArtifactCorrupt(f"{folder}: {_listed(extra)} was not published with this release; remove it, or {_REPAIR}")
+        raise ArtifactCorrupt(
+            f"{folder}: {_listed(extra)} was not published with this release; remove it, or {_REPAIR}"
+        )
     if missing := expected - names:
         raise ArtifactCorrupt(f"{folder}: {_listed(missing)} is missing; {_REPAIR}")
     contents = {}
