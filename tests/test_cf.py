@@ -1,0 +1,160 @@
+"""The collaborative filter recovers tastes, leaves out seen games, and survives the disk."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys.config import CfSettings
+from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
+from recsys.models import CollaborativeFilter
+from recsys.models.cf import confidence
+
+CLUBS = 4
+PLAIN = CfSettings(factors=8, regularization=1.0, alpha=5.0, iterations=10, threads=1)
+
+
+def clubs(seed: int = 0) -> pd.DataFrame:
+    """Return ratings of 4 clubs of 20 users for 4 shelves of 10 games: high for one's own shelf.
+
+    User u belongs to club u % 4, game 100 + g to shelf g % 4; each user has rated 6 games of the
+    own shelf with 8–10 and 3 of the others with 1–3.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(80):
+        own = rng.permutation(np.arange(user % CLUBS, 40, CLUBS))[:6]
+        others = rng.permutation([game for game in range(40) if game % CLUBS != user % CLUBS])[:3]
+        rows += [(user, 100 + game, float(rng.integers(8, 11))) for game in own]
+        rows += [(user, 100 + game, float(rng.integers(1, 4))) for game in others]
+    return pd.DataFrame(rows, columns=["USER_ID", "GAME_ID", "RATING"])
+
+
+@pytest.fixture(scope="module")
+def model() -> CollaborativeFilter:
+    """Return a model of the clubs."""
+    return CollaborativeFilter(PLAIN).fit(clubs())
+
+
+def test_recommendations_recover_the_clubs(model: CollaborativeFilter) -> None:
+    """The four games of the own shelf that a user has not rated come first."""
+    hits = [game.game_id % CLUBS == user % CLUBS for user in range(80) for game in model.recommend(user, 4)]  # type: ignore[operator]
+    assert np.mean(hits) > 0.95
+
+
+def test_similar_games_stand_on_one_shelf(model: CollaborativeFilter) -> None:
+    """The nearest nine games are the rest of the shelf, and a game is not its own neighbour."""
+    for game in range(100, 140):
+        found = [neighbour.game_id for neighbour in model.similar(game, 9)]
+        assert game not in found
+        assert np.mean([id_ % CLUBS == game % CLUBS for id_ in found]) > 0.8  # type: ignore[operator]
+
+
+def test_similar_is_the_cosine_of_factors(model: CollaborativeFilter) -> None:
+    """Scores against brute force in float64."""
+    factors = model.item_factors.astype(np.float64)
+    unit = factors / np.linalg.norm(factors, axis=1, keepdims=True)
+    cosines = unit @ unit[0]
+    for game, score in model.similar(100, 39):
+        assert score == pytest.approx(cosines[model.items.codes_of([game])[0]], abs=1e-5)
+
+
+def test_rated_games_are_never_recommended(model: CollaborativeFilter) -> None:
+    """However many are asked for, the 31 unrated games come back: no padded rows."""
+    rated = clubs().groupby("USER_ID")["GAME_ID"].agg(set)
+    for user in range(80):
+        recommended = [game.game_id for game in model.recommend(user, 1000)]
+        assert set(recommended) == set(range(100, 140)) - rated[user]
+        assert len(recommended) == len(set(recommended))
+
+
+def test_games_outside_the_catalogue_train_but_are_not_recommended() -> None:
+    """A rated game that the catalogue lacks has factors, and appears in no list."""
+    model = CollaborativeFilter(PLAIN).fit(clubs(), catalogue=list(range(101, 140)))
+    assert model.items.code_of(100) is not None
+    assert all(game.game_id != 100 for user in range(80) for game in model.recommend(user, 40))
+    assert all(neighbour.game_id != 100 for neighbour in model.similar(104, 40))
+
+
+def test_the_default_reads_ratings_as_likes() -> None:
+    """From 7 on a rating counts as 1, below it not at all; ``rating`` takes it as it is."""
+    ratings = CollaborativeFilter(PLAIN).fit(clubs()).ratings
+    liked = confidence(ratings, CfSettings())
+    assert set(liked.data) == {1.0}
+    assert liked.nnz == 80 * 6
+    assert ratings.nnz == 80 * 9
+    assert confidence(ratings, CfSettings(confidence="rating")) is ratings
+
+
+def test_unknown_ids_are_named(model: CollaborativeFilter) -> None:
+    """An id that was never trained is an error, not an empty list."""
+    with pytest.raises(NotInModel, match="user 999 is not among the 80 users"):
+        model.recommend(999)
+    with pytest.raises(NotInModel, match="game '100' is not among the 40 rated games"):
+        model.similar("100")
+
+
+def test_a_user_without_likes_gets_nothing() -> None:
+    """Where nothing speaks for any game, no order of games is made up."""
+    frame = pd.concat([clubs(), pd.DataFrame({"USER_ID": [500], "GAME_ID": [100], "RATING": [1.0]})])
+    assert CollaborativeFilter(PLAIN).fit(frame).recommend(500) == []
+
+
+def test_fitting_twice_starts_afresh() -> None:
+    """A second fit of one object gives what a fresh object gives: no warm start."""
+    again = CollaborativeFilter(PLAIN).fit(clubs(1)).fit(clubs())
+    np.testing.assert_array_equal(again.item_factors, CollaborativeFilter(PLAIN).fit(clubs()).item_factors)
+
+
+def test_row_order_changes_nothing() -> None:
+    """A warehouse promises no order: shuffled rows give the same factors, bit for bit."""
+    shuffled = CollaborativeFilter(PLAIN).fit(clubs().sample(frac=1, random_state=3))
+    np.testing.assert_array_equal(shuffled.user_factors, CollaborativeFilter(PLAIN).fit(clubs()).user_factors)
+
+
+def test_a_broken_frame_is_refused() -> None:
+    """``fit`` holds a frame to the data contract."""
+    with pytest.raises(DataContractError, match="null or NaN"):
+        CollaborativeFilter(PLAIN).fit(clubs().assign(RATING=np.nan))
+
+
+@pytest.mark.parametrize("prefix", ["", "u"])
+def test_a_model_survives_the_disk(tmp_path: Path, prefix: str) -> None:
+    """Saved and loaded, with ids of either kind, it recommends the same."""
+    frame = clubs()
+    if prefix:
+        frame["USER_ID"] = prefix + frame["USER_ID"].astype(str)
+        frame["GAME_ID"] = frame["GAME_ID"].astype(str)
+    model = CollaborativeFilter(PLAIN).fit(frame, catalogue=frame["GAME_ID"].unique()[1:].tolist())
+    model.save(tmp_path)
+    loaded = CollaborativeFilter.load(tmp_path)
+    for user in frame["USER_ID"].unique().tolist()[:10]:
+        assert loaded.recommend(user, 7) == model.recommend(user, 7)
+    game = frame["GAME_ID"].iloc[0].item() if not prefix else frame["GAME_ID"].iloc[0]
+    assert loaded.similar(game) == model.similar(game)
+
+
+def test_the_files_are_what_the_contract_names(tmp_path: Path, model: CollaborativeFilter) -> None:
+    """The pickle is implicit's class; the mappings are JSON from id to row."""
+    model.save(tmp_path)
+    als = pickle.loads((tmp_path / "cf_model.pkl").read_bytes())
+    assert type(als).__module__ == "implicit.cpu.als"
+    np.testing.assert_array_equal(als.user_factors, model.user_factors)
+    mappings = json.loads((tmp_path / "cf_mappings.json").read_text())
+    assert set(mappings) == {"user_id_to_idx", "item_id_to_idx"}
+    assert mappings["item_id_to_idx"] == {str(100 + code): code for code in range(40)}
+
+
+def test_damaged_files_are_told_apart(tmp_path: Path, model: CollaborativeFilter) -> None:
+    """A missing file and a spoilt one are different errors."""
+    with pytest.raises(ReleaseNotFound, match="is missing"):
+        CollaborativeFilter.load(tmp_path)
+    model.save(tmp_path)
+    (tmp_path / "cf_factors.npz").write_bytes(b"spoilt")
+    with pytest.raises(ArtifactCorrupt, match="cannot be read"):
+        CollaborativeFilter.load(tmp_path)
