@@ -1,0 +1,73 @@
+# `make help` lists what there is to do. Each target sets itself up first: nothing but Python 3.11+
+# and make is needed, and a second time the set-up costs nothing.
+
+PYTHON ?= python3
+SOURCE ?= sample
+OUTPUT ?= models
+WORKERS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable
+# Several targets run at once (make -j) would install into one environment at once.
+.NOTPARALLEL:
+
+.DEFAULT_GOAL := help
+.PHONY: help train test check format bench faults docs lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  ARGS='...' is passed on: make test ARGS='-k gate', make train ARGS='--set cf.factors=64'"
+	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with"
+
+train: .venv/.train-installed ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=models)
+	$(BIN)/recsys train --source $(SOURCE) --output $(OUTPUT) $(ARGS)
+
+test: .venv/.dev-installed ## Run the tests (WORKERS=2 processes)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+
+check: .venv/.dev-installed ## Check format, lint, types and import contracts
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev-installed ## Format the code and repair what the linter can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.dev-installed ## Measure each step against the textbook pipeline
+	$(BIN)/python -m benchmarks $(ARGS)
+
+faults: .venv/.dev-installed ## Make every system call of a publish fail in turn (Linux, strace)
+	RECSYS_FAULTS=all $(BIN)/pytest tests/test_faults.py $(ARGS)
+
+docs: .venv/.dev-installed ## Write the reference pages from the code
+	$(BIN)/python docs/generate.py
+
+lock: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --disable-pip-version-check --editable '.[dev]'
+	.venv-lock/bin/pip freeze --exclude-editable | sed 's/+[^ ;]*//' > constraints.txt
+	rm -rf .venv-lock
+
+clean: ## Remove the environment and every cache; models/ stays
+	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# `pip` is the last file that venv writes: an environment broken off half-way is made again.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "recsys needs Python 3.11 or newer, but '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Name another one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.train-installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(INSTALL) '.[train,model]'
+	@touch $@
+
+# Everything includes what training needs, so that `make train` has nothing to add after `make test`.
+.venv/.dev-installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(INSTALL) '.[dev]'
+	@touch .venv/.train-installed $@
