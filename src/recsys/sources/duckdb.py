@@ -1,0 +1,238 @@
+"""DuckDB as a source: a database file, or a folder of mart files.
+
+Everything is opened for reading, nothing is fetched from elsewhere: extensions are never
+installed, Python's variables are no tables, and a folder's connection may open the two mart files
+and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Self
+
+from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceUnavailable
+from recsys.sources import QueryResult
+from recsys.sources.marts import create_views, find_marts, glob_escaped, literal, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    import duckdb
+    import pyarrow as pa
+
+BATCH_ROWS = 122_880
+"""Rows of an Arrow batch: one of DuckDB's own row groups."""
+
+_CATALOG = "recsys_source"
+_PLAIN_QUERY = re.compile(
+    r"\s*SELECT\s+(?P<columns>\w+(?:\s*,\s*\w+)*)\s+FROM\s+(?P<table>[\w.$]+)\s*;?\s*", re.IGNORECASE
+)
+
+
+class DuckDBSource:
+    """Answers SQL from DuckDB; made by one of the ``from_…`` methods.
+
+    Parameters
+    ----------
+    connection
+        Open connection, owned from now on.
+    name
+        What people call the source.
+    countable
+        Upper-case ``SCHEMA.TABLE`` names whose rows DuckDB counts without reading them.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, countable: frozenset[str]) -> None:
+        self._connection: duckdb.DuckDBPyConnection | None = connection
+        self._name = name
+        self._countable = countable
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Open an existing DuckDB database for reading.
+
+        Raises
+        ------
+        SourceUnavailable
+            If there is no such file, it is not DuckDB's, or another process writes to it.
+        """
+        import duckdb
+
+        path = path.absolute()
+        if not path.is_file():
+            there = "is a folder, not a file" if path.is_dir() else "does not exist"
+            raise SourceUnavailable(f"DuckDB file {path} {there}; --source duckdb:FILE takes an existing database")
+        connection = _connect()
+        try:
+            # Attached under a name of our own: a file called analytics.duckdb would make "ANALYTICS." ambiguous.
+            connection.execute(f"ATTACH {literal(str(path))} AS {_CATALOG} (TYPE duckdb, READ_ONLY); USE {_CATALOG}")
+            tables = connection.execute(
+                "SELECT upper(schema_name || '.' || table_name) FROM duckdb_tables() WHERE database_name = ?",
+                [_CATALOG],
+            ).fetchall()
+        except duckdb.Error as error:
+            connection.close()
+            raise SourceUnavailable(
+                f"DuckDB file {path} cannot be opened for reading: {one_line(error)}; "
+                f"is it a database that DuckDB {duckdb.__version__} reads, and is no other process writing to it?"
+            ) from error
+        return cls(connection, f"duckdb:{path}", frozenset(name for (name,) in tables))
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """Open a folder of ``mart_games.{parquet,csv,csv.gz}`` and ``mart_user_ratings.{…}``.
+
+        Raises
+        ------
+        SourceUnavailable
+            If the folder or a mart is missing, or a file cannot be read as what its ending says.
+        ConfigError
+            If a mart is there in two formats.
+        DataContractError
+            If a CSV file names no columns, or one twice.
+        """
+        import duckdb
+
+        marts = find_marts(folder)
+        connection = _connect()
+        try:
+            allowed = ", ".join(literal(path) for mart in marts for path in (str(mart.path), glob_escaped(mart.path)))
+            connection.execute(f"SET allowed_paths = [{allowed}]; SET enable_external_access = false")
+            create_views(connection, marts)
+        except duckdb.Error as error:
+            connection.close()
+            raise SourceUnavailable(f"source folder {folder} cannot be read: {one_line(error)}") from error
+        except RecsysError:
+            connection.close()
+            raise
+        return cls(connection, str(folder.absolute()), frozenset(m.view for m in marts if m.format == "parquet"))
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, pa.Table], name: str) -> Self:
+        """Serve Arrow tables by their ``SCHEMA.TABLE`` names, copied into memory."""
+        connection = _connect()
+        for table, content in tables.items():
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.partition('.')[0]}")
+            connection.from_arrow(content).create(table)
+        return cls(connection, name, frozenset(table.upper() for table in tables))
+
+    @property
+    def name(self) -> str:
+        """The file or folder."""
+        return self._name
+
+    def execute(self, sql: str) -> QueryResult:
+        """Run one query.
+
+        Batches stream: no more than a few are in memory at a time. Column names come back as the
+        query spells them. ``rows_announced`` is given for a plain ``SELECT columns FROM table``
+        where counting costs nothing.
+
+        Raises
+        ------
+        DataContractError
+            If the table lacks a column.
+        QueryFailed
+            If the table is missing, or the query cannot be answered.
+        """
+        import duckdb
+
+        cursor = self._cursor()
+        try:
+            relation = cursor.sql(sql)
+            if relation is None:
+                raise QueryFailed(f"{self.name} answers queries alone, and this is a statement: {sql}")
+            reader = relation.to_arrow_reader(BATCH_ROWS)
+            announced = self._count(sql)
+        except duckdb.Error as error:
+            raise self._translated(error, sql) from error
+        return QueryResult(reader.schema, self._stream(reader, sql), announced)
+
+    def close(self) -> None:
+        """Close the connection; may be called twice."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of its own for one answer, so that two answers may be read in turns."""
+        if self._connection is None:
+            raise SourceUnavailable(f"{self.name} is closed; open it again to query it")
+        cursor = self._connection.cursor()
+        if self._name.startswith("duckdb:"):
+            cursor.execute(f"USE {_CATALOG}")
+        return cursor
+
+    def _count(self, sql: str) -> int | None:
+        plain = _PLAIN_QUERY.fullmatch(sql)
+        if plain is None or plain["table"].upper() not in self._countable:
+            return None
+        counted = self._cursor().execute(f"SELECT count(*) FROM {plain['table']}")  # noqa: S608 - from the caller's query
+        row = counted.fetchone()
+        return int(row[0]) if row else None
+
+    def _stream(self, reader: pa.RecordBatchReader, sql: str) -> Iterator[pa.RecordBatch]:
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            yield from reader
+        # DuckDB's failures in the middle of a stream reach us through Arrow, as OSError.
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise self._translated(error, sql) from error
+
+    def _translated(self, error: Exception, sql: str) -> RecsysError:
+        """Return our own error for one of DuckDB's."""
+        import duckdb
+
+        seen = one_line(error)
+        if isinstance(error, duckdb.BinderException):
+            if plain := _PLAIN_QUERY.fullmatch(sql):
+                present = self._columns(plain["table"])
+                wanted = re.split(r"\s*,\s*", plain["columns"])
+                missing = [name for name in wanted if name.upper() not in {column.upper() for column in present}]
+                seen = f"{plain['table']} lacks {', '.join(missing)}; it has {', '.join(present)}"
+            return DataContractError(f"{self.name} lacks a column: {seen}; the query was: {sql}")
+        if isinstance(error, duckdb.CatalogException):
+            return QueryFailed(
+                f"{self.name} refused the query: {seen}; it has {', '.join(self._tables()) or 'no tables'}"
+            )
+        return QueryFailed(f"{self.name} failed to answer: {seen}; the query was: {sql}")
+
+    def _columns(self, table: str) -> list[str]:
+        rows = self._cursor().execute(f"DESCRIBE SELECT * FROM {table}")  # noqa: S608 - from the caller's query
+        return [row[0] for row in rows.fetchall()]
+
+    def _tables(self) -> list[str]:
+        rows = self._cursor().execute(
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables ORDER BY 1 LIMIT 20"
+        )
+        return [row[0] for row in rows.fetchall()]
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "threads": min(8, os.cpu_count() or 1),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+            # The default is a folder beside the caller's files.
+            "temp_directory": "",
+        },
+    )
