@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
 from recsys.models import CollaborativeFilter
 from recsys.models.cf import confidence
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLUBS = 4
 PLAIN = CfSettings(factors=8, regularization=1.0, alpha=5.0, iterations=10, threads=1)
@@ -43,7 +46,7 @@ def model() -> CollaborativeFilter:
 
 def test_recommendations_recover_the_clubs(model: CollaborativeFilter) -> None:
     """The four games of the own shelf that a user has not rated come first."""
-    hits = [game.game_id % CLUBS == user % CLUBS for user in range(80) for game in model.recommend(user, 4)]  # type: ignore[operator]
+    hits = [game.game_id % CLUBS == user % CLUBS for user in range(80) for game in model.recommend(user, 4)]
     assert np.mean(hits) > 0.95
 
 
@@ -52,7 +55,7 @@ def test_similar_games_stand_on_one_shelf(model: CollaborativeFilter) -> None:
     for game in range(100, 140):
         found = [neighbour.game_id for neighbour in model.similar(game, 9)]
         assert game not in found
-        assert np.mean([id_ % CLUBS == game % CLUBS for id_ in found]) > 0.8  # type: ignore[operator]
+        assert np.mean([id_ % CLUBS == game % CLUBS for id_ in found]) > 0.8
 
 
 def test_similar_is_the_cosine_of_factors(model: CollaborativeFilter) -> None:

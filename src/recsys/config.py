@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -23,6 +22,9 @@ from pydantic_settings import (
 )
 
 from recsys.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 CONFIG_FILE = Path("recsys.toml")
 """Read when it exists and no other file is named."""
@@ -112,11 +114,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic passes them all
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take nothing from the surroundings: :func:`load_settings` passes every value in."""
         return (init_settings,)
@@ -213,8 +215,7 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
 
 
 def _known(name: str) -> str:
-    field = Settings.model_fields.get(name.partition(".")[0])
-    if field is None or field.annotation is None:
+    section = name.partition(".")[0]
+    if section not in Settings.model_fields:
         return _sections()
-    section: type[BaseModel] = field.annotation
-    return f"[{name.partition('.')[0]}] has " + ", ".join(section.model_fields)
+    return f"[{section}] has " + ", ".join(Settings.model_fields[section].get_default().__class__.model_fields)

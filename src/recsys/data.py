@@ -6,7 +6,6 @@ sample ids, so that one message tells them all; what is repaired is counted and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from recsys.frames import codes_of
 from recsys.ids import IdMap, NotAnId, id_array_of, python_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import numpy.typing as npt
     import pandas as pd
     import scipy.sparse as sp
@@ -280,7 +281,8 @@ def _checked_times(frame: pd.DataFrame, column: str, report: Report, mart: str) 
     times = pd.to_datetime(frame[column], errors="coerce", utc=True)
     missing = times.isna().to_numpy()
     report.broken(mart, f"ratings whose {column} is null or no time", missing.sum(), _pairs(frame, missing))
-    return times.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
+    stamps = times.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    return np.asarray(stamps.astype(np.int64))
 
 
 def _pick(ids: list[Any], rows: npt.NDArray[np.bool_]) -> list[Any]:

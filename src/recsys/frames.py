@@ -6,8 +6,7 @@ comes, so that a row costs its two codes and its rating, and string ids cost the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,8 @@ import pyarrow as pa
 from recsys.ids import IdMap, NotAnId, id_array, python_ids, sort_codes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
     import pandas as pd
 
@@ -40,7 +41,7 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     """
     import pandas as pd
 
-    columns: list[_Column] = [_Codes() if field.name in encoded else _Plain(field.type) for field in schema]
+    columns: list[_Codes | _Plain] = [_Codes() if field.name in encoded else _Plain(field.type) for field in schema]
     for batch in batches:
         for column, values in zip(columns, batch.columns, strict=True):
             column.append(values)
@@ -67,7 +68,7 @@ class _Plain:
         self.chunks = []
         if pa.types.is_decimal(self.kind):
             return pd.Series([None if value is None else int(value) for value in chunked.to_pylist()], dtype=object)
-        return chunked.to_pandas(integer_object_nulls=True, self_destruct=True)
+        return pd.Series(chunked.to_pandas(integer_object_nulls=True, self_destruct=True), copy=False)
 
 
 class _Codes:
@@ -102,13 +103,14 @@ class _Codes:
         return codes, unified.chunk(unified.num_chunks - 1).dictionary
 
 
-def categories(ids: IdMap) -> pd.Index:
+def categories(ids: IdMap) -> pd.Index[Any]:
     """Return a map's ids as the categories of a categorical column."""
     import pandas as pd
 
     if pa.types.is_decimal(ids.values.type):
         return pd.Index(python_ids(ids.values), dtype=object)
-    return pd.Index(ids.values.to_pandas())
+    index: pd.Index[Any] = pd.Index(ids.values.to_pandas())
+    return index
 
 
 def codes_of(column: pd.Series) -> tuple[npt.NDArray[np.int32], IdMap]:

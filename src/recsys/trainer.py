@@ -9,15 +9,23 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.config import Settings, load_settings
-from recsys.data import ENCODED, GAME_COLUMNS, GAME_ID, RATING_COLUMNS, USER_ID, Ratings, Report
-from recsys.data import check_games, check_ratings
+from recsys.data import (
+    ENCODED,
+    GAME_COLUMNS,
+    GAME_ID,
+    RATING_COLUMNS,
+    USER_ID,
+    Ratings,
+    Report,
+    check_games,
+    check_ratings,
+)
 from recsys.errors import EmptyResult, SourceError, TruncatedResult
 from recsys.ids import Id, IdMap
 from recsys.log import keys, progress
@@ -25,6 +33,8 @@ from recsys.sources import Source, open_source
 from recsys.steps import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import pandas as pd
     import pyarrow as pa
 

@@ -94,7 +94,7 @@ class RAGRecommender:
         row = self._rows.get(game_id)
         if row is None:
             raise NotInModel(f"game {game_id!r} is not among the {len(self.game_ids):,} games of this index")
-        found = self._nearest(self.faiss_index.reconstruct(row), k + 1)
+        found = self._nearest(np.asarray(self.faiss_index.reconstruct(row)), k + 1)
         return [neighbour for neighbour in found if neighbour.game_id != game_id][:k]
 
     def search(self, text: str, k: int = 10) -> list[Neighbour]:
@@ -142,6 +142,8 @@ class RAGRecommender:
             raise ReleaseNotFound(f"{folder} holds no content model: {Path(error.filename).name} is missing") from error
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise ArtifactCorrupt(f"the content model in {folder} cannot be read: {error}") from error
+        if not isinstance(index, faiss.IndexFlatL2):
+            raise ArtifactCorrupt(f"{folder / INDEX_FILE} holds a {type(index).__name__} instead of an IndexFlatL2")
         model.faiss_index = index
         if index.ntotal != len(model.game_ids):
             raise ArtifactCorrupt(f"{folder} has {index.ntotal:,} vectors for {len(model.game_ids):,} ids: mixed files")

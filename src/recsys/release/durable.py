@@ -10,11 +10,14 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 TEMPORARY = ".partial"
 """Suffix of a file that is being written; a leftover one is never read and may be deleted."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 VARIABLE = "RECSYS_SIGNING_KEY"
 """Environment variable that holds the key, as text."""

@@ -10,13 +10,16 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ReleaseNotFound
 from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, FileFacts, Manifest, digest_file
 from recsys.release.signature import VARIABLE, is_signed_by
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 _CHUNK = 1 << 20
 _REPAIR = "publish again, or go back with `recsys rollback`"

@@ -6,15 +6,16 @@ on every source; nothing ever falls back to another source by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
     import pyarrow as pa
 
     from recsys.config import Settings
