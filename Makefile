@@ -50,7 +50,7 @@ lock: ## Write constraints.txt anew: the newest versions that pyproject.toml all
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --disable-pip-version-check --editable '.[dev]'
-	.venv-lock/bin/pip freeze --exclude-editable | sed 's/+[^ ;]*//' > constraints.txt
+	.venv-lock/bin/pip freeze --all --exclude pip --exclude-editable | sed 's/+[^ ;]*//' > constraints.txt
 	rm -rf .venv-lock
 
 clean: ## Remove the environment and every cache; models/ stays

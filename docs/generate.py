@@ -1,0 +1,180 @@
+"""Write the reference pages from the code: ``python docs/generate.py`` (or ``make docs``).
+
+``settings.md`` and ``cli.md`` are never edited by hand; a test compares them with what this
+program makes of the settings, the error tree and the command line.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
+
+from typer.main import get_command
+
+from recsys.cli import app
+from recsys.config import Settings
+from recsys.errors import UNFORESEEN, RecsysError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py from the code: change the code, then run `make docs`. -->\n\n"
+
+SETTINGS_INTRO = """# Settings
+
+A value is looked up in this order: `--set section.key=value` on the command line, the environment
+(`RECSYS_SECTION__KEY=value`), the tables of `recsys.toml` (or the file that `--config` names), the default. A setting
+that does not exist is an error, and so is a value outside its bounds; all of them are named at once.
+
+```toml
+# recsys.toml
+[cf]
+factors = 64
+```
+
+```sh
+RECSYS_CF__FACTORS=64 recsys train
+recsys train --set cf.factors=64
+```
+
+Identity and secrets are no settings: they come from `SNOWFLAKE_*` in the environment alone.
+"""
+
+EXITS = {
+    0: ("–", "done: published, or nothing new and said so"),
+    2: ("–", "the command line is wrong"),
+    UNFORESEEN: ("–", "anything unforeseen: a bug, please report it"),
+    130: ("–", "interrupted (Ctrl-C); nothing half-written"),
+    143: ("–", "terminated (SIGTERM); nothing half-written"),
+}
+
+
+def settings_page() -> str:
+    """Return ``settings.md``: a table for each section, a row for each field."""
+    parts = [NOTE + SETTINGS_INTRO]
+    for section, model in sections():
+        parts += [f"\n## `[{section}]`\n", f"{prose(inspect.getdoc(model))}\n"]
+        parts += ["| setting | default | takes | what it does |", "| --- | --- | --- | --- |"]
+        for key, field in model.model_fields.items():
+            name = f"{section}.{key}"
+            parts.append(row(f"`{name}`", f"`{default(field)}`", takes(field), described(name, field.description)))
+    return "\n".join(parts) + "\n"
+
+
+def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield the name and the class of each section of settings."""
+    for section, field in Settings.model_fields.items():
+        yield section, cast("type[BaseModel]", field.annotation)
+
+
+def default(field: FieldInfo) -> str:
+    """Return the default as it would stand in TOML."""
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str | Path) else str(value)
+
+
+def takes(field: FieldInfo) -> str:
+    """Return the type of a setting with its choices or bounds, in words."""
+    kinds = [field.annotation] if get_origin(field.annotation) in {None, Literal} else list(get_args(field.annotation))
+    names = []
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            names += [f"`{choice}`" for choice in get_args(kind)]
+        elif kind is not type(None):
+            names.append(
+                {"str": "text", "float": "number", "int": "integer", "bool": "`true` or `false`"}.get(
+                    getattr(kind, "__name__", ""), f"{kind}"
+                )
+            )
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(rule, key)}" for rule in field.metadata for key, sign in signs.items() if hasattr(rule, key)
+    ]
+    return ", ".join(dict.fromkeys(names + bounds))
+
+
+def cli_page() -> str:
+    """Return ``cli.md``: each command with its arguments and options, then the exit codes."""
+    parts = [NOTE + "# Command line\n"]
+    for name, command in commands(get_command(app), "recsys"):
+        parts += [f"\n## `{name}`\n", f"{prose(described(name, command.help))}\n"]
+        rows = [parameter(name, each) for each in command.params if not getattr(each, "hidden", False)]
+        if rows:
+            parts += ["| argument or option | default | what it does |", "| --- | --- | --- |", *rows]
+    return "\n".join(parts) + "\n\n" + exit_codes()
+
+
+def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the full name and the object of each visible command, groups before their members."""
+    yield name, command
+    for sub, member in getattr(command, "commands", {}).items():
+        if not member.hidden:
+            yield from commands(member, f"{name} {sub}")
+
+
+def parameter(command: str, given: Any) -> str:
+    """Return the row of one argument or option."""
+    choices = getattr(given.type_descriptor.annotation, "__members__", None)
+    value = given.metavar or ("|".join(choices) if choices else given.name.upper())
+    spelling, about = value, given.help
+    if given.param_type_name == "option":
+        flags = ", ".join([*given.opts, *given.secondary_opts])
+        spelling = flags if given.is_flag or given.count else f"{flags} {value}"
+    plain = given.default is not None and not callable(given.default) and given.default not in ([], (), "", False)
+    value = "required" if given.required else f"`{given.default}`" if plain else ""
+    return row(f"`{spelling}`", value, described(f"{command} {spelling}", about))
+
+
+def exit_codes() -> str:
+    """Return the table of exit codes: a row for each class of the error tree that a run may end with."""
+    rows = [(code, error, when) for code, (error, when) in EXITS.items()]
+    rows += [
+        (kind.exit_code, f"`{kind.__name__}`", described(kind.__name__, kind.__doc__)) for kind in tree(RecsysError)
+    ]
+    lines = ["## Exit codes\n", "| code | error | when |", "| --- | --- | --- |"]
+    lines += [row(str(code), error, when) for code, error, when in sorted(rows, key=lambda each: each[0])]
+    return "\n".join(lines) + "\n"
+
+
+def tree(root: type[RecsysError]) -> Iterator[type[RecsysError]]:
+    """Yield every class below ``root`` that the package defines, parents first."""
+    for kind in root.__subclasses__():
+        if kind.__module__.startswith("recsys."):
+            yield kind
+        yield from tree(kind)
+
+
+def described(name: str, text: str | None) -> str:
+    """Return the description, and end the program where there is none."""
+    if not text or not text.strip():
+        raise SystemExit(f"{name} has no description: document it in the code")
+    return text
+
+
+def prose(text: str | None) -> str:
+    """Return a docstring as Markdown: single backticks, paragraphs on one line each."""
+    plain = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text or "").replace("``", "`")
+    return "\n\n".join(" ".join(part.split()) for part in plain.split("\n\n"))
+
+
+def row(*cells: str) -> str:
+    """Return one line of a Markdown table."""
+    return "| " + " | ".join(prose(cell).replace("\n\n", " ").replace("|", "\\|") for cell in cells) + " |"
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of every generated page by its path."""
+    return {HERE / "settings.md": settings_page(), HERE / "cli.md": cli_page()}
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
