@@ -13,7 +13,6 @@ from recsys.errors import ArtifactCorrupt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from recsys.ids import Id, IdMap
