@@ -51,7 +51,7 @@ def test_a_fresh_process_checks_the_staged_release(tmp_path: Path, parts: Parts)
     parts.publish(store, "good")
     wrong = json.loads(json.dumps(parts.facts.golden))
     wrong["cf"][0]["values"][0] += 0.1
-    with pytest.raises(ArtifactWriteError, match="fresh process.*golden query otherwise.*current release stays"):
+    with pytest.raises(ArtifactWriteError, match=r"fresh process.*golden query otherwise.*current release stays"):
         replace(parts, facts=replace(parts.facts, golden=wrong)).publish(store, "bad")
     assert store.current() == "good"
     assert store.names() == ["good"]
@@ -69,9 +69,14 @@ def test_a_release_without_golden_queries_is_refused(store: ReleaseStore, parts:
 def test_leaving_the_staging_without_publishing_changes_nothing(store: ReleaseStore, parts: Parts) -> None:
     """An error in the block removes the folder and passes on."""
     parts.publish(store, "first")
-    with pytest.raises(RuntimeError, match="training failed"), store.staging("second") as staging:
-        staging.write("metadata.json", b"{}")
-        raise RuntimeError("training failed")
+
+    def failing_run() -> None:
+        with store.staging("second") as staging:
+            staging.write("metadata.json", b"{}")
+            raise RuntimeError("training failed")
+
+    with pytest.raises(RuntimeError, match="training failed"):
+        failing_run()
     assert store.current() == "first"
     assert [path.name for path in (store.root / "releases").iterdir()] == ["first"]
 
@@ -170,7 +175,7 @@ def test_a_damaged_release_is_not_rolled_back_to(store: ReleaseStore, parts: Par
     parts.publish(store, "a")
     parts.publish(store, "b")
     (store.path("a") / "cf_factors.npz").write_bytes(b"damaged")
-    with pytest.raises(ArtifactCorrupt, match="cf_factors.npz has 7 bytes"):
+    with pytest.raises(ArtifactCorrupt, match=r"cf_factors.npz has 7 bytes"):
         store.rollback()
     assert store.current() == "b"
 
@@ -180,7 +185,7 @@ def test_an_unknown_release_is_named_with_those_that_exist(store: ReleaseStore, 
     with pytest.raises(ReleaseNotFound, match="none yet"):
         store.path()
     parts.publish(store, "a")
-    with pytest.raises(ReleaseNotFound, match="no release 'b'.*there are a"):
+    with pytest.raises(ReleaseNotFound, match=r"no release 'b'.*there are a"):
         store.path("b")
     with pytest.raises(ReleaseNotFound):
         store.path("../releases/a")

@@ -112,9 +112,9 @@ def _distances(release: LoadedRelease, game_id: Id) -> npt.NDArray[Any]:
         raise ArtifactCorrupt(f"{release.path} does not know the game {game_id!r} of a golden query")
     row = release.game_ids.index(game_id)
     vectors = release.index.reconstruct_n(0, release.index.ntotal)
-    distances = ((vectors - vectors[row]) ** 2).sum(axis=1)
+    distances: npt.NDArray[Any] = ((vectors - vectors[row]) ** 2).sum(axis=1)
     distances[row] = np.nan
-    return distances  # type: ignore[no-any-return]
+    return distances
 
 
 def _scores(release: LoadedRelease, user_id: Id) -> npt.NDArray[Any]:
