@@ -125,7 +125,7 @@ def _scores(release: LoadedRelease, user_id: Id) -> npt.NDArray[Any]:
     if code is None:
         raise ArtifactCorrupt(f"{release.path} does not know the user {user_id!r} of a golden query")
     factors = release.user_factors[code]
-    scores = release.item_factors @ factors
+    scores: npt.NDArray[Any] = release.item_factors @ factors
     scores[~release.recommendable] = np.nan
     scores[release.indices[release.indptr[code] : release.indptr[code + 1]]] = np.nan
     if not factors.any():
