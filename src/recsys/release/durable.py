@@ -89,12 +89,7 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
         try:
             _write_flushed(temporary, data)
             meant = hashlib.sha256(data).hexdigest()
-            stored = sha256_of(temporary)
-            if stored != meant:
-                raise ArtifactWriteError(
-                    f"cannot write {path}: the disk stored other bytes than were written (SHA-256 {stored[:12]}… instead of"
-                    f" {meant[:12]}…); check the file system before the next run"
-                )
+            _compare(temporary, meant)
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):
@@ -116,6 +111,15 @@ def _write_flushed(path: Path, data: bytes | bytearray | memoryview) -> None:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)
+
+
+def _compare(path: Path, meant: str) -> None:
+    stored = sha256_of(path)
+    if stored != meant:
+        raise ArtifactWriteError(
+            f"cannot write {path}: the disk stored other bytes than were written (SHA-256 {stored[:12]}… "
+            f"instead of {meant[:12]}…); check the file system before the next run"
+        )
 
 
 def sha256_of(path: Path) -> str:

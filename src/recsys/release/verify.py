@@ -85,6 +85,30 @@ def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) 
             ) from error
 
 
+def read_manifest(path: Path, key: bytes | None = None) -> Manifest:
+    """Return the manifest of a release, its digest and signature checked, and nothing else.
+
+    Parameters
+    ----------
+    path
+        The release's folder, or a link to it.
+    key
+        When given, the release must carry the signature of this key.
+
+    Raises
+    ------
+    ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+        As :func:`verify`.
+    """
+    folder = _resolved(path)
+    try:
+        return _verified_manifest(folder, set(os.listdir(folder)), key)  # noqa: PTH208 - names, not paths
+    except OSError as error:
+        raise ArtifactCorrupt(
+            f"{folder}: {_name(error)} cannot be read: {error.strerror or error}; {_REPAIR}"
+        ) from error
+
+
 def _resolved(path: Path) -> Path:
     try:
         folder = path.resolve(strict=True)
@@ -99,10 +123,6 @@ def _resolved(path: Path) -> Path:
 
 def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedFiles:
     names = set(os.listdir(folder))  # noqa: PTH208 - names are compared, no paths are needed
-    if MANIFEST not in names:
-        raise ArtifactCorrupt(
-            f"{folder} has no {MANIFEST}: it is a folder of parts or a damaged release, not a whole one; `recsys train` publishes one"
-        )
     manifest = _verified_manifest(folder, names, key)
     expected = {*manifest.files, MANIFEST, DIGEST, *({SIGNATURE} & names)}
     if extra := names - expected:
@@ -122,6 +142,11 @@ def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedF
 
 
 def _verified_manifest(folder: Path, names: set[str], key: bytes | None) -> Manifest:
+    if MANIFEST not in names:
+        raise ArtifactCorrupt(
+            f"{folder} has no {MANIFEST}: it holds parts of a release or a damaged one;"
+            " `recsys train` publishes a whole one"
+        )
     data = _read(folder / MANIFEST)
     signature = _read(folder / SIGNATURE) if SIGNATURE in names else None
     if _read(folder / DIGEST) != digest_file(data, signature):
@@ -154,7 +179,8 @@ def _checked(path: Path, facts: FileFacts, *, wanted: bool) -> bytes | None:
                 digest.update(piece)
     if digest.hexdigest() != facts.sha256:
         raise ArtifactCorrupt(
-            f"{path} is not what was published: SHA-256 {digest.hexdigest()[:12]}… instead of {facts.sha256[:12]}…; {_REPAIR}"
+            f"{path} is not what was published: SHA-256 {digest.hexdigest()[:12]}… instead of {facts.sha256[:12]}…;"
+            f" {_REPAIR}"
         )
     return data if wanted else None
 

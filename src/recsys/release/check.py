@@ -1,0 +1,92 @@
+"""The check in a fresh process: ``python -m recsys.release.check FOLDER``.
+
+What a process has in memory proves nothing about what is on the disk. So a staged release is
+loaded by a process that has never seen it, which verifies every byte and answers the golden queries.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from recsys.errors import ArtifactWriteError, RecsysError
+from recsys.release.signature import VARIABLE
+
+Check: TypeAlias = Callable[[Path, bytes | None], None]
+"""Takes a release's folder and the signing key; raises if the release is not sound."""
+
+LIMIT_S = 900
+"""A check that takes longer is given up."""
+
+
+def check_here(folder: Path, key: bytes | None = None) -> None:
+    """Verify and load a release in this process, and put its golden queries to it.
+
+    Raises
+    ------
+    ArtifactCorrupt, IncompatibleArtifact, ReleaseNotFound
+        If it is not sound.
+    """
+    from recsys.release.golden import replay
+    from recsys.release.loading import load_release
+
+    replay(load_release(folder, key=key))
+
+
+def check_in_fresh_process(folder: Path, key: bytes | None = None) -> None:
+    """Do the same in a process of its own.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If the release is not sound, or the process could not do its work.
+    """
+    # -P: nothing is imported from the working directory.
+    command = [sys.executable, "-P", "-m", "recsys.release.check", str(folder)]
+    try:
+        done = subprocess.run(
+            command, env=_environment(key), capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ArtifactWriteError(
+            f"the staged release could not be checked in a fresh process: {error}; the current release stays"
+        ) from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"]
+        raise ArtifactWriteError(
+            f"the staged release failed its check in a fresh process: {said[-1]}; the current release stays"
+        )
+
+
+def _environment(key: bytes | None) -> dict[str, str]:
+    """Return an environment that imports this very package, and knows no warehouse's secrets."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNOWFLAKE_")}
+    package = str(Path(__file__).resolve().parents[2])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))
+    # One matrix product per query: threads would only cost their start.
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop(VARIABLE, None)
+    if key is not None:
+        environment[VARIABLE] = key.decode("utf-8", "surrogateescape")
+    return environment
+
+
+def main(arguments: list[str]) -> int:
+    """Check one folder; the last line on stderr says what is wrong."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m recsys.release.check FOLDER\n")
+        return 2
+    try:
+        check_here(Path(arguments[0]))
+    except RecsysError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,69 @@
+"""What the files of a release hold: shapes and dtypes, for the manifest."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from recsys.errors import ArtifactWriteError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def describe(path: Path) -> dict[str, dict[str, Any]]:
+    """Return shape and dtype of every array in an artifact; empty for other files.
+
+    Parameters
+    ----------
+    path
+        A file of a release; its name's ending says what it is.
+
+    Returns
+    -------
+    dict
+        Such as ``{"user_factors": {"shape": [411000, 64], "dtype": "float32"}}``.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If the file is not what its ending says: it must not be published.
+    """
+    reader = {".faiss": _index, ".npz": _npz, ".parquet": _parquet}.get(path.suffix)
+    if path.name == "metadata.json":
+        reader = _metadata
+    try:
+        return reader(path) if reader else {}
+    except Exception as error:
+        # Parsers fail in their own ways (RuntimeError, BadZipFile, ArrowInvalid…); none may be published.
+        raise ArtifactWriteError(f"{path} cannot be read back: {type(error).__name__}: {error}; run again") from error
+
+
+def _array(shape: tuple[int, ...], dtype: object) -> dict[str, Any]:
+    return {"shape": [int(length) for length in shape], "dtype": str(dtype)}
+
+
+def _index(path: Path) -> dict[str, dict[str, Any]]:
+    import faiss
+
+    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    return {"vectors": _array((index.ntotal, index.d), "float32")}
+
+
+def _npz(path: Path) -> dict[str, dict[str, Any]]:
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: _array(arrays[name].shape, arrays[name].dtype) for name in arrays.files}
+
+
+def _parquet(path: Path) -> dict[str, dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    rows = pq.read_metadata(path).num_rows
+    return {field.name: _array((rows,), field.type) for field in pq.read_schema(path)}
+
+
+def _metadata(path: Path) -> dict[str, dict[str, Any]]:
+    ids = json.loads(path.read_bytes())["ids"]
+    return {"ids": _array((len(ids),), "/".join(sorted({type(id_).__name__ for id_ in ids})))}

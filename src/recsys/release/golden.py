@@ -1,0 +1,170 @@
+"""Golden queries: questions whose right answers the training process wrote down.
+
+Their answers stand in the manifest. A staged release is published only after a fresh process has
+loaded it and given the same answers; ``recsys verify`` asks them again at any time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from recsys.errors import ArtifactCorrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from recsys.ids import Id, IdMap
+    from recsys.release.loading import LoadedRelease
+
+TOLERANCE = 1e-4
+"""How far a score may differ: matrix products round differently with other threads and processors."""
+
+
+class Content(Protocol):
+    """The content model, as far as golden queries go."""
+
+    game_ids: list[Id]
+
+    def similar(self, game_id: Id, k: int = ...) -> Sequence[tuple[Id, float]]:
+        """Return neighbours and their squared distances, nearest first."""
+        ...
+
+
+class Taste(Protocol):
+    """The collaborative filter, as far as golden queries go."""
+
+    users: IdMap
+
+    def recommend(self, user_id: Id, k: int = ...) -> Sequence[tuple[Id, float]]:
+        """Return games not yet rated and their scores, best first."""
+        ...
+
+
+def neighbours_of(model: Content, queries: int = 5, k: int = 10) -> list[dict[str, Any]]:
+    """Ask the content model for the neighbours of known games, spread over the catalogue.
+
+    Returns
+    -------
+    list of dict
+        ``{"asked": game id, "games": [ids], "values": [squared distances]}``, fit for JSON.
+    """
+    asked = [model.game_ids[place] for place in _spread(len(model.game_ids), queries)]
+    return [_answer(game, model.similar(game, k)) for game in asked]
+
+
+def recommendations_of(model: Taste, queries: int = 5, k: int = 10) -> list[dict[str, Any]]:
+    """Ask the collaborative filter for recommendations to known users, spread over all.
+
+    Returns
+    -------
+    list of dict
+        ``{"asked": user id, "games": [ids], "values": [scores]}``, fit for JSON.
+    """
+    asked = model.users.ids(_spread(len(model.users), queries))
+    return [_answer(user, model.recommend(user, k)) for user in asked]
+
+
+def _spread(count: int, queries: int) -> list[int]:
+    return sorted({place * (count - 1) // max(1, queries - 1) for place in range(queries)}) if count else []
+
+
+def _answer(asked: Id, found: Sequence[tuple[Id, float]]) -> dict[str, Any]:
+    return {"asked": asked, "games": [game for game, _ in found], "values": [float(value) for _, value in found]}
+
+
+def replay(release: LoadedRelease) -> int:
+    """Put the golden queries of its manifest to a loaded release.
+
+    Returns
+    -------
+    int
+        The number of queries that were answered as the training process answered them.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If an answer differs by more than :data:`TOLERANCE`, or if a half has no query.
+    """
+    golden = release.manifest.golden
+    for half in ("content", "cf"):
+        if not golden.get(half):
+            raise ArtifactCorrupt(
+                f"{release.path} holds no golden query for its {half} half: it cannot prove that it answers"
+            )
+    for answer in golden["content"]:
+        values = _distances(release, answer["asked"])
+        if not _agrees(answer, release.game_ids, values, order=1):
+            raise _differs("neighbours of game", answer)
+    for answer in golden["cf"]:
+        values = _scores(release, answer["asked"])
+        if not _agrees(answer, release.items.ids(), values, order=-1):
+            raise _differs("recommendations to user", answer)
+    return len(golden["content"]) + len(golden["cf"])
+
+
+def _distances(release: LoadedRelease, game_id: Id) -> npt.NDArray[Any]:
+    """Return each game's squared distance to one; NaN for the game itself."""
+    import numpy as np
+
+    if game_id not in release.game_ids:
+        raise ArtifactCorrupt(f"{release.path} does not know the game {game_id!r} of a golden query")
+    row = release.game_ids.index(game_id)
+    vectors = release.index.reconstruct_n(0, release.index.ntotal)
+    distances: npt.NDArray[Any] = ((vectors - vectors[row]) ** 2).sum(axis=1)
+    distances[row] = np.nan
+    return distances
+
+
+def _scores(release: LoadedRelease, user_id: Id) -> npt.NDArray[Any]:
+    """Return each game's score for a user; NaN for what may not be recommended."""
+    import numpy as np
+
+    code = release.users.code_of(user_id)
+    if code is None:
+        raise ArtifactCorrupt(f"{release.path} does not know the user {user_id!r} of a golden query")
+    factors = release.user_factors[code]
+    scores: npt.NDArray[Any] = release.item_factors @ factors
+    scores[~release.recommendable] = np.nan
+    scores[release.indices[release.indptr[code] : release.indptr[code + 1]]] = np.nan
+    if not factors.any():
+        scores[:] = np.nan
+    return scores
+
+
+def _agrees(answer: dict[str, Any], ids: Sequence[Id], values: npt.NDArray[Any], *, order: Literal[1, -1]) -> bool:
+    """Compare an answer with the values of all games: ties may break either way, values may not differ.
+
+    Parameters
+    ----------
+    answer
+        A golden query.
+    ids
+        Of all games.
+    values
+        Theirs; NaN where a game may not be in the answer.
+    order
+        1 if small values are best, -1 if large ones are.
+    """
+    import numpy as np
+
+    places = {game: place for place, game in enumerate(ids)}
+    if len(set(answer["games"])) != len(answer["games"]) or not places.keys() >= set(answer["games"]):
+        return False
+    given = values[[places[game] for game in answer["games"]]]
+    best = order * np.sort(order * values[~np.isnan(values)])[: len(given)]
+    expected = np.array(answer["values"], dtype=np.float64)
+    limit = TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0.0)))
+    # NaN compares as false: a game that may not be in the answer fails here.
+    return len(best) == len(given) and bool(
+        np.all(np.abs(given - expected) <= limit) and np.all(np.abs(best - expected) <= limit)
+    )
+
+
+def _differs(what: str, answer: dict[str, Any]) -> ArtifactCorrupt:
+    values = [round(value, 4) for value in answer["values"][:3]]
+    return ArtifactCorrupt(
+        "the release answers a golden query otherwise than the training process did: "
+        f"{what} {answer['asked']!r} were {answer['games'][:3]}… at {values}…"
+    )

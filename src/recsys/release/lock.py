@@ -1,0 +1,72 @@
+"""The publisher's lock: one at a time, and a second one learns who holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from recsys.errors import LockHeld
+from recsys.release.durable import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK = ".lock"
+
+
+@contextmanager
+def publisher_lock(root: Path, holder: str) -> Iterator[None]:
+    """Hold the lock of a release store.
+
+    The kernel keeps the lock for the open file, so that it is gone with the process, however that
+    ends. The file stays: to delete it would let two publishers lock two files of the same name.
+
+    Parameters
+    ----------
+    root
+        Folder of the store.
+    holder
+        What to tell others: the run id.
+
+    Raises
+    ------
+    LockHeld
+        If another publisher holds it.
+    ArtifactWriteError
+        If the lock file cannot be written.
+    """
+    path = root / LOCK
+    with writing(f"open the lock {path}"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockHeld(
+                f"{path} is held by {_holder(descriptor)}: wait until it has finished, then run again"
+            ) from None
+        with writing(f"write the lock {path}"):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _card(holder), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _card(holder: str) -> bytes:
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return json.dumps({"run": holder, "process": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        card = json.loads(os.pread(descriptor, 4096, 0))
+        return f"run {card['run']} (process {card['process']} on {card['host']}, since {card['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another publisher"

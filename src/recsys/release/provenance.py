@@ -1,0 +1,66 @@
+"""Which code and which libraries made a model."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+"""Folder of this package's source."""
+
+CONTENT_LIBRARIES = ("numpy", "faiss-cpu", "sentence-transformers", "transformers", "tokenizers", "torch", "openvino")
+"""What the content half is computed with, as far as it is installed."""
+CF_LIBRARIES = ("numpy", "scipy", "implicit", "numba")
+"""What the CF half is computed with, as far as it is installed."""
+
+_LIMIT_S = 10
+
+
+def code_digest(package: Path = PACKAGE) -> str:
+    """Return the SHA-256 of the package's source: names and contents of all its Python files."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the installed versions of distributions, and Python's; what is not installed is left out."""
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit(package: Path = PACKAGE) -> str | None:
+    """Return the commit that the source was checked out from.
+
+    Returns
+    -------
+    str or None
+        The commit, with ``-dirty`` where tracked files were changed since. None where the source is
+        no part of a git checkout (an installed package inside somebody's project is not, either),
+        or git is not installed.
+    """
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    commit = _git(package, "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return f"{commit}-dirty" if _git(package, "status", "--porcelain", "--untracked-files=no", ".") else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,169 @@
+"""A release in the making: a folder on the store's own file system that nobody reads yet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError
+from recsys.release.describe import describe
+from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
+from recsys.release.leaks import refuse_secrets
+from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, FileFacts, Half, Manifest, Step, digest_file
+from recsys.release.signature import sign
+from recsys.release.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run knows and its files do not say; all of it goes into the manifest.
+
+    Attributes
+    ----------
+    content, cf
+        Where the two halves came from.
+    golden
+        ``{"content": neighbours_of(model), "cf": recommendations_of(model)}``, see
+        :mod:`recsys.release.golden`.
+    steps
+        Seconds and peak memory of every step, in order.
+    scores
+        Headline scores by name.
+    commit
+        The git commit of the code.
+    more
+        Further facts, free of secrets.
+    """
+
+    content: Half
+    cf: Half
+    golden: dict[str, Any]
+    steps: dict[str, Step] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    commit: str | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+class Staging:
+    """Where a run puts the files of the release that it is making.
+
+    Made by :meth:`recsys.release.store.ReleaseStore.staging`.
+
+    Parameters
+    ----------
+    release
+        The name that the release will have: the run id.
+    folder
+        Where models and pages save their files, each through
+        :func:`recsys.release.durable.write_bytes`.
+    current
+        Folder of the current release, or None.
+    key
+        Signs the manifest, where given.
+    publish
+        Makes the sealed folder current.
+    """
+
+    def __init__(
+        self,
+        release: str,
+        folder: Path,
+        current: Path | None,
+        key: bytes | None,
+        publish: Callable[[Staging], None],
+    ) -> None:
+        self.release = release
+        self.folder = folder
+        self.current = current
+        self._key = key
+        self._publish = publish
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one file of the release.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If it cannot be written whole.
+        """
+        write_bytes(self.folder / name, data)
+
+    def carry_over(self, names: Iterable[str]) -> Manifest:
+        """Take files from the current release, verified, and return its manifest.
+
+        Raises
+        ------
+        ArtifactCorrupt
+            If there is no current release, or it fails its checksums or lacks a file.
+        ArtifactWriteError
+            If a file cannot be written whole.
+        """
+        if self.current is None:
+            raise ArtifactCorrupt("there is no current release to take the other half from; `recsys train` trains both")
+        verified = verify(self.current, keep=tuple(names), key=self._key)
+        for name, data in verified.contents.items():
+            self.write(name, data)
+        return verified.manifest
+
+    def publish(self, facts: RunFacts) -> Manifest:
+        """Seal the folder, check it in a fresh process, and make it the current release.
+
+        Returns
+        -------
+        Manifest
+            Of the release, which is current now.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If anything failed; the current release stays.
+        """
+        manifest = Manifest(
+            release=self.release,
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            files=self._hash_files(),
+            content=facts.content,
+            cf=facts.cf,
+            replaces=None if self.current is None else self.current.name,
+            commit=facts.commit,
+            steps=facts.steps,
+            scores=facts.scores,
+            golden=facts.golden,
+            facts=facts.more,
+        )
+        self._seal(manifest)
+        self._publish(self)
+        return manifest
+
+    def _hash_files(self) -> dict[str, FileFacts]:
+        """Return the facts of every file, as it is on the disk now."""
+        facts = {}
+        with writing(f"read {self.folder} back"):
+            for path in sorted(self.folder.iterdir()):
+                if not path.is_file() or path.is_symlink():
+                    raise ArtifactWriteError(f"{path} is no plain file; a release holds plain files only")
+                facts[path.name] = FileFacts(path.stat().st_size, sha256_of(path), describe(path))
+        return facts
+
+    def _seal(self, manifest: Manifest) -> None:
+        """Write the manifest's digest and signature, and the manifest itself last."""
+        try:
+            data = manifest.to_bytes()
+        except (TypeError, ValueError) as error:
+            raise ArtifactWriteError(
+                f"the manifest cannot be written as JSON: {error}; this is a bug in who made it"
+            ) from error
+        refuse_secrets(json.loads(data))
+        signature = None if self._key is None else sign(data, self._key)
+        if signature is not None:
+            self.write(SIGNATURE, signature)
+        self.write(DIGEST, digest_file(data, signature))
+        self.write(MANIFEST, data)
+        with writing(f"flush {self.folder}"):
+            flush_folder(self.folder)
