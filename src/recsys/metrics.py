@@ -82,8 +82,9 @@ def reciprocal_rank(hits: Hits, relevant: Counts, k: int) -> Floats:
     Voorhees, "The TREC-8 question answering track report" (1999).
     """
     top = hits[:, :k]
-    first = 1.0 / (np.argmax(top, axis=1) + 1.0)
-    return _unscored(np.where(top.any(axis=1), first, 0.0), relevant)
+    found = np.empty(len(top))
+    np.divide(top.any(axis=1), np.argmax(top, axis=1) + 1, out=found)
+    return _unscored(found, relevant)
 
 
 def hit_rate(hits: Hits, relevant: Counts, k: int) -> Floats:
@@ -162,10 +163,11 @@ def intra_list_diversity(lists: Lists, embeddings: npt.NDArray[np.float32]) -> F
     return 1.0 - _ratio(overlap, pairs)
 
 
-def _ratio(above: npt.NDArray[np.generic], below: npt.NDArray[np.generic]) -> Floats:
+def _ratio(above: npt.NDArray[np.number], below: npt.NDArray[np.number]) -> Floats:
     """Divide; NaN where the denominator is 0."""
-    nothing = np.full(len(below), np.nan)
-    return np.divide(above.astype(np.float64), below, out=nothing, where=below > 0)
+    ratio: Floats = np.full(len(below), np.nan)
+    np.divide(above.astype(np.float64), below, out=ratio, where=below > 0)
+    return ratio
 
 
 def _unscored(values: Floats, relevant: Counts) -> Floats:
