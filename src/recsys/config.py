@@ -48,6 +48,8 @@ class SourceSettings(_Section):
     """Table or view of query 1."""
     ratings_table: Annotated[str, Field(pattern=_TABLE)] = "ANALYTICS.MART_USER_RATINGS"
     """Table or view of query 2."""
+    time_column: Annotated[str, Field(pattern=rf"^$|{_COLUMN}")] = ""
+    """Column of the ratings mart that says when a rating was given; it then joins query 2."""
 
 
 class DataSettings(_Section):
@@ -95,6 +97,52 @@ class CfSettings(_Section):
     """Solver threads; 0 means one for each core."""
 
 
+class EvaluationSettings(_Section):
+    """How a candidate is scored; see docs/evaluation.md."""
+
+    fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the ratings that is held out."""
+    users: Annotated[int, Field(ge=0)] = 20_000
+    """Users scored at most, drawn by the hash of their ids; 0 means all."""
+    k: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Length of the lists that are scored; recall is also given at twice that."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    """Of the hold-out, of the sample of users and of the resamples."""
+    resamples: Annotated[int, Field(ge=100)] = 1_000
+    """Bootstrap resamples of the users behind every interval."""
+
+
+class GateSettings(_Section):
+    """What a candidate must reach to be published, and how far the data may drift."""
+
+    contender: str = "cf"
+    """Which contender's score decides."""
+    metric: Literal["ndcg", "recall", "map", "mrr", "hit_rate"] = "ndcg"
+    """Which metric decides, at ``evaluation.k``."""
+    max_drop: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """The score may fall so far below the current release's recorded one, as a share of that."""
+    margin: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Refused if surely worse than the current recipe by more than this share; a seed alone moves 0.8%."""
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of the rated games that must be recommended to somebody."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The score must not be lower than this; 0 means no floor."""
+    require_current: bool = False
+    """Refuse where no release is current: for machines that should have restored ``models/``."""
+    keep_refused: Annotated[int, Field(ge=0)] = 5
+    """Refused candidates whose metrics and report are kept under ``models/refused``."""
+    min_growth: Annotated[float, Field(ge=-1, le=0)] = -0.2
+    """Ratings, users and games may shrink by this share since the current release."""
+    max_growth: Annotated[float, Field(ge=0)] = 1.0
+    """Ratings, users and games may grow by this share since the current release."""
+    max_psi: Annotated[float, Field(gt=0)] = 0.2
+    """Bound of the population stability index of the ratings' histogram."""
+    max_mean_shift: Annotated[float, Field(gt=0)] = 0.5
+    """The mean rating may move by this many rating points."""
+    max_unknown_shift: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """The share of ratings on games that the catalogue lacks may rise by this much (0.05: 5 points)."""
+
+
 class Settings(BaseSettings):
     """All settings of a run."""
 
@@ -110,6 +158,8 @@ class Settings(BaseSettings):
     data: DataSettings = DataSettings()
     content: ContentSettings = ContentSettings()
     cf: CfSettings = CfSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    gate: GateSettings = GateSettings()
 
     @classmethod
     def settings_customise_sources(

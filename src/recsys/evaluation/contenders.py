@@ -1,0 +1,111 @@
+"""What is compared: anything that scores every game for a user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from recsys.data import Ratings
+
+    Scores = npt.NDArray[np.float32]
+
+
+class Contender(Protocol):
+    """A model that has learnt from the training part alone."""
+
+    @property
+    def name(self) -> str:
+        """What tables and settings call it."""
+        ...
+
+    def scores(self, users: npt.NDArray[np.int32]) -> Scores:
+        """Score all games for some users.
+
+        Parameters
+        ----------
+        users
+            int32, (n,): user codes of the split.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, (n, items): higher is better; finite. May be read-only.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """The same list for everybody: the games with the most ratings in the training part."""
+
+    counts: Scores
+    """float32, (items,): ratings of each game."""
+    name: str = "popularity"
+
+    @classmethod
+    def of(cls, train: Ratings) -> Popularity:
+        """Count the training part's ratings."""
+        items = train.matrix.shape[1]
+        return cls(np.bincount(train.matrix.indices, minlength=items).astype(np.float32))
+
+    def scores(self, users: npt.NDArray[np.int32]) -> Scores:
+        """Return the counts for each of ``users``; see :class:`Contender`."""
+        return np.broadcast_to(self.counts, (len(users), len(self.counts)))
+
+
+@dataclass(frozen=True)
+class Factors:
+    """A model of factors: the inner product of a user's and a game's.
+
+    Attributes
+    ----------
+    name
+        What tables and settings call it.
+    user_factors, item_factors
+        float32, (users, factors) and (items, factors).
+    """
+
+    name: str
+    user_factors: npt.NDArray[np.float32] = field(repr=False)
+    item_factors: npt.NDArray[np.float32] = field(repr=False)
+
+    def scores(self, users: npt.NDArray[np.int32]) -> Scores:
+        """Return the inner products; see :class:`Contender`."""
+        return self.user_factors[users] @ self.item_factors.T
+
+
+@dataclass(frozen=True)
+class ContentProfile:
+    """The content model: a user is the mean embedding of the games they liked.
+
+    A user who liked no game with an embedding has no profile: every game scores 0 for them, and so
+    does a game without an embedding for everybody.
+
+    Attributes
+    ----------
+    train
+        The training part.
+    embeddings
+        float32, (items, dimension): unit rows in the order of ``train.items``; zero rows for games
+        that the catalogue lacks.
+    like_threshold
+        From this rating on, a game counts as liked.
+    """
+
+    train: Ratings = field(repr=False)
+    embeddings: npt.NDArray[np.float32] = field(repr=False)
+    like_threshold: float
+    name: str = "content"
+
+    def scores(self, users: npt.NDArray[np.int32]) -> Scores:
+        """Return profile · embedding; see :class:`Contender`."""
+        liked = self.train.matrix[users]
+        liked.data = (liked.data >= np.float32(self.like_threshold)).astype(np.float32)
+        number = np.maximum(liked.sum(axis=1), 1.0)
+        profiles = np.asarray(liked @ self.embeddings / number, dtype=np.float32)
+        return profiles @ self.embeddings.T
