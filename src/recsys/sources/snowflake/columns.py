@@ -124,6 +124,7 @@ def cast(table: pa.Table, schema: pa.Schema, chunk: str) -> pa.Table:
             columns.append(column.cast(field.type, safe=not pa.types.is_temporal(field.type)))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise SourceUnavailable(
-                f"{chunk} holds column {field.name} as {column.type}, which does not fit the announced {field.type}: {error}"
+                f"{chunk} holds column {field.name} as {column.type}, which does not fit the announced {field.type}: "
+                f"{error}"
             ) from error
     return pa.Table.from_arrays(columns, schema=schema)

@@ -198,7 +198,7 @@ class _Reading:
             self.problems.append(f"{self.named('ACCOUNT')} is not set")
         elif not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", account) or "snowflakecomputing" in account:
             self.problems.append(
-                f"{self.named('ACCOUNT')} is {account!r}, not an account identifier such as MYORG-MYACCOUNT (no address)"
+                f"{self.named('ACCOUNT')} is {account!r}, not an identifier such as MYORG-MYACCOUNT (no address)"
             )
         return account
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from recsys.errors import DeadlineExceeded
 
@@ -94,7 +94,7 @@ class Deadline:
         return self.wait(in_background(work, f"snowflake: {doing}"), doing, limit)
 
 
-class Prefetch:
+class Prefetch(Generic[T]):
     """Loads items in the background, a few ahead of the consumer, and hands them out in order.
 
     Parameters

@@ -26,15 +26,17 @@ from recsys.log import keys
 
 log = logging.getLogger(__name__)
 
-_SESSION_GONE = {390103, 390104, 390108, 390111, 390112, 390113, 390114, 390115}
-_NO_SUCH_NAMESPACE = {390201}
-_NOT_OURS_TO_CONNECT = {251001, 251004, 251005, 251006, 251007, 251017}
-_BAD_KEY = {251008, 251010, 251018, 251021}
-_CANCELLED = {604, 630}
-_INCOMPLETE = {252013}
-_UNREADABLE = {252005, 255004, 255005}
-_HTTP = 290000
-_GONE_STATUS = {404, 410}
+# By Snowflake's code, or the connector's (from 250000 to 300000).
+_BY_CODE: dict[frozenset[int], type[RecsysError]] = {
+    frozenset({252013}): TruncatedResult,
+    frozenset({604, 630}): DeadlineExceeded,  # cancelled, by a timeout or by somebody
+    frozenset({390103, 390104, 390108, 390111, 390112, 390113, 390114, 390115}): SourceUnavailable,  # session gone
+    frozenset({252005, 255004, 255005}): SourceUnavailable,  # rows that cannot be read
+    frozenset({390201}): QueryFailed,  # database, schema or warehouse of the sign-in
+    frozenset({251001, 251004, 251005, 251006, 251007, 251017}): ConfigError,
+    frozenset({251008, 251010, 251018, 251021}): AuthenticationFailed,
+}
+_LOGIN_CODES = (390100, 400000)
 
 # What to do about the refusals that people meet most, by Snowflake's code.
 _ADVICE = {
@@ -42,7 +44,7 @@ _ADVICE = {
     609: "resume the warehouse, or let it resume by itself (AUTO_RESUME = TRUE)",
     904: "the mart lacks that column: has dbt been run with the current models?",
     1003: "the service did not understand the query: check source.games_table and source.ratings_table",
-    2003: "check SNOWFLAKE_DATABASE, source.games_table and source.ratings_table, and that the role has USAGE and SELECT",
+    2003: "check SNOWFLAKE_DATABASE, source.games_table and source.ratings_table, and the role's USAGE and SELECT",
     2043: "check the columns of the mart, and that the role has USAGE and SELECT",
     3001: "the role lacks a right: docs/snowflake.md has the grants that it needs",
     90105: "set SNOWFLAKE_DATABASE",
@@ -130,20 +132,12 @@ def _kind(error: BaseException, code: int | None) -> type[RecsysError]:
     """Choose the branch of our tree by code, then by class."""
     from snowflake.connector import errors as vendor
 
-    if code in _INCOMPLETE:
-        return TruncatedResult
-    if code in _CANCELLED:
-        return DeadlineExceeded
-    if code in _UNREADABLE or code in _SESSION_GONE:
-        return SourceUnavailable
-    if code in _NOT_OURS_TO_CONNECT or isinstance(error, vendor.ConfigSourceError | vendor.ConfigManagerError):
+    for codes, kind in _BY_CODE.items():
+        if code in codes:
+            return kind
+    if isinstance(error, vendor.ConfigSourceError | vendor.ConfigManagerError):
         return ConfigError
-    if code in _NO_SUCH_NAMESPACE:
-        return QueryFailed
-    if code is not None and (code in _BAD_KEY or 390100 <= code < 400000):
+    if code is not None and _LOGIN_CODES[0] <= code < _LOGIN_CODES[1]:
         return AuthenticationFailed
-    if isinstance(error, vendor.HttpError) and code is not None and code - _HTTP in _GONE_STATUS:
-        return SourceUnavailable
-    if isinstance(error, vendor.ProgrammingError | vendor.IntegrityError | vendor.DataError | vendor.NotSupportedError):
-        return QueryFailed
-    return SourceUnavailable
+    refused = (vendor.ProgrammingError, vendor.IntegrityError, vendor.DataError, vendor.NotSupportedError)
+    return QueryFailed if isinstance(error, refused) else SourceUnavailable

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from recsys.config import SnowflakeSettings
 from recsys.errors import (
-    AuthenticationFailed,
     DeadlineExceeded,
     MissingExtra,
     PrivilegeError,
