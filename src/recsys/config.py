@@ -52,6 +52,23 @@ class SourceSettings(_Section):
     """Column of the ratings mart that says when a rating was given; it then joins query 2."""
 
 
+class SnowflakeSettings(_Section):
+    """How Snowflake is asked; who asks, and with which secret, comes from ``SNOWFLAKE_*`` alone."""
+
+    deadline_s: Annotated[float, Field(gt=0)] = 1800.0
+    """Seconds that a run may wait for Snowflake in all: signing in, both queries, every chunk."""
+    login_timeout_s: Annotated[float, Field(gt=0)] = 20.0
+    """Seconds that signing in may take."""
+    network_timeout_s: Annotated[int, Field(ge=1)] = 600
+    """Seconds that one request is retried for while the service fails or the network is down."""
+    statement_timeout_s: Annotated[int, Field(ge=1)] = 900
+    """Seconds after which the warehouse itself cancels a query (``STATEMENT_TIMEOUT_IN_SECONDS``)."""
+    query_tag: Annotated[str, Field(max_length=2000)] = "recsys"
+    """``QUERY_TAG`` of every statement, to be found in the query history."""
+    require_read_only: bool | Literal["warn"] = True
+    """``true``: a role that can do more than read is refused; ``warn``: it is logged; ``false``: not looked at."""
+
+
 class DataSettings(_Section):
     """Bounds of the data contract."""
 
@@ -155,6 +172,7 @@ class Settings(BaseSettings):
     )
 
     source: SourceSettings = SourceSettings()
+    snowflake: SnowflakeSettings = SnowflakeSettings()
     data: DataSettings = DataSettings()
     content: ContentSettings = ContentSettings()
     cf: CfSettings = CfSettings()

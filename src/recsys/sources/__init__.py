@@ -93,9 +93,9 @@ def open_source(url: str, settings: Settings | None = None, credentials: dict[st
         If the file or folder does not exist, or the service cannot be reached.
     """
     if url == "snowflake":
-        raise ConfigError(
-            "the Snowflake source arrives with the next version; --source takes a folder, duckdb:FILE or sample"
-        )
+        from recsys.sources.snowflake import open_snowflake
+
+        return open_snowflake(settings, credentials)
     if url == "sample":
         from recsys.sources.sample import SampleSource
 

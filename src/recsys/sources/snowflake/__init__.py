@@ -1,0 +1,38 @@
+"""The Snowflake source: the real connector, bounded in time, proved read-only, its errors made ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from recsys.config import Settings
+from recsys.sources.snowflake.credentials import Credentials
+
+if TYPE_CHECKING:
+    from recsys.sources.snowflake.source import SnowflakeSource
+
+__all__ = ["Credentials", "open_snowflake"]
+
+
+def open_snowflake(settings: Settings | None = None, credentials: Mapping[str, Any] | None = None) -> SnowflakeSource:
+    """Sign in to Snowflake and prove that the role only reads.
+
+    Parameters
+    ----------
+    settings
+        Of the run; ``settings.snowflake`` is used.
+    credentials
+        Instead of the ``SNOWFLAKE_*`` variables of the environment; none of those is read then.
+
+    Raises
+    ------
+    ConfigError
+        Naming every missing or contradictory variable.
+    recsys.errors.SourceError, recsys.errors.PrivilegeError
+        As :class:`recsys.sources.snowflake.source.SnowflakeSource` does.
+    """
+    from recsys.sources.snowflake.source import SnowflakeSource
+
+    given = Credentials.from_environment(os.environ) if credentials is None else Credentials.from_mapping(credentials)
+    return SnowflakeSource(given, (settings or Settings()).snowflake)

@@ -1,0 +1,64 @@
+"""Start the stand-in by hand: ``PYTHONPATH=tests python -m snowflake_standin --marts FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import threading
+from pathlib import Path
+
+import fakesnow.server as fake
+import uvicorn
+
+from snowflake_standin.front import Front
+
+DATABASE = "WAREHOUSE_DB"
+
+
+def main() -> None:
+    """Serve on a loopback port until interrupted, or until its life is over."""
+    parser = argparse.ArgumentParser(prog="snowflake_standin", description=__doc__)
+    parser.add_argument("--port", type=int, default=8085, help="of 127.0.0.1; 0 for a free one")
+    parser.add_argument("--marts", type=Path, help="folder with mart_games.parquet and mart_user_ratings.parquet")
+    parser.add_argument("--chunks", type=int, default=10, help="in which each result comes")
+    parser.add_argument("--password", help="of the user TRAINER; also its access token")
+    parser.add_argument("--life", type=float, default=0, help="seconds after which it ends by itself; 0: never")
+    options = parser.parse_args()
+    fake.shared_fs.connect(DATABASE, "ANALYTICS")
+    if options.marts:
+        for mart in ("mart_games", "mart_user_ratings"):
+            load(options.marts / f"{mart}.parquet", mart.upper())
+    front = Front()
+    front.state.chunks = options.chunks
+    front.state.identity.password = front.state.identity.access_token = options.password
+    if options.life:
+        timer = threading.Timer(options.life, os_exit)
+        timer.daemon = True
+        timer.start()
+    serve(front, options.port)
+
+
+def load(path: Path, table: str) -> None:
+    """Copy a Parquet file into a table of the schema ANALYTICS."""
+    fake.shared_fs.duck_conn.execute(
+        f"CREATE OR REPLACE TABLE {DATABASE}.ANALYTICS.{table} AS SELECT * FROM read_parquet('{path}')"
+    )
+
+
+def serve(front: Front, port: int) -> None:
+    """Announce the port on standard output, then serve it."""
+    listener = socket.create_server(("127.0.0.1", port))
+    print(f"port {listener.getsockname()[1]}", flush=True)  # noqa: T201
+    config = uvicorn.Config(front, log_level="critical", lifespan="off", access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def os_exit() -> None:
+    """End at once: nothing here is worth saving."""
+    import os
+
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
