@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from marts import ratings
 from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
 from recsys.models import CollaborativeFilter
@@ -18,35 +19,18 @@ from recsys.models.cf import confidence
 if TYPE_CHECKING:
     from pathlib import Path
 
-CLUBS = 4
 PLAIN = CfSettings(factors=8, regularization=1.0, alpha=5.0, iterations=10, threads=1)
-
-
-def clubs(seed: int = 0) -> pd.DataFrame:
-    """Return ratings of 4 clubs of 20 users for 4 shelves of 10 games: high for one's own shelf.
-
-    User u belongs to club u % 4, game 100 + g to shelf g % 4; each user has rated 6 games of the
-    own shelf with 8–10 and 3 of the others with 1–3.
-    """
-    rng = np.random.default_rng(seed)
-    rows = []
-    for user in range(80):
-        own = rng.permutation(np.arange(user % CLUBS, 40, CLUBS))[:6]
-        others = rng.permutation([game for game in range(40) if game % CLUBS != user % CLUBS])[:3]
-        rows += [(user, 100 + game, float(rng.integers(8, 11))) for game in own]
-        rows += [(user, 100 + game, float(rng.integers(1, 4))) for game in others]
-    return pd.DataFrame(rows, columns=["USER_ID", "GAME_ID", "RATING"])
 
 
 @pytest.fixture(scope="module")
 def model() -> CollaborativeFilter:
     """Return a model of the clubs."""
-    return CollaborativeFilter(PLAIN).fit(clubs())
+    return CollaborativeFilter(PLAIN).fit(ratings())
 
 
-def test_recommendations_recover_the_clubs(model: CollaborativeFilter) -> None:
+def test_recommendations_recover_the_ratings(model: CollaborativeFilter) -> None:
     """The four games of the own shelf that a user has not rated come first."""
-    hits = [game.game_id % CLUBS == user % CLUBS for user in range(80) for game in model.recommend(user, 4)]
+    hits = [game.game_id % 4 == user % 4 for user in range(80) for game in model.recommend(user, 4)]
     assert np.mean(hits) > 0.95
 
 
@@ -55,7 +39,7 @@ def test_similar_games_stand_on_one_shelf(model: CollaborativeFilter) -> None:
     for game in range(100, 140):
         found = [neighbour.game_id for neighbour in model.similar(game, 9)]
         assert game not in found
-        assert np.mean([id_ % CLUBS == game % CLUBS for id_ in found]) > 0.8
+        assert np.mean([id_ % 4 == game % 4 for id_ in found]) > 0.8
 
 
 def test_similar_is_the_cosine_of_factors(model: CollaborativeFilter) -> None:
@@ -69,7 +53,7 @@ def test_similar_is_the_cosine_of_factors(model: CollaborativeFilter) -> None:
 
 def test_rated_games_are_never_recommended(model: CollaborativeFilter) -> None:
     """However many are asked for, the 31 unrated games come back: no padded rows."""
-    rated = clubs().groupby("USER_ID")["GAME_ID"].agg(set)
+    rated = ratings().groupby("USER_ID")["GAME_ID"].agg(set)
     for user in range(80):
         recommended = [game.game_id for game in model.recommend(user, 1000)]
         assert set(recommended) == set(range(100, 140)) - rated[user]
@@ -78,7 +62,7 @@ def test_rated_games_are_never_recommended(model: CollaborativeFilter) -> None:
 
 def test_games_outside_the_catalogue_train_but_are_not_recommended() -> None:
     """A rated game that the catalogue lacks has factors, and appears in no list."""
-    model = CollaborativeFilter(PLAIN).fit(clubs(), catalogue=list(range(101, 140)))
+    model = CollaborativeFilter(PLAIN).fit(ratings(), catalogue=list(range(101, 140)))
     assert model.items.code_of(100) is not None
     assert all(game.game_id != 100 for user in range(80) for game in model.recommend(user, 40))
     assert all(neighbour.game_id != 100 for neighbour in model.similar(104, 40))
@@ -86,12 +70,12 @@ def test_games_outside_the_catalogue_train_but_are_not_recommended() -> None:
 
 def test_the_default_reads_ratings_as_likes() -> None:
     """From 7 on a rating counts as 1, below it not at all; ``rating`` takes it as it is."""
-    ratings = CollaborativeFilter(PLAIN).fit(clubs()).ratings
-    liked = confidence(ratings, CfSettings())
+    matrix = CollaborativeFilter(PLAIN).fit(ratings()).ratings
+    liked = confidence(matrix, CfSettings())
     assert set(liked.data) == {1.0}
     assert liked.nnz == 80 * 6
-    assert ratings.nnz == 80 * 9
-    assert confidence(ratings, CfSettings(confidence="rating")) is ratings
+    assert matrix.nnz == 80 * 9
+    assert confidence(matrix, CfSettings(confidence="rating")) is matrix
 
 
 def test_unknown_ids_are_named(model: CollaborativeFilter) -> None:
@@ -104,32 +88,32 @@ def test_unknown_ids_are_named(model: CollaborativeFilter) -> None:
 
 def test_a_user_without_likes_gets_nothing() -> None:
     """Where nothing speaks for any game, no order of games is made up."""
-    frame = pd.concat([clubs(), pd.DataFrame({"USER_ID": [500], "GAME_ID": [100], "RATING": [1.0]})])
+    frame = pd.concat([ratings(), pd.DataFrame({"USER_ID": [500], "GAME_ID": [100], "RATING": [1.0]})])
     assert CollaborativeFilter(PLAIN).fit(frame).recommend(500) == []
 
 
 def test_fitting_twice_starts_afresh() -> None:
     """A second fit of one object gives what a fresh object gives: no warm start."""
-    again = CollaborativeFilter(PLAIN).fit(clubs(1)).fit(clubs())
-    np.testing.assert_array_equal(again.item_factors, CollaborativeFilter(PLAIN).fit(clubs()).item_factors)
+    again = CollaborativeFilter(PLAIN).fit(ratings(1)).fit(ratings())
+    np.testing.assert_array_equal(again.item_factors, CollaborativeFilter(PLAIN).fit(ratings()).item_factors)
 
 
 def test_row_order_changes_nothing() -> None:
     """A warehouse promises no order: shuffled rows give the same factors, bit for bit."""
-    shuffled = CollaborativeFilter(PLAIN).fit(clubs().sample(frac=1, random_state=3))
-    np.testing.assert_array_equal(shuffled.user_factors, CollaborativeFilter(PLAIN).fit(clubs()).user_factors)
+    shuffled = CollaborativeFilter(PLAIN).fit(ratings().sample(frac=1, random_state=3))
+    np.testing.assert_array_equal(shuffled.user_factors, CollaborativeFilter(PLAIN).fit(ratings()).user_factors)
 
 
 def test_a_broken_frame_is_refused() -> None:
     """``fit`` holds a frame to the data contract."""
     with pytest.raises(DataContractError, match="null or NaN"):
-        CollaborativeFilter(PLAIN).fit(clubs().assign(RATING=np.nan))
+        CollaborativeFilter(PLAIN).fit(ratings().assign(RATING=np.nan))
 
 
 @pytest.mark.parametrize("prefix", ["", "u"])
 def test_a_model_survives_the_disk(tmp_path: Path, prefix: str) -> None:
     """Saved and loaded, with ids of either kind, it recommends the same."""
-    frame = clubs()
+    frame = ratings()
     if prefix:
         frame["USER_ID"] = prefix + frame["USER_ID"].astype(str)
         frame["GAME_ID"] = frame["GAME_ID"].astype(str)
