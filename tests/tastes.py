@@ -10,7 +10,9 @@ from recsys.data import Ratings
 from recsys.ids import IdMap
 
 
-def ratings_of(users: npt.ArrayLike, items: npt.ArrayLike, values: npt.ArrayLike, times: npt.ArrayLike | None = None) -> Ratings:
+def ratings_of(
+    users: npt.ArrayLike, items: npt.ArrayLike, values: npt.ArrayLike, times: npt.ArrayLike | None = None
+) -> Ratings:
     """Build ratings from three columns of integer ids and ratings; the pairs are distinct."""
     users, items = np.asarray(users), np.asarray(items)
     maps = IdMap.of(np.unique(users).tolist()), IdMap.of(np.unique(items).tolist())
@@ -51,7 +53,9 @@ def tastes(seed: int = 0, users: int = 600, items: int = 120, groups: int = 4, l
         Share of a user's ratings within the group; with ``1 / groups`` there is no taste to learn.
     """
     draw = np.random.default_rng(seed)
-    weight = np.where(np.arange(users)[:, None] % groups == np.arange(items) % groups, loyalty, (1 - loyalty) / (groups - 1))
+    weight = np.where(
+        np.arange(users)[:, None] % groups == np.arange(items) % groups, loyalty, (1 - loyalty) / (groups - 1)
+    )
     odds = weight * (1.0 + np.arange(items)) ** -0.5
     odds *= 20.0 / odds.sum(axis=1, keepdims=True)
     rows, columns = np.nonzero(draw.random((users, items)) < odds)

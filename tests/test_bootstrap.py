@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
 from recsys.evaluation.bootstrap import interval, paired_difference, resampled_means
+
+Floats = npt.NDArray[np.float64]
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_theory() -> None:
@@ -25,8 +28,9 @@ def test_a_paired_difference_agrees_with_scipy() -> None:
     a = 0.9 * b + 0.15 * draw.random(800)
     found = paired_difference(a, b, 5000, 3, relative=True)
 
-    def ratio(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-        return x.mean(axis=axis) / y.mean(axis=axis) - 1
+    def ratio(x: Floats, y: Floats, axis: int) -> Floats:
+        gain: Floats = x.mean(axis=axis) / y.mean(axis=axis) - 1
+        return gain
 
     expected = stats.bootstrap(
         (a, b), ratio, paired=True, vectorized=True, method="percentile", n_resamples=5000, rng=np.random.default_rng(4)

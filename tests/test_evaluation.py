@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-import scipy.sparse as sp
-from tastes import ratings_of, tastes
 
 from recsys.config import EvaluationSettings
 from recsys.errors import QualityGateFailed
 from recsys.evaluation.contenders import ContentProfile, Factors, Popularity
-from recsys.evaluation.score import Evaluation, evaluate
+from recsys.evaluation.score import evaluate
 from recsys.evaluation.split import Split, split
+from tastes import ratings_of, tastes
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+    from recsys.evaluation.result import Evaluation
 
 SETTINGS = EvaluationSettings(users=0, resamples=200)
 Matrix = npt.NDArray[np.float32]
@@ -29,16 +34,17 @@ class Table:
     table: Matrix
 
     def scores(self, users: npt.NDArray[np.int32]) -> Matrix:
+        """Return the written rows."""
         return self.table[users]
 
 
 def memory_of(name: str, matrix: sp.csr_matrix) -> Table:
-    """A model that knows the ratings it is given by heart, and nothing else."""
+    """Return a model that knows the ratings it is given by heart, and nothing else."""
     return Table(name, matrix.toarray())
 
 
 def item_item(name: str, matrix: sp.csr_matrix) -> Table:
-    """Co-occurrence counts: a simple model that learns taste where there is any."""
+    """Count co-occurrences: a simple model that learns taste where there is any."""
     liked = (matrix >= 7).astype(np.float32)
     return Table(name, (liked @ (liked.T @ liked)).toarray().astype(np.float32))
 
@@ -52,7 +58,7 @@ def test_scores_equal_brute_force() -> None:
     for place, user in enumerate(parts.users):
         seen = set(parts.train.matrix[user].indices)
         wanted = set(parts.relevant[user].indices)
-        order = sorted(set(range(40)) - seen, key=lambda item: -table[user, item])  # noqa: B023 - used at once
+        order = sorted(set(range(40)) - seen, key=lambda item: -table[user, item])
         gains = [item in wanted for item in order[:10]]
         dcg = sum(1 / np.log2(rank + 2) for rank, hit in enumerate(gains) if hit)
         ideal = sum(1 / np.log2(rank + 2) for rank in range(min(10, len(wanted))))
@@ -69,7 +75,9 @@ def test_small_blocks_give_the_same_scores() -> None:
     whole = evaluate([contender], parts, SETTINGS)
     cut = evaluate([contender], parts, SETTINGS, block_cells=500)
     np.testing.assert_array_equal(whole.contenders["items"].lists, cut.contenders["items"].lists)
-    np.testing.assert_array_equal(whole.contenders["items"].per_user["ndcg@10"], cut.contenders["items"].per_user["ndcg@10"])
+    np.testing.assert_array_equal(
+        whole.contenders["items"].per_user["ndcg@10"], cut.contenders["items"].per_user["ndcg@10"]
+    )
 
 
 def test_games_of_the_training_part_are_never_listed() -> None:
@@ -145,7 +153,7 @@ def test_a_diverged_model_is_refused_by_name(bad: float) -> None:
     parts = split(tastes(), SETTINGS, 7.0)
     table = np.zeros(parts.held_out.shape, dtype=np.float32)
     table[parts.users[3], 5] = bad
-    with pytest.raises(QualityGateFailed, match="cf scores games with NaN or infinity.*regularization"):
+    with pytest.raises(QualityGateFailed, match=r"cf scores games with NaN or infinity.*regularization"):
         evaluate([Table("cf", table)], parts, SETTINGS)
 
 
@@ -158,6 +166,7 @@ def test_nobody_to_score_is_told() -> None:
 
 @pytest.fixture(scope="module")
 def scored() -> tuple[Split, Evaluation]:
+    """Popularity and co-occurrence on ratings of four groups of taste."""
     parts = split(tastes(), SETTINGS, 7.0)
     return parts, evaluate([Popularity.of(parts.train), item_item("cf", parts.train.matrix)], parts, SETTINGS)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tastes import pairs_of, ratings_of, tastes, triples
 
 from recsys.config import EvaluationSettings
 from recsys.data import Ratings
 from recsys.evaluation.hashing import id_hashes
 from recsys.evaluation.split import split
 from recsys.ids import IdMap
+from tastes import pairs_of, ratings_of, tastes, triples
 
 SETTINGS = EvaluationSettings(users=0)
 
@@ -70,9 +70,7 @@ def test_rows_that_arrive_later_move_no_other() -> None:
 def test_the_seed_draws_another_hold_out() -> None:
     """Two seeds agree on a held-out rating no more often than chance."""
     ratings = tastes(users=2000)
-    first, second = (
-        pairs_of(ratings, split(ratings, EvaluationSettings(seed=seed), 7.0).held_out) for seed in (1, 2)
-    )
+    first, second = (pairs_of(ratings, split(ratings, EvaluationSettings(seed=seed), 7.0).held_out) for seed in (1, 2))
     assert len(first & second) / len(first) == pytest.approx(0.2, abs=0.02)
 
 
@@ -118,11 +116,12 @@ def test_a_cut_in_time_holds_out_the_future() -> None:
     assert parts.train.rated_at.max() <= parts.cut
     assert len(parts.train.rated_at) == parts.train.matrix.nnz
     assert parts.held_out.nnz == int(0.2 * ratings.matrix.nnz)
-    later = ratings.rated_at > parts.cut  # type: ignore[operator]
-    dense = ratings.matrix.copy()
-    dense.data = later.astype(np.float32)
-    dense.eliminate_zeros()
-    assert pairs_of(ratings, dense) <= pairs_of(ratings, parts.held_out)
+    assert ratings.rated_at is not None
+    assert parts.cut is not None
+    later = ratings.matrix.copy()
+    later.data = np.greater(ratings.rated_at, parts.cut).astype(np.float32)
+    later.eliminate_zeros()
+    assert pairs_of(ratings, later) <= pairs_of(ratings, parts.held_out)
 
 
 def test_ties_at_the_cut_are_broken_by_the_hash() -> None:

@@ -83,12 +83,12 @@ def reciprocal_rank(hits: Hits, relevant: Counts, k: int) -> Floats:
     """
     top = hits[:, :k]
     first = 1.0 / (np.argmax(top, axis=1) + 1.0)
-    return _unscored(np.where(top.any(axis=1), first, 0.0), relevant)
+    return _unscored(first * np.any(top, axis=1, keepdims=True)[:, 0], relevant)
 
 
 def hit_rate(hits: Hits, relevant: Counts, k: int) -> Floats:
     """Return 1 where any of the first ``k`` ranks is a hit, else 0."""
-    return _unscored(hits[:, :k].any(axis=1).astype(np.float64), relevant)
+    return _unscored(np.any(hits[:, :k], axis=1, keepdims=True)[:, 0].astype(np.float64), relevant)
 
 
 def coverage(recommended: Counts, candidates: int) -> float:
@@ -162,10 +162,11 @@ def intra_list_diversity(lists: Lists, embeddings: npt.NDArray[np.float32]) -> F
     return 1.0 - _ratio(overlap, pairs)
 
 
-def _ratio(above: npt.NDArray[np.generic], below: npt.NDArray[np.generic]) -> Floats:
+def _ratio(above: npt.NDArray[np.number], below: npt.NDArray[np.number]) -> Floats:
     """Divide; NaN where the denominator is 0."""
-    nothing = np.full(len(below), np.nan)
-    return np.divide(above.astype(np.float64), below, out=nothing, where=below > 0)
+    ratio: Floats = np.full(len(below), np.nan)
+    np.divide(above.astype(np.float64), below, out=ratio, where=below > 0)
+    return ratio
 
 
 def _unscored(values: Floats, relevant: Counts) -> Floats:
