@@ -52,7 +52,9 @@ def ratings(seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["USER_ID", "GAME_ID", "RATING"])
 
 
-def write_marts(folder: Path, games_frame: pd.DataFrame | None = None, ratings_frame: pd.DataFrame | None = None) -> Path:
+def write_marts(
+    folder: Path, games_frame: pd.DataFrame | None = None, ratings_frame: pd.DataFrame | None = None
+) -> Path:
     """Write both marts as Parquet files into a folder, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     (games() if games_frame is None else games_frame).to_parquet(folder / "mart_games.parquet")

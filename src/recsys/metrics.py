@@ -82,14 +82,13 @@ def reciprocal_rank(hits: Hits, relevant: Counts, k: int) -> Floats:
     Voorhees, "The TREC-8 question answering track report" (1999).
     """
     top = hits[:, :k]
-    found = np.empty(len(top))
-    np.divide(top.any(axis=1), np.argmax(top, axis=1) + 1, out=found)
-    return _unscored(found, relevant)
+    first = 1.0 / (np.argmax(top, axis=1) + 1.0)
+    return _unscored(first * np.any(top, axis=1, keepdims=True)[:, 0], relevant)
 
 
 def hit_rate(hits: Hits, relevant: Counts, k: int) -> Floats:
     """Return 1 where any of the first ``k`` ranks is a hit, else 0."""
-    return _unscored(hits[:, :k].any(axis=1).astype(np.float64), relevant)
+    return _unscored(np.any(hits[:, :k], axis=1, keepdims=True)[:, 0].astype(np.float64), relevant)
 
 
 def coverage(recommended: Counts, candidates: int) -> float:

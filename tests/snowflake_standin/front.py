@@ -106,7 +106,11 @@ class Front:
 
     async def _login(self, scope: Any, body: bytes, receive: Any, send: Any) -> None:
         if fault := self.state.struck("login"):
-            await (_refuse(send, fault.code, fault.message) if fault.kind == "code" else misbehave(fault.kind, receive, send))
+            await (
+                _refuse(send, fault.code, fault.message)
+                if fault.kind == "code"
+                else misbehave(fault.kind, receive, send)
+            )
             return
         data = json.loads(body)["data"]
         self.state.session = data.get("SESSION_PARAMETERS", {})
