@@ -249,4 +249,5 @@ def test_the_other_half_is_carried_over(store: ReleaseStore, parts: Parts, tmp_p
     old, new = store.path("a"), store.path("b")
     assert (old / "cf_factors.npz").read_bytes() == (new / "cf_factors.npz").read_bytes()
     assert (old / "rag_index.faiss").read_bytes() != (new / "rag_index.faiss").read_bytes()
-    assert store.manifest("b").changes_since(store.manifest("a")) == ["content.data", "content.settings"]
+    manifest = store.manifest("b")
+    assert store.manifest("a").changes(manifest.content, manifest.cf) == ["content.data", "content.settings"]

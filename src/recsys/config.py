@@ -160,6 +160,13 @@ class GateSettings(_Section):
     """The share of ratings on games that the catalogue lacks may rise by this much (0.05: 5 points)."""
 
 
+class ReleaseSettings(_Section):
+    """The release store."""
+
+    keep: Annotated[int, Field(ge=1)] = 5
+    """Releases that stay, the current one among them; older ones are removed after a publish."""
+
+
 class Settings(BaseSettings):
     """All settings of a run."""
 
@@ -177,6 +184,7 @@ class Settings(BaseSettings):
     content: ContentSettings = ContentSettings()
     cf: CfSettings = CfSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    release: ReleaseSettings = ReleaseSettings()
     gate: GateSettings = GateSettings()
 
     @classmethod

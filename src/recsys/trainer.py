@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from recsys.config import Settings, load_settings
 from recsys.data import (
@@ -41,8 +41,12 @@ if TYPE_CHECKING:
     from recsys.embedding import Encoder
     from recsys.models.cf import CollaborativeFilter
     from recsys.models.rag import RAGRecommender
+    from recsys.release.manifest import Half
+    from recsys.release.store import ReleaseStore
 
 log = logging.getLogger(__name__)
+
+Status: TypeAlias = Literal["published", "nothing new", "checked"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,12 @@ class RunResult:
     Attributes
     ----------
     status
-        ``published``, or ``checked`` after a dry run.
+        ``published``; ``nothing new`` when the current release was made of the same data, settings,
+        code and libraries; ``checked`` after a dry run.
     run_id
-        The run's name, and its release's.
+        The run's name, and its release's if it published one.
     path
-        The release's folder; None if nothing was written.
+        Folder of the release that is current now; None after a dry run.
     rows
         Counts of what was read, trained on, and left out.
     repairs
@@ -65,7 +70,7 @@ class RunResult:
         Wall time and highest memory of the process by step.
     """
 
-    status: Literal["published", "checked"]
+    status: Status
     run_id: str
     path: Path | None
     rows: dict[str, int]
@@ -114,52 +119,88 @@ class Trainer:
         self._url = source if isinstance(source, str) else self.settings.source.url
         self._source = None if isinstance(source, str) else source
         self._rows: dict[str, int] = {}
+        self._query_ids: dict[str, str | None] = {}
 
-    def run_pipeline(self) -> RunResult:
+    def run_pipeline(self, *, force: bool = False) -> RunResult:
         """Train both models and publish them together.
+
+        Parameters
+        ----------
+        force
+            Train and publish also when the current release was made of the same data, settings,
+            code and libraries.
 
         Raises
         ------
         RecsysError
             Whatever ends the run: see :mod:`recsys.errors`. What was current stays current.
         """
+        from recsys.publication import Content, Taste, publish
+
         run_id = new_run_id()
         log.info("run begins", extra=keys(run_id=run_id, output=self.models_output_dir))
-        with self._staging(run_id) as folder:
+        with self._store().staging(run_id) as staging:
             games, ratings, report = self._fetch_and_check()
+            origins = self._origins(run_id, games, ratings)
+            if not staging.changes(*origins, force=force):
+                return self._result("nothing new", run_id, staging.current, report)
             content = self._train_content(games)
             taste = self._train_taste(ratings, games[GAME_ID].tolist())
             with self.steps.step("publish"):
-                content.save(folder)
-                taste.save(folder)
-        path = self.models_output_dir / "releases" / run_id
-        result = self._result("published", run_id, path, report)
-        log.info("published", extra=keys(run_id=run_id, path=path, seconds=sum(result.seconds.values())))
-        return result
+                publish(staging, Content(content, games, origins[0]), Taste(taste, origins[1]), self.steps)
+        return self._result("published", run_id, self.models_output_dir / "releases" / run_id, report)
 
     def check(self) -> RunResult:
         """Fetch and check both marts; train and write nothing (``--dry-run``)."""
         _, _, report = self._fetch_and_check()
         return self._result("checked", new_run_id(), None, report)
 
-    def train_rag_model(self) -> RAGRecommender:
-        """Fetch the games, train the content model on all of them, save its files."""
-        report = Report()
-        games = check_games(self._fetch_games(), self.settings.data, report, self.settings.source.games_table)
-        report.raise_if_broken()
-        model = self._train_content(games)
-        model.save(self.models_output_dir / "v1")
+    def train_rag_model(self, *, publish: bool = True) -> RAGRecommender:
+        """Fetch the games and train the content model on all of them.
+
+        Parameters
+        ----------
+        publish
+            Publish it, with the other half of the current release. Where there is none yet, its
+            files are written to a plain folder ``v1``, which is no release. If False, nothing is
+            written.
+        """
+        if not publish:
+            return self._train_content(self._checked_games())
+        from recsys import publication
+
+        with self._store().staging(run_id := new_run_id()) as staging:
+            games = self._checked_games()
+            model = self._train_content(games)
+            if staging.current is None:
+                model.save(self.models_output_dir / "v1")
+            else:
+                origin = self._content_origin(run_id, games)
+                publication.publish(staging, publication.Content(model, games, origin), None, self.steps)
         return model
 
-    def train_cf_model(self) -> CollaborativeFilter:
-        """Fetch the ratings, train the collaborative filter on all of them, save its files."""
-        report = Report()
-        table = self.settings.source.ratings_table
-        ratings = check_ratings(self._fetch_ratings(), self.settings.data, report, mart=table)
-        report.raise_if_broken()
-        assert ratings is not None
-        model = self._train_taste(ratings)
-        model.save(self.models_output_dir / "v1")
+    def train_cf_model(self, *, publish: bool = True) -> CollaborativeFilter:
+        """Fetch the ratings and train the collaborative filter on all of them.
+
+        Parameters
+        ----------
+        publish
+            As for :meth:`train_rag_model`. The games that may be recommended are those of the
+            current release; where there is none, all that were rated.
+        """
+        if not publish:
+            return self._train_taste(self._checked_ratings())
+        from recsys import publication
+
+        with self._store().staging(run_id := new_run_id()) as staging:
+            ratings = self._checked_ratings()
+            if staging.current is None:
+                model = self._train_taste(ratings)
+                model.save(self.models_output_dir / "v1")
+            else:
+                model = self._train_taste(ratings, publication.catalogue_of(staging))
+                origin = self._cf_origin(run_id, ratings)
+                publication.publish(staging, None, publication.Taste(model, origin), self.steps)
         return model
 
     def _fetch_data(self, query: str) -> pd.DataFrame:
@@ -180,6 +221,7 @@ class Trainer:
 
         with self._open_source() as source, _logged(source.name):
             result = source.execute(query)
+            self._query_ids[query] = result.query_id
             schema = pa.schema([field.with_name(field.name.upper()) for field in result.schema])
             encoded = ENCODED if USER_ID in schema.names else frozenset[str]()
             with progress("fetching rows", result.rows_announced) as advance:
@@ -193,16 +235,38 @@ class Trainer:
             raise EmptyResult(f"{source.name} answered no rows to: {query}; did the dbt run finish?")
         return frame
 
+    @property
+    def _games_query(self) -> str:
+        return f"SELECT {', '.join(GAME_COLUMNS)} FROM {self.settings.source.games_table}"
+
+    @property
+    def _ratings_query(self) -> str:
+        return f"SELECT {', '.join(RATING_COLUMNS)} FROM {self.settings.source.ratings_table}"
+
+    def _checked_games(self) -> pd.DataFrame:
+        report = Report()
+        games = check_games(self._fetch_games(), self.settings.data, report, self.settings.source.games_table)
+        report.raise_if_broken()
+        return games
+
+    def _checked_ratings(self) -> Ratings:
+        report = Report()
+        table = self.settings.source.ratings_table
+        ratings = check_ratings(self._fetch_ratings(), self.settings.data, report, mart=table)
+        report.raise_if_broken()
+        assert ratings is not None
+        return ratings
+
     def _fetch_games(self) -> pd.DataFrame:
         with self.steps.step("fetch_games"):
-            games = self._fetch_data(f"SELECT {', '.join(GAME_COLUMNS)} FROM {self.settings.source.games_table}")
+            games = self._fetch_data(self._games_query)
         self._rows["games"] = len(games)
         log.info("fetched games", extra=keys(rows=len(games), seconds=self.steps.seconds["fetch_games"]))
         return games
 
     def _fetch_ratings(self) -> pd.DataFrame:
         with self.steps.step("fetch_ratings"):
-            ratings = self._fetch_data(f"SELECT {', '.join(RATING_COLUMNS)} FROM {self.settings.source.ratings_table}")
+            ratings = self._fetch_data(self._ratings_query)
         self._rows["ratings"] = len(ratings)
         log.info("fetched ratings", extra=keys(rows=len(ratings), seconds=self.steps.seconds["fetch_ratings"]))
         return ratings
@@ -271,20 +335,28 @@ class Trainer:
             finally:
                 self._source = None
 
-    @contextmanager
-    def _staging(self, run_id: str) -> Iterator[Path]:
-        from recsys.release.durable import make_folder, point_link, rename
+    def _store(self) -> ReleaseStore:
+        from recsys.release.store import ReleaseStore
 
-        releases = self.models_output_dir / "releases"
-        staging = releases / f".staging-{run_id}"
-        make_folder(staging)
-        yield staging
-        rename(staging, releases / run_id)
-        point_link(self.models_output_dir / "v1", f"releases/{run_id}")
+        return ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
 
-    def _result(
-        self, status: Literal["published", "checked"], run_id: str, path: Path | None, report: Report
-    ) -> RunResult:
+    def _origins(self, run_id: str, games: pd.DataFrame, ratings: Ratings) -> tuple[Half, Half]:
+        with self.steps.step("fingerprint"):
+            return self._content_origin(run_id, games), self._cf_origin(run_id, ratings)
+
+    def _content_origin(self, run_id: str, games: pd.DataFrame) -> Half:
+        from recsys.embedding import open_encoder
+        from recsys.publication import content_half
+
+        encoder = self._embedding_model or open_encoder(self.settings.content)
+        return content_half(run_id, games, self.settings, encoder.recipe, self._query_ids.get(self._games_query))
+
+    def _cf_origin(self, run_id: str, ratings: Ratings) -> Half:
+        from recsys.publication import cf_half
+
+        return cf_half(run_id, ratings, self.settings, self._query_ids.get(self._ratings_query))
+
+    def _result(self, status: Status, run_id: str, path: Path | None, report: Report) -> RunResult:
         return RunResult(
             status,
             run_id,

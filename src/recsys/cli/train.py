@@ -40,6 +40,9 @@ def train(  # noqa: PLR0913 - each parameter is an option
         list[str] | None, typer.Option("--set", help="Set one setting; may be repeated.", metavar="SECTION.KEY=VALUE")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch and check the marts; write nothing.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Train and publish even if nothing is new since the current release.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
     log_format: Annotated[LogFormat, typer.Option(help="How events are written to stderr.")] = LogFormat.human,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show debug events, and tracebacks.")] = False,
@@ -54,7 +57,7 @@ def train(  # noqa: PLR0913 - each parameter is an option
     set_up(log_format.value, verbose=verbose)
     overrides = [*(set_ or []), *([f"source.url={source}"] if source is not None else [])]
     trainer = Trainer(models_output_dir=output, settings=load_settings(config, overrides))
-    result = trainer.check() if dry_run else trainer.run_pipeline()
+    result = trainer.check() if dry_run else trainer.run_pipeline(force=force)
     typer.echo(json_.dumps(result.to_json()) if json else _summary(result))
 
 
@@ -64,4 +67,6 @@ def _summary(result: RunResult) -> str:
     counts = f"{rows['games']:,} games, {rows['ratings']:,} ratings by {rows['users']:,} users"
     if result.path is None:
         return f"both marts keep their contract: {counts} ({took}); nothing was written"
+    if result.status == "nothing new":
+        return f"nothing new: {result.path} was made of the same {counts} ({took}); --force trains all the same"
     return f"published {result.path}: {counts} ({took})"

@@ -173,18 +173,18 @@ class Manifest:
         except (TypeError, KeyError, AttributeError) as error:
             raise ArtifactCorrupt(f"{MANIFEST} lacks or misnames a field of format {version}: {error}") from error
 
-    def changes_since(self, other: Manifest) -> list[str]:
-        """Name every input that differs from another release's; empty when a run would repeat it.
+    def changes(self, content: Half, cf: Half) -> list[str]:
+        """Name every input in which the halves of a new run differ from this release's.
 
         Returns
         -------
         list of str
-            Such as ``["cf.data", "content.settings"]``.
+            Such as ``["cf.data", "content.settings"]``; empty when the run would repeat this release.
         """
-        changed = [] if self.format == other.format else ["format"]
-        for name in ("content", "cf"):
-            mine, theirs = getattr(self, name).inputs(), getattr(other, name).inputs()
-            changed += [f"{name}.{key}" for key in mine if mine[key] != theirs[key]]
+        changed = [] if self.format == FORMAT else ["format"]
+        for name, before, now in (("content", self.content, content), ("cf", self.cf, cf)):
+            old, new = before.inputs(), now.inputs()
+            changed += [f"{name}.{key}" for key in new if new[key] != old[key]]
         return changed
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import ArtifactCorrupt, ArtifactWriteError
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
+from recsys.log import keys
 from recsys.release.describe import describe
 from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
 from recsys.release.leaks import refuse_secrets
@@ -18,6 +20,9 @@ from recsys.release.verify import verify
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Staging:
         self.release = release
         self.folder = folder
         self.current = current
-        self._key = key
+        self.key = key
         self._publish = publish
 
     def write(self, name: str, data: bytes) -> None:
@@ -93,6 +98,33 @@ class Staging:
             If it cannot be written whole.
         """
         write_bytes(self.folder / name, data)
+
+    def changes(self, content: Half, cf: Half, *, force: bool = False) -> list[str]:
+        """Name what a run's inputs differ in from those of the current release.
+
+        Parameters
+        ----------
+        content, cf
+            Where the halves of the run would come from.
+        force
+            Count as a change of its own.
+
+        Returns
+        -------
+        list of str
+            Such as ``["cf.data", "content.settings"]``; empty where a run would repeat the current
+            release, which was verified byte for byte.
+        """
+        if force or self.current is None:
+            return ["forced" if force else "no release yet"]
+        try:
+            manifest = verify(self.current, key=self.key).manifest
+        except ReleaseError as error:
+            log.warning("the current release is not sound", extra=keys(reason=error))
+            return ["the current release"]
+        changed = manifest.changes(content, cf)
+        log.info("nothing new" if not changed else "new since the current release", extra=keys(inputs=changed))
+        return changed
 
     def carry_over(self, names: Iterable[str]) -> Manifest:
         """Take files from the current release, verified, and return its manifest.
@@ -106,7 +138,7 @@ class Staging:
         """
         if self.current is None:
             raise ArtifactCorrupt("there is no current release to take the other half from; `recsys train` trains both")
-        verified = verify(self.current, keep=tuple(names), key=self._key)
+        verified = verify(self.current, keep=tuple(names), key=self.key)
         for name, data in verified.contents.items():
             self.write(name, data)
         return verified.manifest
@@ -160,7 +192,7 @@ class Staging:
                 f"the manifest cannot be written as JSON: {error}; this is a bug in who made it"
             ) from error
         refuse_secrets(json.loads(data))
-        signature = None if self._key is None else sign(data, self._key)
+        signature = None if self.key is None else sign(data, self.key)
         if signature is not None:
             self.write(SIGNATURE, signature)
         self.write(DIGEST, digest_file(data, signature))

@@ -1,0 +1,175 @@
+"""From two trained halves to a release: what is saved, what is carried over, what is recorded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from recsys.data import GAME_COLUMNS, GAME_ID
+from recsys.ids import IdMap
+from recsys.models.cf import CollaborativeFilter
+from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
+from recsys.release.games import games_table
+from recsys.release.golden import neighbours_of, recommendations_of
+from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, METADATA
+from recsys.release.manifest import Half, Step
+from recsys.release.provenance import CF_LIBRARIES, CONTENT_LIBRARIES, code_digest, git_commit, versions
+from recsys.release.staging import RunFacts
+from recsys.release.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from recsys.config import Settings
+    from recsys.data import Ratings
+    from recsys.ids import Id
+    from recsys.models.rag import RAGRecommender
+    from recsys.release.manifest import Manifest
+    from recsys.release.staging import Staging
+    from recsys.steps import Steps
+
+
+def content_half(
+    run_id: str, games: pd.DataFrame, settings: Settings, recipe: Mapping[str, str], query_id: str | None
+) -> Half:
+    """Record where a content model comes from.
+
+    Parameters
+    ----------
+    run_id
+        The run that trains it.
+    games
+        The catalogue, checked and cleaned.
+    settings
+        Of the run; the section ``cf`` has no part in this half.
+    recipe
+        Of the encoder.
+    query_id
+        Of the query that fetched the games.
+    """
+    return Half(
+        trained_by=run_id,
+        rows={"games": len(games)},
+        fingerprint=games_fingerprint([games[column] for column in GAME_COLUMNS]),
+        settings={**settings.model_dump(mode="json", exclude={"cf"}), "recipe": dict(recipe)},
+        code=code_digest(),
+        libraries=versions(CONTENT_LIBRARIES),
+        query_id=query_id,
+    )
+
+
+def cf_half(run_id: str, ratings: Ratings, settings: Settings, query_id: str | None) -> Half:
+    """Record where a collaborative filter comes from; ``content`` has no part in this half."""
+    return Half(
+        trained_by=run_id,
+        rows={"ratings": ratings.matrix.nnz, "users": len(ratings.users), "games": len(ratings.items)},
+        fingerprint=ratings_fingerprint(ratings.users, ratings.items, ratings.matrix, ratings.rated_at),
+        settings=settings.model_dump(mode="json", exclude={"content"}),
+        code=code_digest(),
+        libraries=versions(CF_LIBRARIES),
+        query_id=query_id,
+    )
+
+
+@dataclass(frozen=True)
+class Content:
+    """A trained content half.
+
+    Attributes
+    ----------
+    model
+        The content model.
+    games
+        The catalogue that it was trained on, in its order.
+    origin
+        Where it comes from.
+    """
+
+    model: RAGRecommender
+    games: pd.DataFrame
+    origin: Half
+
+
+@dataclass(frozen=True)
+class Taste:
+    """A trained CF half: the collaborative filter, and where it comes from."""
+
+    model: CollaborativeFilter
+    origin: Half
+
+
+def publish(staging: Staging, content: Content | None, taste: Taste | None, steps: Steps) -> Manifest:
+    """Save what was trained, take what was not from the current release, and publish both.
+
+    Parameters
+    ----------
+    staging
+        The release in the making. Files that a run has written into it already are part of it.
+    content, taste
+        The halves of this run; None for the one that is carried over.
+    steps
+        The clock of the run.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If a half is to be carried over, and the current release fails its checksums.
+    ArtifactWriteError
+        If anything cannot be written or verified; the current release stays.
+    """
+    games, content_origin, neighbours = _save_content(staging, content)
+    model, cf_origin = _save_taste(staging, taste, catalogue=None if taste else games)
+    staging.write(GAMES, games_table(games, model.items, model.ratings.indices))
+    facts = RunFacts(
+        content=content_origin,
+        cf=cf_origin,
+        golden={"content": neighbours, "cf": recommendations_of(model)},
+        steps={name: Step(seconds, steps.peak_mb[name]) for name, seconds in steps.seconds.items()},
+        commit=git_commit(),
+    )
+    return staging.publish(facts)
+
+
+def catalogue_of(staging: Staging) -> list[Id]:
+    """Return the ids of the games in the current release.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If the current release fails its checksums.
+    """
+    assert staging.current is not None
+    contents = verify(staging.current, keep=[METADATA], key=staging.key).contents
+    ids: list[Id] = json.loads(contents[METADATA])["ids"]
+    return ids
+
+
+def _save_content(
+    staging: Staging, content: Content | None
+) -> tuple[pd.DataFrame | pa.Table, Half, list[dict[str, Any]]]:
+    if content is not None:
+        content.model.save(staging.folder)
+        return content.games, content.origin, neighbours_of(content.model)
+    import pyarrow.parquet as pq
+
+    before = staging.carry_over([*CONTENT_FILES, GAMES])
+    return pq.read_table(staging.folder / GAMES), before.content, before.golden["content"]
+
+
+def _save_taste(
+    staging: Staging, taste: Taste | None, catalogue: pd.DataFrame | pa.Table | None
+) -> tuple[CollaborativeFilter, Half]:
+    if taste is not None:
+        taste.model.save(staging.folder)
+        return taste.model, taste.origin
+    before = staging.carry_over(CF_FILES)
+    model = CollaborativeFilter.load(staging.folder)
+    # The catalogue is new: a game that left it must not be recommended any longer.
+    assert catalogue is not None
+    model.recommendable = IdMap.of(list(catalogue[GAME_ID])).locate(model.items) >= 0
+    model.save(staging.folder)
+    return model, before.cf
