@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from recsys.sources import QueryResult
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
@@ -66,7 +66,7 @@ class WordEncoder:
     """An encoder in microseconds: a text is the normalised sum of one fixed random vector a word."""
 
     dimension = 384
-    recipe = {"version": "1", "revision": "words", "precision": "float32", "max_length": "none"}
+    recipe: ClassVar = {"version": "1", "revision": "words", "precision": "float32", "max_length": "none"}
 
     def encode(self, texts: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         """Return unit vectors, float32, (texts, 384)."""
@@ -74,7 +74,7 @@ class WordEncoder:
         for row, text in zip(rows, texts, strict=True):
             for word in text.lower().split():
                 seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
-                row += np.random.default_rng(seed).standard_normal(self.dimension).astype(np.float32)
+                np.add(row, np.random.default_rng(seed).standard_normal(self.dimension), out=row, casting="same_kind")
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
