@@ -11,11 +11,12 @@ import pandas as pd
 from recsys.sources import QueryResult
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
+
+    import pyarrow as pa
 
 SHELVES = ("economic", "fantasy", "trains", "wordplay")
 """Games g belong to shelf g % 4, users u to the club u % 4 that likes this shelf."""
@@ -75,7 +76,8 @@ class WordEncoder:
             for word in text.lower().split():
                 seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
                 np.add(row, np.random.default_rng(seed).standard_normal(self.dimension), out=row, casting="same_kind")
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        return rows
 
 
 class TableSource:

@@ -77,11 +77,11 @@ class Report:
             texts = tuple(str(sample) for sample in samples)
             self.violations.append(Violation(mart, rule, int(count), texts[:_SAMPLES]))
 
-    def repaired(self, kinds: Mapping[str, int]) -> None:
+    def repaired(self, kinds: Mapping[Any, int]) -> None:
         """Add repairs, kind by kind."""
         for kind, count in kinds.items():
             if count:
-                self.repairs[kind] = self.repairs.get(kind, 0) + int(count)
+                self.repairs[str(kind)] = self.repairs.get(str(kind), 0) + int(count)
 
     def raise_if_broken(self) -> None:
         """Raise one error that names every broken rule.

@@ -6,7 +6,7 @@ comes, so that a row costs its two codes and its rating, and string ids cost the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -109,8 +109,7 @@ def categories(ids: IdMap) -> pd.Index[Any]:
 
     if pa.types.is_decimal(ids.values.type):
         return pd.Index(python_ids(ids.values), dtype=object)
-    index: pd.Index[Any] = pd.Index(ids.values.to_pandas())
-    return index
+    return pd.Index(cast("pd.Series[Any]", ids.values.to_pandas()))
 
 
 def codes_of(column: pd.Series) -> tuple[npt.NDArray[np.int32], IdMap]:

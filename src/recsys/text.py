@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from recsys.errors import DataContractError
 from recsys.repairs import Repair, clean_text, is_clean
 from recsys.tags import parse_tags, split_tags
 
@@ -73,9 +74,19 @@ def embedding_text(games: pd.DataFrame, recipe: TextRecipe = DEFAULT_RECIPE) -> 
     -------
     pandas.Series
         Strings named ``embedding_text``, on the index of ``games``.
+
+    Raises
+    ------
+    DataContractError
+        If ``games`` lacks a field of the recipe.
     """
     import pandas as pd
 
+    missing = [field for field in recipe.fields if field not in games.columns]
+    if missing:
+        raise DataContractError(
+            f"games lack {', '.join(missing)}; the columns are {', '.join(map(str, games.columns))}"
+        )
     cleaned, _ = clean_games(games)
     columns = [[_flat(text) for text in cleaned[field]] for field in recipe.fields]
     prefixes = [_PREFIXES[field] for field in recipe.fields]

@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import itertools
 
 
 def read(encoded: str) -> pa.Table:
@@ -27,7 +26,7 @@ def write(table: pa.Table) -> bytes:
 def split(table: pa.Table, count: int) -> list[pa.Table]:
     """Cut a table into ``count`` chunks of about the same size, narrowed one by one."""
     bounds = [table.num_rows * number // count for number in range(count + 1)]
-    return [narrow(table.slice(start, end - start)) for start, end in itertools.pairwise(bounds)]
+    return [narrow(table.slice(start, end - start)) for start, end in zip(bounds, bounds[1:], strict=False)]
 
 
 def narrow(table: pa.Table) -> pa.Table:

@@ -8,6 +8,7 @@ stands, and every chunk is cast to it, checked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,7 +16,6 @@ import pyarrow as pa
 from recsys.errors import QueryFailed, SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from collections.abc import Callable
 
 WIDE = pa.decimal128(38, 0)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from typing import Any, TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 from recsys.errors import (
     AuthenticationFailed,
@@ -22,9 +23,6 @@ from recsys.errors import (
     TruncatedResult,
 )
 from recsys.log import keys
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 

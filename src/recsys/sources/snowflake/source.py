@@ -8,6 +8,9 @@ import math
 import re
 import socket
 import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from recsys.config import SnowflakeSettings
@@ -29,9 +32,6 @@ from recsys.sources.snowflake.deadline import Deadline, Prefetch, in_background
 from recsys.sources.snowflake.privileges import refusal, secure
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from concurrent.futures import Future
-    from collections.abc import Callable, Iterator, Mapping
     import pyarrow as pa
 
 log = logging.getLogger(__name__)
