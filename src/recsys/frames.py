@@ -107,9 +107,9 @@ def categories(ids: IdMap) -> pd.Index[Any]:
     """Return a map's ids as the categories of a categorical column."""
     import pandas as pd
 
-    if pa.types.is_decimal(ids.values.type):
-        return pd.Index(python_ids(ids.values), dtype=object)
-    return pd.Index(cast("pd.Series[Any]", ids.values.to_pandas()))
+    exact = pa.types.is_decimal(ids.values.type)
+    index = pd.Index(python_ids(ids.values), dtype=object) if exact else pd.Index(ids.values.to_pandas())
+    return cast("pd.Index[Any]", index)
 
 
 def codes_of(column: pd.Series) -> tuple[npt.NDArray[np.int32], IdMap]:
