@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
     Scores = npt.NDArray[np.float32]
 
+POPULARITY = "popularity"
+"""Name of the baseline that every candidate must beat."""
+CONTENT = "content"
+"""Name of the content model."""
+CF = "cf"
+"""Name of the candidate's collaborative filter."""
+CURRENT = "current recipe"
+"""Name of the current release's collaborative filter, trained again on the same data."""
+
 
 class Contender(Protocol):
     """A model that has learnt from the training part alone."""
@@ -45,7 +54,7 @@ class Popularity:
 
     counts: Scores
     """float32, (items,): ratings of each game."""
-    name: str = "popularity"
+    name: str = POPULARITY
 
     @classmethod
     def of(cls, train: Ratings) -> Popularity:
@@ -100,7 +109,7 @@ class ContentProfile:
     train: Ratings = field(repr=False)
     embeddings: npt.NDArray[np.float32] = field(repr=False)
     like_threshold: float
-    name: str = "content"
+    name: str = CONTENT
 
     def scores(self, users: npt.NDArray[np.int32]) -> Scores:
         """Return profile · embedding; see :class:`Contender`."""

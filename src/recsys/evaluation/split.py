@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LARGEST = np.iinfo(np.uint64).max
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """Ratings in two parts, and the users to score.
 

@@ -1,0 +1,244 @@
+"""The gate: a release is earned.
+
+Five rules, each with its reason, are described in ``docs/evaluation.md``. Every rule that applies
+is applied, so that one verdict names everything that is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from recsys.errors import ConfigError
+from recsys.evaluation.bootstrap import Interval
+from recsys.evaluation.contenders import CURRENT, POPULARITY
+from recsys.evaluation.result import number, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from recsys.config import GateSettings
+    from recsys.evaluation.result import Evaluation
+
+Rule = Literal["popularity", "current recipe", "recorded score", "coverage", "floor", "current release"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule, applied.
+
+    Attributes
+    ----------
+    rule
+        Its name.
+    passed
+        Whether the candidate may pass.
+    reason
+        One line with the numbers.
+    value
+        What the rule looked at, with its interval where it has one.
+    bound
+        What it was held against.
+    """
+
+    rule: Rule
+    passed: bool
+    reason: str
+    value: Interval | float | None = None
+    bound: float | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the check ready for JSON."""
+        value = plain(self.value) if isinstance(self.value, Interval) else self.value
+        return {"rule": self.rule, "passed": self.passed, "reason": self.reason, "value": value, "bound": self.bound}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says about a candidate.
+
+    Attributes
+    ----------
+    contender, metric
+        Whose score decided, and which: ``cf``, ``ndcg@10``.
+    score
+        That score with its interval.
+    checks
+        Every rule that was applied, in order.
+    override
+        Why somebody published it anyway; None if nobody did.
+    """
+
+    contender: str
+    metric: str
+    score: Interval
+    checks: tuple[Check, ...]
+    override: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule let the candidate pass."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def published(self) -> bool:
+        """Whether the candidate is to be published: it passed, or somebody overrode the gate."""
+        return self.passed or self.override is not None
+
+    @property
+    def reason(self) -> str:
+        """One line: what was broken, or, if nothing was, what was reached."""
+        chosen = [check.reason for check in self.checks if check.passed == self.passed]
+        return "; ".join(chosen)
+
+    def overridden(self, reason: str | None) -> Verdict:
+        """Return the verdict with the reason for which it was overridden, if it refused."""
+        return self if self.passed else replace(self, override=reason)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the verdict ready for JSON."""
+        return {
+            "passed": self.passed,
+            "published": self.published,
+            "override": self.override,
+            "contender": self.contender,
+            "metric": self.metric,
+            "score": plain(self.score),
+            "reason": self.reason,
+            "checks": [check.as_json() for check in self.checks],
+        }
+
+
+@dataclass(frozen=True)
+class CurrentRelease:
+    """What the gate must know about the release that a candidate would replace.
+
+    Attributes
+    ----------
+    name
+        The release's.
+    recorded
+        The deciding score that it was published with; None if it has none that can be compared.
+    incomparable
+        Why there is none, where there is none.
+    same_recipe
+        Whether its settings are the candidate's; then it is not trained again.
+    """
+
+    name: str
+    recorded: float | None
+    incomparable: str = ""
+    same_recipe: bool = False
+
+
+def judge(evaluation: Evaluation, settings: GateSettings, current: CurrentRelease | None) -> Verdict:
+    """Apply every rule of the gate.
+
+    Parameters
+    ----------
+    evaluation
+        With the deciding contender, popularity, and :data:`CURRENT` where the current release's
+        recipe differs from the candidate's.
+    settings
+        Section ``gate``.
+    current
+        The current release; None on a first run.
+
+    Raises
+    ------
+    ConfigError
+        If ``gate.contender`` was not evaluated.
+    """
+    if settings.contender not in evaluation.contenders:
+        names = ", ".join(evaluation.contenders)
+        raise ConfigError(f"gate.contender = {settings.contender!r} was not evaluated; the contenders are {names}")
+    metric = f"{settings.metric}@{evaluation.settings.k}"
+    checks = tuple(_Rules(evaluation, settings, current, metric).all())
+    return Verdict(settings.contender, metric, evaluation.interval(settings.contender, metric), checks)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    evaluation: Evaluation
+    settings: GateSettings
+    current: CurrentRelease | None
+    metric: str
+
+    @property
+    def title(self) -> str:
+        return self.metric.upper() if "ndcg" in self.metric else self.metric
+
+    @property
+    def score(self) -> float:
+        return self.evaluation.value(self.settings.contender, self.metric)
+
+    def all(self) -> Iterator[Check]:
+        yield self.popularity()
+        if self.current is None:
+            if self.settings.require_current:
+                yield self.first_run()
+        else:
+            yield self.recipe(self.current)
+            yield self.recorded(self.current)
+        yield self.coverage()
+        if self.settings.floor > 0:
+            yield self.floor()
+
+    def popularity(self) -> Check:
+        gain = self.evaluation.difference(self.settings.contender, POPULARITY, self.metric)
+        theirs = self.evaluation.value(POPULARITY, self.metric)
+        passed = gain.low > 0
+        told = "above" if passed else "not surely above"
+        reason = (
+            f"{self.title} {self.score:.4f} is {told} popularity's {theirs:.4f}"
+            f" (difference {gain.value:+.4f}, interval {gain.low:+.4f} to {gain.high:+.4f})"
+        )
+        return Check("popularity", passed, reason, gain, 0.0)
+
+    def recipe(self, current: CurrentRelease) -> Check:
+        bound = -self.settings.margin
+        if CURRENT not in self.evaluation.contenders:
+            told = f"the settings are those of the current release {current.name}"
+            return Check("current recipe", passed=True, reason=told, bound=bound)
+        gain = self.evaluation.difference(self.settings.contender, CURRENT, self.metric, relative=True)
+        theirs = self.evaluation.value(CURRENT, self.metric)
+        passed = not gain.high < bound
+        told = "not surely more than" if passed else "surely more than"
+        reason = (
+            f"{self.title} {self.score:.4f} is {told} {self.settings.margin:.1%} below the {theirs:.4f} that the recipe"
+            f" of the current release {current.name} reaches on the same data"
+            f" (difference {gain.value:+.1%}, interval {gain.low:+.1%} to {gain.high:+.1%})"
+        )
+        return Check("current recipe", passed, reason, gain, bound)
+
+    def recorded(self, current: CurrentRelease) -> Check:
+        if current.recorded is None:
+            told = f"no recorded score to compare with: {current.incomparable}"
+            return Check("recorded score", passed=True, reason=told)
+        bound = current.recorded * (1 - self.settings.max_drop)
+        passed = self.score >= bound
+        change = self.score / current.recorded - 1 if current.recorded else 0.0
+        reason = (
+            f"{self.title} {self.score:.4f} is {change:+.1%} from the {current.recorded:.4f} that the current release"
+            f" {current.name} was published with; {'within' if passed else 'beyond'} gate.max_drop"
+            f" {self.settings.max_drop:.0%}"
+        )
+        return Check("recorded score", passed, reason, number(self.score), number(bound))
+
+    def coverage(self) -> Check:
+        found = self.evaluation.contenders[self.settings.contender].coverage
+        passed = found >= self.settings.min_coverage
+        reason = (
+            f"{found:.1%} of the rated games are recommended to somebody,"
+            f" {'enough for' if passed else 'fewer than'} gate.min_coverage {self.settings.min_coverage:.1%}"
+        )
+        return Check("coverage", passed, reason, number(found), self.settings.min_coverage)
+
+    def floor(self) -> Check:
+        passed = self.score >= self.settings.floor
+        reason = f"{self.title} {self.score:.4f} is {'not ' if passed else ''}below gate.floor {self.settings.floor:g}"
+        return Check("floor", passed, reason, number(self.score), self.settings.floor)
+
+    def first_run(self) -> Check:
+        reason = "no release is current, and gate.require_current asks for one: restore the models folder, or unset it"
+        return Check("current release", passed=False, reason=reason)
