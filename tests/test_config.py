@@ -1,0 +1,79 @@
+"""Settings: which one wins, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from recsys.config import load_settings
+from recsys.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_order_is_override_environment_file_default(tmp_path: Path) -> None:
+    """Each place beats the ones after it."""
+    file = tmp_path / "recsys.toml"
+    file.write_text("[cf]\nfactors = 1\nseed = 1\niterations = 1\n")
+    environ = {"RECSYS_CF__FACTORS": "2", "RECSYS_CF__SEED": "2"}
+    settings = load_settings(file, ["cf.factors=3"], environ)
+    assert (settings.cf.factors, settings.cf.seed, settings.cf.iterations) == (3, 2, 1)
+    assert settings.data.rating_max == 10.0
+
+
+def test_the_file_in_the_working_directory_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``recsys.toml`` counts without being named; where there is none, defaults do."""
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(environ={}).cf.seed == 42
+    (tmp_path / "recsys.toml").write_text("[cf]\nseed = 7\n")
+    assert load_settings(environ={}).cf.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("overrides", "environ", "words"),
+    [
+        (["cf.factrs=3"], {}, ["cf.factrs (from --set): no such setting", "[cf] has factors, "]),
+        (["cff.factors=3"], {}, ["cff (from --set): no such setting", "sections are source, "]),
+        (["cf.factors=many"], {}, ["cf.factors = 'many' (from --set)", "valid integer"]),
+        (["cf.factors"], {}, ["--set 'cf.factors' is not of the form section.key=value"]),
+        ([], {"RECSYS_CF__SEED": "-1"}, ["cf.seed = '-1' (from RECSYS_CF__SEED)", "greater than or equal to 0"]),
+        ([], {"RECSYS_CF__SED": "1"}, ["cf.sed (from RECSYS_CF__SED): no such setting"]),
+        (["source.games_table=a; drop table b"], {}, ["source.games_table", "pattern"]),
+        (["cf.confidence=stars"], {}, ["'stars'", "'liked'"]),
+        (["cf.alpha=nan"], {}, ["cf.alpha"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_where_it_came_from(
+    overrides: list[str], environ: dict[str, str], words: list[str]
+) -> None:
+    """The message holds the setting, its origin, what was seen and what is possible."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(None, overrides, environ)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    """Nobody mends one setting to be told of the next."""
+    with pytest.raises(ConfigError, match=r"data\.min_users.*cf\.factors"):
+        load_settings(None, ["cf.factors=0", "data.min_users=0"], {})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [("cf = [", "cannot be read as TOML"), ("factors = 3", "factors must stand in a table")]
+)
+def test_a_spoilt_file_is_named(tmp_path: Path, content: str, words: str) -> None:
+    """Broken TOML, and keys outside a table, are told with the file's name."""
+    file = tmp_path / "odd.toml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_settings(file, [], {})
+    assert str(file) in str(caught.value)
+
+
+def test_settings_are_frozen() -> None:
+    """Nothing changes them on the way down."""
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings(environ={}).cf.factors = 3
