@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
-import pandas as pd
 import pytest
 
 from marts import WordEncoder, games
@@ -20,6 +19,7 @@ from recsys.models.rag import build_index
 from recsys.text import embedding_text
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pathlib import Path
 
 
@@ -54,7 +54,7 @@ def test_the_index_is_flat_l2_of_384_dimensions(real: RAGRecommender) -> None:
 def test_search_understands_words_it_has_not_seen(real: RAGRecommender) -> None:
     """'Locomotives' finds games about trains: the real model means what it reads."""
     found = real.search("locomotives on railway tracks", 2)
-    assert {near.game_id % 4 for near in found} == {2}  # type: ignore[operator]
+    assert {near.game_id % 4 for near in found} == {2}
 
 
 def test_neighbours_equal_brute_force(model: RAGRecommender) -> None:
