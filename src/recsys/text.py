@@ -97,7 +97,7 @@ def embedding_text(games: pd.DataFrame, recipe: TextRecipe = DEFAULT_RECIPE) -> 
     return pd.Series(texts, index=games.index, name="embedding_text", dtype=object)
 
 
-def clean_games(games: pd.DataFrame) -> tuple[pd.DataFrame, Counter[Repair]]:
+def clean_games(games: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
     """Repair the text columns of a catalogue.
 
     Names and tags become single lines, tags ``", "``-joined; missing text becomes empty text.
@@ -109,15 +109,15 @@ def clean_games(games: pd.DataFrame) -> tuple[pd.DataFrame, Counter[Repair]]:
 
     Returns
     -------
-    tuple[pandas.DataFrame, Counter[Repair]]
-        A new frame, and in how many cells each kind of repair was made.
+    tuple[pandas.DataFrame, Counter[str]]
+        A new frame, and in how many cells each :class:`~recsys.repairs.Repair` was made.
     """
-    repaired: Counter[Repair] = Counter()
+    repaired: Counter[str] = Counter()
     columns = {name: _clean_column(games[name], name, repaired) for name in TEXT_COLUMNS if name in games.columns}
     return games.assign(**columns), repaired
 
 
-def _clean_column(column: pd.Series[Any], name: str, repaired: Counter[Repair]) -> list[str]:
+def _clean_column(column: pd.Series[Any], name: str, repaired: Counter[str]) -> list[str]:
     cleaned = []
     cells = column.astype(object)
     for cell in cells.where(column.notna(), None):
