@@ -84,6 +84,7 @@ class Front:
         """Change or show the state: what tests use."""
         if what == "reset":
             identity = self.state.identity
+            identity.seen.clear()
             self.state = State(identity=identity)
             self.results.clear()
         elif what == "set":
