@@ -59,8 +59,8 @@ class SnowflakeSettings(_Section):
     """Seconds that a run may wait for Snowflake in all: signing in, both queries, every chunk."""
     login_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     """Seconds that signing in may take."""
-    network_timeout_s: Annotated[int, Field(ge=1)] = 600
-    """Seconds that one request is retried for while the service fails or the network is down."""
+    network_timeout_s: Annotated[int, Field(ge=1)] = 900
+    """Seconds that one request is retried for while it fails; a query that runs longer is cancelled."""
     statement_timeout_s: Annotated[int, Field(ge=1)] = 900
     """Seconds after which the warehouse itself cancels a query (``STATEMENT_TIMEOUT_IN_SECONDS``)."""
     query_tag: Annotated[str, Field(max_length=2000)] = "recsys"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 import threading
+import warnings
 from pathlib import Path
 
 import fakesnow.server as fake
@@ -24,6 +25,8 @@ def main() -> None:
     parser.add_argument("--password", help="of the user TRAINER; also its access token")
     parser.add_argument("--life", type=float, default=0, help="seconds after which it ends by itself; 0: never")
     options = parser.parse_args()
+    fake.logger.setLevel("CRITICAL")
+    warnings.simplefilter("ignore")
     fake.shared_fs.connect(DATABASE, "ANALYTICS")
     if options.marts:
         for mart in ("mart_games", "mart_user_ratings"):

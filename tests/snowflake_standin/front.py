@@ -76,7 +76,7 @@ class Front:
         elif path == "/queries/v1/query-request":
             await self._query(scope, _plain(scope, body), receive, send)
         elif path == "/session/token-request":
-            await self._renew(scope, send)
+            await self._renew(_plain(scope, body), send)
         else:
             await fake.app(scope, _replay(body), send)
 
@@ -84,6 +84,7 @@ class Front:
         """Change or show the state: what tests use."""
         if what == "reset":
             identity = self.state.identity
+            identity.seen.clear()
             self.state = State(identity=identity)
             self.results.clear()
         elif what == "set":
@@ -119,9 +120,9 @@ class Front:
             return
         await fake.app(_uncompressed(scope), _replay(body), send)
 
-    async def _renew(self, scope: Any, send: Any) -> None:
+    async def _renew(self, body: bytes, send: Any) -> None:
         """Give an expired session a new token for the same connection."""
-        old = _token(scope)
+        old = json.loads(body)["oldSessionToken"]
         if old not in fake.sessions:
             await _refuse(send, "390114", "Authentication token has expired. The user must authenticate again.")
             return
@@ -259,11 +260,6 @@ def _plain(scope: Any, body: bytes) -> bytes:
 def _uncompressed(scope: Any) -> Any:
     dropped = {b"content-encoding", b"content-length"}
     return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name not in dropped]}
-
-
-def _token(scope: Any) -> str:
-    header: str = dict(scope["headers"]).get(b"authorization", b"").decode()
-    return header[17:-1]
 
 
 def _replay(body: bytes) -> Any:

@@ -81,10 +81,10 @@ class Deadline:
         except FutureTimeout:
             if future.done():  # the work itself raised a TimeoutError, which is the same class
                 return future.result()
-            setting = "login_timeout_s" if limit is not None and limit <= self.left else "deadline_s"
+            bound, setting = (limit, "login_timeout_s") if limit == allowed else (self.seconds, "deadline_s")
             raise DeadlineExceeded(
-                f"Snowflake gave no answer while {doing}: waited {allowed:.3g} s, which is what is left of "
-                f"snowflake.{setting}. Run again; if the service is only slow, raise that setting"
+                f"Snowflake gave no answer while {doing}: after {allowed:.3g} s the {bound:g} s of snowflake.{setting} "
+                "are spent. Run again; if the service is only slow, raise that setting"
             ) from None
         finally:
             self._left -= self._clock() - start

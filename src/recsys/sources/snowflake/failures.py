@@ -63,7 +63,12 @@ _ADVICE = {
 
 
 def translate(
-    error: BaseException, doing: str, hidden: Sequence[str] = (), log_level: int = logging.ERROR
+    error: BaseException,
+    doing: str,
+    hidden: Sequence[str] = (),
+    *,
+    query_id: str | None = None,
+    log_level: int = logging.ERROR,
 ) -> RecsysError:
     """Return our error for one of the connector's, and log it.
 
@@ -75,6 +80,8 @@ def translate(
         What was being done, as it reads in "Snowflake failed while …".
     hidden
         Secrets, replaced by ``***`` wherever the vendor's text quotes them.
+    query_id
+        Where the error itself does not know it.
     log_level
         Of the log event: lower where the failure is expected and dealt with.
 
@@ -85,7 +92,7 @@ def translate(
     """
     if isinstance(error, RecsysError):
         return error
-    code, query_id = _code(error), getattr(error, "sfqid", None)
+    code, query_id = _code(error), getattr(error, "sfqid", None) or query_id
     kind = _kind(error, code)
     text = mask(_text(error), hidden)
     event = keys(doing=doing, error=kind.__name__, code=code, query_id=query_id, message=text)
