@@ -100,6 +100,8 @@ class Trainer:
         Read from ``recsys.toml`` and the environment when not given.
     embedding_model
         Encoder for the content model; the one of the settings when not given.
+    store
+        Where releases are published; one in ``models_output_dir`` when not given.
     """
 
     def __init__(
@@ -110,12 +112,14 @@ class Trainer:
         source: Source | str | None = None,
         settings: Settings | None = None,
         embedding_model: Encoder | None = None,
+        store: ReleaseStore | None = None,
     ) -> None:
         self.snowflake_creds = _from_environment(os.environ) if snowflake_creds is None else snowflake_creds
         self.models_output_dir = Path(models_output_dir)
         self.settings = settings or load_settings()
         self.steps = Steps()
         self._embedding_model = embedding_model
+        self._given_store = store
         self._url = source if isinstance(source, str) else self.settings.source.url
         self._source = None if isinstance(source, str) else source
         self._rows: dict[str, int] = {}
@@ -338,7 +342,7 @@ class Trainer:
     def _store(self) -> ReleaseStore:
         from recsys.release.store import ReleaseStore
 
-        return ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
+        return self._given_store or ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
 
     def _origins(self, run_id: str, games: pd.DataFrame, ratings: Ratings) -> tuple[Half, Half]:
         with self.steps.step("fingerprint"):

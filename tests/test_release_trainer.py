@@ -1,0 +1,196 @@
+"""A run publishes one release, repeats nothing, and can publish one half alone."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from recsys.config import Settings
+from recsys.errors import ArtifactCorrupt
+from recsys.release.check import check_here
+from recsys.release.loading import load_release
+from recsys.release.store import ReleaseStore
+from recsys.sources import QueryResult
+from recsys.trainer import Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+SETTINGS = Settings.model_validate({"cf": {"factors": 4, "iterations": 3, "threads": 1}, "release": {"keep": 3}})
+
+
+class HashEncoder:
+    """Gives every text a unit vector of its own, always the same."""
+
+    dimension = 16
+    recipe: dict[str, str] = {"revision": "hash"}  # noqa: RUF012 - the protocol asks for a plain attribute
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """Seed a generator with each text."""
+        seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") for text in texts]
+        vectors = np.array([np.random.default_rng(seed).normal(size=self.dimension) for seed in seeds])
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Marts:
+    """A source that answers from two tables in memory, in a new order of rows every time."""
+
+    name = "tables in memory"
+
+    def __init__(self, games: int = 30, users: int = 40, *, liked: float = 8.0) -> None:
+        rng = np.random.default_rng(0)
+        ids = [f"g{number}" for number in range(games)]
+        self.games = pa.table(
+            {
+                "GAME_ID": ids,
+                "NAME": [f"Name of {id_}" for id_ in ids],
+                "DESCRIPTION": [f"About {id_}" for id_ in ids],
+                "CATEGORIES": ["Economic"] * games,
+                "MECHANICS": ["Dice"] * games,
+            }
+        )
+        user, game = np.nonzero(rng.random((users, games)) < 0.5)
+        self.ratings = pa.table(
+            {"USER_ID": user + 2**40, "GAME_ID": [ids[code] for code in game], "RATING": np.full(len(user), liked)}
+        )
+        self._shuffle = np.random.default_rng(1)
+
+    def execute(self, sql: str) -> QueryResult:
+        """Return the table that the query names, shuffled."""
+        table = self.ratings if "RATING" in sql else self.games
+        table = table.take(self._shuffle.permutation(table.num_rows))
+        return QueryResult(table.schema, iter(table.to_batches()), table.num_rows, f"id-of-{sql.rsplit(maxsplit=1)[-1]}")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def trainer(output: Path, marts: Marts | None = None, settings: Settings = SETTINGS) -> Trainer:
+    """Return a trainer of the small marts that checks its releases in this process, which is quick."""
+    store = ReleaseStore(output, check=check_here)
+    return Trainer({}, output, source=marts or Marts(), settings=settings, embedding_model=HashEncoder(), store=store)
+
+
+def test_a_run_publishes_a_release_with_its_provenance(tmp_path: Path) -> None:
+    """Rows, query ids, settings, steps and the replaced release stand in the manifest."""
+    result = trainer(tmp_path).run_pipeline()
+    assert result.status == "published"
+    release = load_release(tmp_path / "v1")
+    assert release.path == result.path.resolve() if result.path else False
+    manifest = release.manifest
+    assert manifest.content.query_id == "id-of-ANALYTICS.MART_GAMES"
+    assert manifest.cf.query_id == "id-of-ANALYTICS.MART_USER_RATINGS"
+    assert manifest.content.rows == {"games": 30}
+    assert manifest.cf.rows == {"ratings": result.rows["ratings"], "users": 40, "games": 30}
+    assert manifest.cf.settings["cf"]["factors"] == 4
+    assert manifest.content.settings["recipe"] == {"revision": "hash"}
+    assert {"numpy", "implicit", "python"} <= set(manifest.cf.libraries)
+    assert manifest.files["cf_factors.npz"].arrays["user_factors"] == {"shape": [40, 4], "dtype": "float32"}
+    assert {"fetch_games", "fetch_ratings", "embed", "train_cf"} <= set(manifest.steps)
+    assert all(step.peak_memory_mb > 0 for step in manifest.steps.values())
+    assert manifest.replaces is None
+    counts = release.games["N_RATINGS"].to_pylist()
+    assert sum(counts) == result.rows["ratings"]
+    assert counts[release.game_ids.index("g7")] == Marts().ratings["GAME_ID"].to_pylist().count("g7")
+
+
+def test_the_same_data_gives_the_same_bytes_and_nothing_new(tmp_path: Path) -> None:
+    """A second run on shuffled rows publishes nothing; forced, it writes identical files."""
+    first = trainer(tmp_path).run_pipeline()
+    again = trainer(tmp_path).run_pipeline()
+    assert (again.status, again.path) == ("nothing new", (tmp_path / "releases" / first.run_id))
+    assert ReleaseStore(tmp_path).names() == [first.run_id]
+    forced = trainer(tmp_path).run_pipeline(force=True)
+    assert forced.status == "published"
+    store = ReleaseStore(tmp_path)
+    before, after = store.manifest(first.run_id), store.manifest(forced.run_id)
+    assert {name: facts.sha256 for name, facts in before.files.items()} == {
+        name: facts.sha256 for name, facts in after.files.items()
+    }
+    assert after.replaces == first.run_id
+
+
+def test_a_changed_rating_or_setting_is_new(tmp_path: Path) -> None:
+    """Every input counts: data of either half, and settings."""
+    trainer(tmp_path).run_pipeline()
+    assert trainer(tmp_path, Marts(liked=9.0)).run_pipeline().status == "published"
+    other = SETTINGS.model_copy(update={"cf": SETTINGS.cf.model_copy(update={"seed": 7})})
+    assert trainer(tmp_path, Marts(liked=9.0), other).run_pipeline().status == "published"
+    assert trainer(tmp_path, Marts(liked=9.0), other).run_pipeline().status == "nothing new"
+
+
+def test_nothing_is_new_only_beside_a_sound_release(tmp_path: Path) -> None:
+    """Exit code 0 means a verified release: a damaged one is replaced."""
+    first = trainer(tmp_path).run_pipeline()
+    factors = tmp_path / "v1" / "cf_factors.npz"
+    data = bytearray(factors.read_bytes())
+    data[-1] ^= 1
+    factors.write_bytes(data)
+    second = trainer(tmp_path).run_pipeline()
+    assert second.status == "published"
+    assert second.run_id != first.run_id
+    load_release(tmp_path / "v1")
+
+
+def test_one_half_is_published_with_the_other_of_the_current_release(tmp_path: Path) -> None:
+    """The content half is new, the CF half is carried over; a game that left the catalogue is no longer recommended."""
+    trainer(tmp_path).run_pipeline()
+    before = load_release(tmp_path / "v1")
+    trainer(tmp_path, Marts(games=29)).train_rag_model()
+    after = load_release(tmp_path / "v1")
+    assert after.path != before.path
+    assert len(after.game_ids) == 29
+    np.testing.assert_array_equal(after.user_factors, before.user_factors)
+    assert after.manifest.cf == before.manifest.cf
+    assert after.manifest.content.trained_by == after.manifest.release
+    gone = after.items.code_of("g29")
+    assert gone is not None
+    assert not after.recommendable[gone]
+    assert after.recommendable.sum() == 29
+
+
+def test_the_cf_half_recounts_the_ratings(tmp_path: Path) -> None:
+    """New ratings beside the old index: the games' number of ratings follows."""
+    trainer(tmp_path).run_pipeline()
+    before = load_release(tmp_path / "v1")
+    trainer(tmp_path, Marts(users=80)).train_cf_model()
+    after = load_release(tmp_path / "v1")
+    assert after.manifest.content == before.manifest.content
+    assert after.manifest.files["rag_index.faiss"] == before.manifest.files["rag_index.faiss"]
+    assert len(after.users) == 80
+    assert sum(after.games["N_RATINGS"].to_pylist()) == len(after.ratings)
+
+
+def test_a_half_without_a_release_is_saved_and_is_no_release(tmp_path: Path) -> None:
+    """The contract's files stand in ``v1``; loading says what is missing; a whole run moves them aside."""
+    trainer(tmp_path).train_rag_model()
+    trainer(tmp_path).train_cf_model()
+    assert {"rag_index.faiss", "metadata.json", "cf_model.pkl", "cf_mappings.json"} <= {
+        path.name for path in (tmp_path / "v1").iterdir()
+    }
+    with pytest.raises(ArtifactCorrupt, match=r"holds parts of a release"):
+        load_release(tmp_path / "v1")
+    trainer(tmp_path).run_pipeline()
+    load_release(tmp_path / "v1")
+
+
+def test_a_half_that_is_not_published_writes_nothing(tmp_path: Path) -> None:
+    """``publish=False`` gives the model, and leaves the disk alone."""
+    output = tmp_path / "models"
+    assert len(trainer(output).train_rag_model(publish=False).game_ids) == 30
+    assert len(trainer(output).train_cf_model(publish=False).users) == 40
+    assert not output.exists()
