@@ -159,7 +159,8 @@ def _games(data: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(data))
+    # pq.read_table would import pandas, where it is installed.
+    return pq.ParquetFile(pa.BufferReader(data)).read()
 
 
 def _check_shapes(release: LoadedRelease) -> None:
