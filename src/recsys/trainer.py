@@ -104,7 +104,7 @@ class Trainer:
         Where releases are published; one in ``models_output_dir`` when not given.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the contract's two, and what may be injected
         self,
         snowflake_creds: dict[str, str] | None = None,
         models_output_dir: Path | str = "models",
