@@ -12,7 +12,7 @@ import typer
 from recsys.cli.state import State
 
 if TYPE_CHECKING:
-    from recsys.trainer import RunResult
+    from recsys.run import RunResult
 
 
 class LogFormat(StrEnum):
