@@ -68,7 +68,9 @@ class Marts:
         """Return the table that the query names, shuffled."""
         table = self.ratings if "RATING" in sql else self.games
         table = table.take(self._shuffle.permutation(table.num_rows))
-        return QueryResult(table.schema, iter(table.to_batches()), table.num_rows, f"id-of-{sql.rsplit(maxsplit=1)[-1]}")
+        return QueryResult(
+            table.schema, iter(table.to_batches()), table.num_rows, f"id-of-{sql.rsplit(maxsplit=1)[-1]}"
+        )
 
     def close(self) -> None:
         """Nothing is open."""

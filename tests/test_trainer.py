@@ -35,7 +35,10 @@ def tables(*, announced: int | None = None) -> TableSource:
 def trainer(output: Path, source: TableSource | str | None = None) -> Trainer:
     """Return a trainer that encodes in microseconds."""
     return Trainer(
-        models_output_dir=output, source=source or tables(), settings=Settings(cf=RECIPE), embedding_model=WordEncoder()
+        models_output_dir=output,
+        source=source or tables(),
+        settings=Settings.model_validate({"cf": RECIPE}),
+        embedding_model=WordEncoder(),
     )
 
 
