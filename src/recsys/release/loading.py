@@ -159,8 +159,8 @@ def _games(data: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # Threads would cost more than they save on a table of this size.
-    return pq.read_table(pa.BufferReader(data), use_threads=False, pre_buffer=False)
+# Threads cost more than they save on a table of this size; pq.read_table would import pandas.
+    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
 
 
 def _check_shapes(release: LoadedRelease) -> None:
