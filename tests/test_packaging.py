@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
+import sys
 import tomllib
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +47,14 @@ def needed(lines: list[str], extras: set[str], seen: set[tuple[str, frozenset[st
         yield from needed(below, requirement.extras | {""}, seen)
 
 
+def imported(path: Path) -> set[str]:
+    """Return the top-level modules that a file imports, anywhere in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names}
+
+
 def test_constraints_hold_names_and_exact_versions_alone() -> None:
     """No hash, URL, marker or local build: the lines mean the same on every index."""
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
@@ -60,6 +70,18 @@ def test_constraints_pin_everything_that_is_installed() -> None:
     assert not loose, f"not in constraints.txt: {loose}; run make lock"
     wrong = [str(each) for each in found if pins[canonicalize_name(each.name)] not in each.specifier]
     assert not wrong, f"constraints.txt has another version of {wrong}; run make lock"
+
+
+def test_whatever_the_package_imports_is_declared() -> None:
+    """No module relies on what another package happens to bring: the import stands in the core or in an extra."""
+    ours = {"recsys", *sys.stdlib_module_names}
+    lines = [line for group in [PROJECT["dependencies"], *EXTRAS.values()] for line in group]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    providers = packages_distributions()
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for module in imported(path) - ours:
+            brought_by = {canonicalize_name(name) for name in providers.get(module, [module])}
+            assert brought_by & declared, f"{path.name} imports {module}, which pyproject.toml does not declare"
 
 
 def test_all_holds_every_extra() -> None:

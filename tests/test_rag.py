@@ -19,8 +19,9 @@ from recsys.models.rag import build_index
 from recsys.text import embedding_text
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pathlib import Path
+
+    import pandas as pd
 
 
 @pytest.fixture(scope="module")

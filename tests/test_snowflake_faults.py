@@ -150,7 +150,9 @@ def test_every_error_class_of_the_connector_is_translated() -> None:
     classes = [kind for kind in vars(vendor).values() if isinstance(kind, type) and issubclass(kind, vendor.Error)]
     assert len(classes) > 20
     for kind in classes:
-        ours = type(translate(kind(msg="x", send_telemetry=False), "testing"))
+        error = kind.__new__(kind)  # their constructors differ; none is needed
+        error.msg = error.raw_msg = "x"
+        ours = type(translate(error, "testing"))
         assert ours in {SourceUnavailable, QueryFailed, ConfigError}, kind
 
 

@@ -51,13 +51,13 @@ def test_one_number_beyond_int64_makes_the_column_decimal(place: int, warehouse:
 
 def test_a_short_integer_column_streams(warehouse: Warehouse) -> None:
     """A column of at most 18 digits is int64 from its description on: no chunk is waited for."""
-    warehouse.table("MART_GAMES", values([1, 2, 3, 4], "DECIMAL(18, 0)"))
+    warehouse.table("MART_GAMES", values([*range(1, 9)], "DECIMAL(18, 0)"))
     warehouse.service.set(chunks=4)
     warehouse.service.fault("later", "short")
     with warehouse.open() as source:
         result = source.execute(f"SELECT N {FROM}")
         assert result.schema == pa.schema([("N", pa.int64())])
-        assert next(result.batches).column("N").to_pylist() == [1]
+        assert next(result.batches).column("N").to_pylist() == [1, 2]
         with pytest.raises(TruncatedResult):
             list(result.batches)
 
@@ -141,5 +141,5 @@ def test_rows_sent_as_json_are_refused(warehouse: Warehouse) -> None:
     """An account that insists on JSON results would send numbers as texts: said, not guessed."""
     warehouse.table("MART_GAMES", "SELECT range AS N FROM range(30)")
     warehouse.service.set(json_results=True)
-    with pytest.raises(QueryFailed, match="arrow"):
+    with pytest.raises(QueryFailed, match="as JSON"):
         warehouse.fetch(f"SELECT N {FROM}")

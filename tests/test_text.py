@@ -60,6 +60,7 @@ def raw_games(real_data: Path) -> pd.DataFrame:
         ("N\x81\x81ürnberg", "Nürnberg", {Repair.CONTROL}),
         ("half\ud83d", "half", {Repair.CONTROL}),
         ("zero\u200bwidth\ufeff sp\u00ady", "zerowidth spy", {Repair.ZERO_WIDTH}),
+        ("a\u200db \u200c\u200d न\u200d", "ab न", {Repair.ZERO_WIDTH, Repair.WHITESPACE}),
         ("  a \t b\r\n \r\n\r\n\u2028c\u00a0d ", "a b\n\nc d", {Repair.WHITESPACE}),
     ],
 )

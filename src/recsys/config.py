@@ -89,8 +89,20 @@ class ContentSettings(_Section):
 
     model: str = ""
     """Folder of the sentence-transformers model; empty: hub cache, then package, then hub."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    """Texts encoded at once."""
+    engine: Literal["auto", "torch", "openvino"] = "auto"
+    """What runs the model; ``auto``: OpenVINO on a CPU where it is installed, else torch (sentence-transformers)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the model's arithmetic; ``auto``: bfloat16 on a CPU with AMX or AVX512-BF16, float32 elsewhere."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads that encode; 0 means one for each core."""
+    batch_tokens: Annotated[int, Field(ge=256)] = 2048
+    """Tokens encoded at once, padding included: bounds the memory of a batch."""
+    cache_dir: str = ""
+    """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
+    cache_mb: Annotated[int, Field(ge=0)] = 1000
+    """Bound of the cache in MB (a vector takes 1.6 kB); the least recently used go first; 0 turns it off."""
 
 
 class CfSettings(_Section):

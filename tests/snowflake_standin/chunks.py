@@ -30,13 +30,23 @@ def split(table: pa.Table, count: int) -> list[pa.Table]:
 
 
 def narrow(table: pa.Table) -> pa.Table:
-    """Bring every integer column to its narrowest width."""
+    """Bring every integer column to its narrowest width, and mark nulls where they belong."""
     for index, field in enumerate(table.schema):
         metadata: dict[bytes, Any] = field.metadata or {}
         if metadata.get(b"logicalType") == b"FIXED" and metadata.get(b"scale") == b"0":
             column = _narrowest(table.column(index))
             table = table.set_column(index, pa.field(field.name, column.type, metadata=field.metadata), column)
+        elif pa.types.is_struct(field.type):
+            table = table.set_column(index, field, _with_nulls(table.column(index)))
     return table
+
+
+def _with_nulls(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Mark the structs of times as null whose seconds are: fakesnow leaves that out."""
+    column = times.combine_chunks()
+    parts = [column.field(index).fill_null(0) for index in range(column.type.num_fields)]
+    missing = column.field(0).is_null()
+    return pa.chunked_array([pa.StructArray.from_arrays(parts, fields=list(column.type), mask=missing)])
 
 
 def _narrowest(column: pa.ChunkedArray) -> pa.ChunkedArray:

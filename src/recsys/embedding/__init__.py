@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recsys.config import ContentSettings
+    from recsys.embedding.cache import VectorCache
 
 
 class Encoder(Protocol):
@@ -41,15 +42,40 @@ class Encoder(Protocol):
 
 
 def open_encoder(settings: ContentSettings) -> Encoder:
-    """Return the encoder that the settings describe.
+    """Return the encoder that the settings describe on this machine.
 
-    Nothing heavy happens here: the model is looked up and loaded when the first text is encoded.
+    Nothing heavy happens here: the model is looked up and loaded when a text has to be encoded
+    that the cache does not hold.
 
     Raises
     ------
+    ConfigError
+        If the settings ask for a device that this machine lacks.
+    MissingExtra
+        If the settings ask for an engine that is not installed.
     ModelNotFound
-        At the first text: if the model is in none of the four places where it is looked for.
+        If ``content.model`` names a folder that is no model. At the first text: if the model is in
+        none of the four places where it is looked for.
     """
-    from recsys.embedding.transformer import TransformerEncoder
+    from recsys.embedding.encoder import TextEncoder
+    from recsys.embedding.engine import load_engine
+    from recsys.embedding.hardware import probe
+    from recsys.embedding.model import find_model, identify
+    from recsys.embedding.plan import choose
 
-    return TransformerEncoder(settings)
+    plan = choose(settings, probe())
+    return TextEncoder(
+        identify(settings.model),
+        plan,
+        lambda: load_engine(find_model(settings.model), plan, settings.batch_tokens),
+        open_cache(settings),
+    )
+
+
+def open_cache(settings: ContentSettings) -> VectorCache | None:
+    """Return the cache of the settings; None where they turn it off."""
+    from recsys.embedding.cache import VectorCache, cache_folder
+
+    if settings.cache_mb == 0:
+        return None
+    return VectorCache(cache_folder(settings.cache_dir), settings.cache_mb * 1_000_000)

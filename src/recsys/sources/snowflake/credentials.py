@@ -38,6 +38,12 @@ SECRETS = ("PRIVATE_KEY_RAW", "PRIVATE_KEY_PASSPHRASE", "TOKEN", "PASSWORD")
 PROVIDERS = ("AWS", "AZURE", "GCP", "OIDC")
 
 
+def variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return those variables of an environment that are read here; others of the prefix are not ours."""
+    known = {PREFIX + name for name in (*NAMES, *ALIASES)}
+    return {name: value for name, value in environ.items() if name in known}
+
+
 class SignIn(StrEnum):
     """A way of signing in; the value is the connector's ``authenticator``."""
 
@@ -93,11 +99,7 @@ class Credentials:
         AuthenticationFailed
             If the private key is none, or its passphrase is wrong.
         """
-        known = {*NAMES, *ALIASES}
-        found = {
-            name: value for name, value in environ.items() if name.startswith(PREFIX) and name[len(PREFIX) :] in known
-        }
-        return _Reading(found).credentials()
+        return _Reading(variables(environ)).credentials()
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Credentials:

@@ -68,7 +68,7 @@ def translate(
     hidden: Sequence[str] = (),
     *,
     query_id: str | None = None,
-    log_level: int = logging.ERROR,
+    expected: type[RecsysError] | None = None,
 ) -> RecsysError:
     """Return our error for one of the connector's, and log it.
 
@@ -82,8 +82,8 @@ def translate(
         Secrets, replaced by ``***`` wherever the vendor's text quotes them.
     query_id
         Where the error itself does not know it.
-    log_level
-        Of the log event: lower where the failure is expected and dealt with.
+    expected
+        What the caller deals with: such a failure is an event for debugging only.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def translate(
     kind = _kind(error, code)
     text = mask(_text(error), hidden)
     event = keys(doing=doing, error=kind.__name__, code=code, query_id=query_id, message=text)
-    log.log(log_level, "Snowflake failed", extra=event)
+    log.log(logging.DEBUG if expected and kind is expected else logging.ERROR, "Snowflake failed", extra=event)
     advice = _ADVICE.get(code or 0) or _HINT.get(kind, "")
     number = f" [code {code}]" if code else ""
     query = f" [query {query_id}]" if query_id else ""

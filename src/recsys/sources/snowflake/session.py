@@ -72,7 +72,7 @@ class Session:
         *,
         limit: float | None = None,
         query_id: str | None = None,
-        log_level: int = logging.ERROR,
+        expected: type[RecsysError] | None = None,
     ) -> T:
         """Wait for work in the background; whatever it ends with is its result or one of our errors.
 
@@ -86,8 +86,8 @@ class Session:
             Seconds, if it may not take all that is left of the deadline.
         query_id
             That the work belongs to, where its own errors do not know it.
-        log_level
-            Of a failure: lower where it is expected and dealt with.
+        expected
+            The failure that the caller deals with: an event for debugging only.
         """
         try:
             return self._deadline.wait(future, doing, limit)
@@ -98,7 +98,7 @@ class Session:
             raise
         except Exception as error:  # noqa: BLE001 - the connector raises far more than its own errors
             hidden = self._credentials.hidden
-            failure = failures.translate(error, doing, hidden, query_id=query_id, log_level=log_level)
+            failure = failures.translate(error, doing, hidden, query_id=query_id, expected=expected)
             raise failure from failures.cause(error, hidden)
 
     def rows(self, sql: str) -> list[Mapping[str, Any]]:
@@ -112,7 +112,7 @@ class Session:
 
         return self.settled(in_background(run, "snowflake: asking"), f"running {sql!r}")
 
-    def cursor(self, sql: str, log_level: int = logging.ERROR) -> Any:
+    def cursor(self, sql: str, expected: type[RecsysError] | None = None) -> Any:
         """Run a query and return its cursor, the result still to be fetched."""
 
         def run() -> Any:
@@ -120,13 +120,13 @@ class Session:
             cursor.execute(sql)
             return cursor
 
-        return self.settled(in_background(run, "snowflake: querying"), "running the query", log_level=log_level)
+        return self.settled(in_background(run, "snowflake: querying"), "running the query", expected=expected)
 
     def compiles(self, sql: str) -> bool:
         """Tell whether Snowflake would accept a query, without running it."""
         describing = in_background(lambda: self.connection.cursor().describe(sql), "snowflake: describing")
         try:
-            self.settled(describing, "describing the query", log_level=logging.DEBUG)
+            self.settled(describing, "describing the query", expected=QueryFailed)
         except QueryFailed:
             return False
         return True

@@ -129,7 +129,7 @@ class SnowflakeSource:
             return self._session.cursor(sql)
         moment = self._moment or self._now()
         try:
-            cursor = self._session.cursor(_as_of(sql, moment), log_level=logging.DEBUG)
+            cursor = self._session.cursor(_as_of(sql, moment), expected=QueryFailed)
         except QueryFailed as refused:
             return self._query_now(sql, refused)
         self._moment = moment
@@ -153,7 +153,7 @@ class SnowflakeSource:
 
     def _tables(self, cursor: Any, announced: int | None) -> Iterator[pa.Table]:
         """Yield the chunks in order, each with the rows that it promised."""
-        batches, query_id = cursor.get_result_batches(), cursor.sfqid
+        batches, query_id = _arrow_batches(cursor), cursor.sfqid
         connection, promised = self._session.connection, [batch.rowcount for batch in batches]
         prefetch: Prefetch[pa.Table] = Prefetch(lambda batch: batch.to_arrow(connection=connection), batches)
         received = 0
@@ -170,6 +170,18 @@ class SnowflakeSource:
                 _truncated("the result", received, announced, query_id)
         finally:
             prefetch.stop()
+
+
+def _arrow_batches(cursor: Any) -> list[Any]:
+    from snowflake.connector.result_batch import ArrowResultBatch
+
+    batches: list[Any] = cursor.get_result_batches()
+    if not all(isinstance(batch, ArrowResultBatch) for batch in batches):
+        raise QueryFailed(
+            "Snowflake sent the rows as JSON, which does not keep types apart; let the account or the user have "
+            f"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT = 'ARROW' [query {cursor.sfqid}]"
+        )
+    return batches
 
 
 def _truncated(what: str, received: int, announced: int, query_id: str) -> NoReturn:

@@ -1,0 +1,47 @@
+"""What runs the model: one small protocol, one file for each engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from recsys.embedding.model import ModelFolder
+    from recsys.embedding.plan import Plan
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Yield every text's vector once, in whatever order is fastest.
+
+        Yields
+        ------
+        places
+            intp, (rows,): where the texts stood in ``texts``.
+        vectors
+            float32, (rows, dimension), not yet of unit length.
+        """
+        ...
+
+
+def load_engine(folder: ModelFolder, plan: Plan, batch_tokens: int) -> Engine:
+    """Load the model.
+
+    Raises
+    ------
+    MissingExtra
+        If the packages that the engine needs are not installed.
+    """
+    if plan.engine == "openvino":
+        from recsys.embedding.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(folder, plan, batch_tokens)
+    from recsys.embedding.torch_engine import TorchEngine
+
+    return TorchEngine(folder, plan, batch_tokens)

@@ -1,0 +1,82 @@
+"""What this machine can do, asked of the machine itself and without importing torch."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What matters for encoding texts.
+
+    Attributes
+    ----------
+    cores
+        CPU cores that this process may use: its affinity, and the quota of its container.
+    amx, avx512_bf16
+        Whether the CPU multiplies bfloat16 matrices in tiles, or in vectors. With neither, bfloat16 is emulated and
+        slower than float32.
+    cuda, mps
+        Whether there is a GPU that the installed torch can use.
+    """
+
+    cores: int
+    amx: bool = False
+    avx512_bf16: bool = False
+    cuda: bool = False
+    mps: bool = False
+
+    @property
+    def cpu_bfloat16(self) -> bool:
+        """Whether bfloat16 pays on this CPU."""
+        return self.amx or self.avx512_bf16
+
+
+def probe() -> Hardware:
+    """Ask this machine."""
+    flags = cpu_flags(_CPUINFO.read_text(encoding="utf-8", errors="replace") if _CPUINFO.is_file() else "")
+    return Hardware(
+        cores=usable_cores(),
+        amx="amx_bf16" in flags,
+        avx512_bf16="avx512_bf16" in flags,
+        cuda=_NVIDIA.is_dir() and any(_NVIDIA.iterdir()) and not _torch_version().endswith("+cpu"),
+        mps=platform.system() == "Darwin" and platform.machine() == "arm64",
+    )
+
+
+def cpu_flags(cpuinfo: str) -> frozenset[str]:
+    """Return the instruction sets that a text in the form of ``/proc/cpuinfo`` lists for the first CPU."""
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in {"flags", "Features"}:
+            return frozenset(value.split())
+    return frozenset()
+
+
+def usable_cores(quota: Path = _CGROUP_QUOTA) -> int:
+    """Return the number of cores that this process may use.
+
+    A container with a quota of 2 CPUs on a machine of 64 has an affinity of 64: 64 threads would
+    take turns on 2 CPUs and wait for each other.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        allowed, period = quota.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return cores
+    return cores if allowed == "max" else max(1, min(cores, int(allowed) // int(period)))
+
+
+def _torch_version() -> str:
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "+cpu"

@@ -1,0 +1,88 @@
+"""How texts are encoded on a machine: device, precision and engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from recsys.errors import ConfigError, MissingExtra
+
+if TYPE_CHECKING:
+    from recsys.config import ContentSettings
+    from recsys.embedding.hardware import Hardware
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["float32", "bfloat16"]
+Engine = Literal["torch", "openvino"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided; ``auto`` has become a choice.
+
+    Attributes
+    ----------
+    device
+        ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+    precision
+        Of matrix products and activations; vectors are always float32.
+    engine
+        What runs the model.
+    threads
+        CPU threads.
+    """
+
+    device: str
+    precision: Precision
+    engine: Engine
+    threads: int
+
+
+def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | None = None) -> Plan:
+    """Decide what the settings leave open: the fastest way on this hardware that keeps float32's neighbours.
+
+    Parameters
+    ----------
+    settings
+        ``device``, ``precision``, ``engine`` and ``threads``; what they name is taken or is an error.
+    hardware
+        What the machine can do.
+    openvino
+        Whether the package is installed; looked up when not given.
+
+    Raises
+    ------
+    ConfigError
+        If the settings ask for a device that is not there, or contradict each other.
+    MissingExtra
+        If the settings ask for OpenVINO, which is not installed.
+    """
+    if openvino is None:
+        openvino = importlib.util.find_spec("openvino") is not None
+    device = _device(settings.device, hardware)
+    precision: Precision = "bfloat16" if device == "cpu" and hardware.cpu_bfloat16 else "float32"
+    if settings.precision != "auto":
+        precision = settings.precision
+    if settings.engine == "openvino" and device != "cpu":
+        raise ConfigError(f"content.engine = openvino runs on the CPU, and content.device is {device}; set one of them")
+    if settings.engine == "openvino" and not openvino:
+        raise MissingExtra("openvino", "content.engine = openvino")
+    engine: Engine = "openvino" if device == "cpu" and openvino else "torch"
+    if settings.engine != "auto":
+        engine = settings.engine
+    return Plan(device, precision, engine, settings.threads or hardware.cores)
+
+
+def _device(wanted: str, hardware: Hardware) -> str:
+    if wanted == "auto":
+        return "cuda" if hardware.cuda else "mps" if hardware.mps else "cpu"
+    there = {"cpu": True, "mps": hardware.mps, "cuda": hardware.cuda}
+    if not there[wanted.partition(":")[0]]:
+        raise ConfigError(
+            f"content.device = {wanted}, and this machine has no such device (or the installed torch cannot use it); "
+            "auto takes what is there"
+        )
+    return wanted
