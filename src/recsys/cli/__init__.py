@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import compare, github, train
+from recsys.cli import compare, github, query, train
 from recsys.cli.state import State
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
 from recsys.run import headlines
@@ -30,6 +30,9 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
+app.command("similar")(query.similar)
+app.command("search")(query.search)
+app.command("recommend")(query.recommend)
 
 
 _USAGE = 2
