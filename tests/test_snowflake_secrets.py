@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-from snowflake_standin.fixtures import ACCESS_TOKEN, IDENTITY_TOKEN, OAUTH_TOKEN, PASSPHRASE, PASSWORD
 
 from marts import WordEncoder, write_marts
 from recsys import Trainer
@@ -18,6 +17,7 @@ from recsys.config import Settings, SnowflakeSettings
 from recsys.errors import RecsysError
 from recsys.log import set_up
 from recsys.sources import open_source
+from snowflake_standin.fixtures import ACCESS_TOKEN, IDENTITY_TOKEN, OAUTH_TOKEN, PASSPHRASE, PASSWORD
 
 if TYPE_CHECKING:
     from pathlib import Path
