@@ -15,7 +15,7 @@ import pytest
 
 from recsys.errors import DeadlineExceeded, RecsysError, SourceUnavailable
 from recsys.sources.snowflake.deadline import Deadline, Prefetch, in_background
-from snowflake_standin.fixtures import ACCESS_TOKEN
+from snowflake_standin.canaries import ACCESS_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from recsys.config import Settings, SnowflakeSettings
 from recsys.errors import RecsysError
 from recsys.log import set_up
 from recsys.sources import open_source
-from snowflake_standin.fixtures import ACCESS_TOKEN, IDENTITY_TOKEN, OAUTH_TOKEN, PASSPHRASE, PASSWORD
+from snowflake_standin.canaries import ACCESS_TOKEN, IDENTITY_TOKEN, OAUTH_TOKEN, PASSPHRASE, PASSWORD
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -49,8 +49,9 @@ def load(path: Path, table: str) -> None:
     for field in pq.read_schema(path):
         kind = "BIGINT" if pa.types.is_integer(field.type) else "DOUBLE" if pa.types.is_floating(field.type) else None
         columns.append(f'"{field.name}"::{kind} AS "{field.name}"' if kind else f'"{field.name}"')
+    target, selected = f"{DATABASE}.ANALYTICS.{table}", ", ".join(columns)
     fake.shared_fs.duck_conn.execute(
-        f"CREATE OR REPLACE TABLE {DATABASE}.ANALYTICS.{table} AS SELECT {', '.join(columns)} FROM read_parquet('{path}')"
+        f"CREATE OR REPLACE TABLE {target} AS SELECT {selected} FROM read_parquet('{path}')"
     )
 
 
