@@ -59,9 +59,9 @@ class SnowflakeSettings(_Section):
     """Seconds that a run may wait for Snowflake in all: signing in, both queries, every chunk."""
     login_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     """Seconds that signing in may take."""
-    network_timeout_s: Annotated[int, Field(ge=1)] = 900
+    network_timeout_s: Annotated[int, Field(ge=1)] = 600
     """Seconds that one request is retried for while it fails; a query that runs longer is cancelled."""
-    statement_timeout_s: Annotated[int, Field(ge=1)] = 900
+    statement_timeout_s: Annotated[int, Field(ge=1)] = 600
     """Seconds after which the warehouse itself cancels a query (``STATEMENT_TIMEOUT_IN_SECONDS``)."""
     query_tag: Annotated[str, Field(max_length=2000)] = "recsys"
     """``QUERY_TAG`` of every statement, to be found in the query history."""
