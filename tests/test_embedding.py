@@ -201,7 +201,7 @@ def test_a_run_whose_texts_are_cached_imports_no_model(tmp_path: Path) -> None:
     code = (
         "import sys; from recsys.cli import run\n"
         f"assert run(['train', '--source', {str(source)!r}, '--output', {str(tmp_path / 'models')!r},"
-        f" '--set', 'content.cache_dir={settings.cache_dir}', '--set', 'cf.iterations=1']) == 0\n"
+        f" '--set', 'content.cache_dir={settings.cache_dir}']) == 0\n"
         "print(sorted({'torch', 'sentence_transformers', 'transformers', 'tokenizers', 'openvino'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
