@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from conftest import require
-from marts import games, write_marts
+from marts import RECIPE, games, write_marts
 from recsys.config import ContentSettings
 from recsys.embedding import open_cache, open_encoder
 from recsys.embedding.batches import Tokenization
@@ -198,10 +198,11 @@ def test_a_run_whose_texts_are_cached_imports_no_model(tmp_path: Path) -> None:
     filler = TextEncoder(PINNED, encoder.plan, CountingEngine, open_cache(settings))
     filler.encode(embedding_text(games()).tolist())
     source = write_marts(tmp_path / "marts")
+    quick = [part for key, value in RECIPE.items() for part in ("--set", f"cf.{key}={value}")]
     code = (
         "import sys; from recsys.cli import run\n"
         f"assert run(['train', '--source', {str(source)!r}, '--output', {str(tmp_path / 'models')!r},"
-        f" '--set', 'content.cache_dir={settings.cache_dir}']) == 0\n"
+        f" '--set', 'content.cache_dir={settings.cache_dir}', *{quick!r}]) == 0\n"
         "print(sorted({'torch', 'sentence_transformers', 'transformers', 'tokenizers', 'openvino'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
