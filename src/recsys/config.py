@@ -102,7 +102,7 @@ class ContentSettings(_Section):
     cache_dir: str = ""
     """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache_mb: Annotated[int, Field(ge=0)] = 1000
-    """Bound of the cache in MB (a vector takes 1.6 kB); the least recently used go first; 0 turns it off."""
+    """Bound of the cache in MB (a vector takes 1.8 kB); the least recently used go first; 0 turns it off."""
 
 
 class CfSettings(_Section):
