@@ -7,8 +7,9 @@ What is minimized over user factors ``x`` and game factors ``y``::
     + λ Σ_u (w_u + α₀·games)^ν |x_u|² + λ Σ_i (w_i + α₀·users)^ν |y_i|²  no factor grows for free
 
 ``c_ui`` is any positive confidence, ``w`` the sum of a row's confidences: where all are 1, as in
-the paper, its number of ratings. The second sum runs over all pairs (``overlap="all"``: Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS on
-Item Recommendation Benchmarks", arXiv 2110.14037) or over the pairs without a rating only
+the paper, its number of ratings. The second sum runs over all pairs (``overlap="all"``: Rendle,
+Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks",
+arXiv 2110.14037) or over the pairs without a rating only
 (``overlap="unrated"``: Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback
 Datasets", 2008; with α₀ = 1, ν = 0 it is what the library implicit minimizes).
 

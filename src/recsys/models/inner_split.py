@@ -100,9 +100,7 @@ class InnerSplit:
         return metrics.ndcg(np.take_along_axis(wanted, best, axis=1), wanted.sum(axis=1), K)
 
 
-def _cells(
-    matrix: sp.csr_matrix, rows: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+def _cells(matrix: sp.csr_matrix, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     part = matrix[rows]
     return np.repeat(np.arange(len(rows)), np.diff(part.indptr)), part.indices
 

@@ -73,7 +73,9 @@ class Recipe:
             float32: the table's ratings, whose scale is looked at.
         """
         defaults = _IMPLICIT if settings.solver == "implicit" else _IALS
-        chosen = {name: default if (given := getattr(settings, name)) == "auto" else given for name, default in defaults}
+        chosen = {
+            name: default if (given := getattr(settings, name)) == "auto" else given for name, default in defaults
+        }
         threshold = like_threshold(settings.like_threshold, ratings)
         return cls(
             solver=settings.solver,
@@ -81,7 +83,7 @@ class Recipe:
             alpha=settings.alpha,
             iterations=settings.iterations,
             like_threshold=threshold,
-            **chosen,
+            **chosen,  # type: ignore[arg-type] # named and typed as the settings are
         )
 
     @classmethod

@@ -151,8 +151,8 @@ def search(
 _SEARCHED = ("factors", "regularization", "unobserved", "confidence")
 
 
-class _TimeIsUp(Exception):  # noqa: N818 - no error: the search ends with what it has
-    pass
+class _TimeIsUp(Exception):
+    """The search ends with what it has."""
 
 
 @dataclass
@@ -284,9 +284,7 @@ class _Laboratory:
     def _length_of_factors(self, best: Recipe) -> Recipe:
         recipes = [replace(best, factors=factors) for factors in FACTORS]
         means = [float(self.score(recipe, "factors", _LARGE, _FULL).mean()) for recipe in recipes]
-        return next(
-            recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= (1 - _SHORTER) * max(means)
-        )
+        return next(recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= (1 - _SHORTER) * max(means))
 
     def _refine(self, best: Recipe, free: frozenset[str]) -> Recipe:
         for _ in range(_REFINEMENTS):
