@@ -123,7 +123,13 @@ def test_rows_without_ratings_become_zero(confidence: sp.csr_matrix) -> None:
 def test_reports_every_iteration(confidence: sp.csr_matrix) -> None:
     """`progress` hears of each iteration once it is done."""
     heard: list[int] = []
-    factorize(confidence, Objective(0.1), initial_factors(USERS, ITEMS, 4, 0), iterations=3, progress=heard.append)
+    factorize(
+        confidence,
+        Objective(0.1),
+        initial_factors(USERS, ITEMS, 4, 0),
+        iterations=3,
+        progress=lambda done, _: heard.append(done),
+    )
     assert heard == [1, 2, 3]
 
 

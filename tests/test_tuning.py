@@ -218,11 +218,13 @@ def test_fit_alone_finds_its_settings() -> None:
 
 
 def test_a_remembered_recipe_is_not_searched_again() -> None:
-    """A recipe that is handed to `fit` is used as it is."""
+    """Pinned settings train by their recipe, and nothing is searched."""
     recipe = replace(Recipe.by_rule(CfSettings(), np.array([10], np.float32)), factors=5, unobserved=3.3)
-    model = CollaborativeFilter().fit(shelves(), recipe=Recipe.from_json(recipe.as_json()))
+    pinned = Recipe.from_json(recipe.as_json()).pin(CfSettings())
+    model = CollaborativeFilter(pinned).fit(shelves())
     assert model.tuning is None
     assert model.recipe == recipe
+    assert model.pinned == pinned
     assert model.item_factors.shape[1] == 5
 
 

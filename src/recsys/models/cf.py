@@ -348,7 +348,7 @@ def _solve_ials(
 
 
 def _solve_implicit(
-    weights: sp.csr_matrix, recipe: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
+    weights: sp.csr_matrix, _: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
 ) -> AlternatingLeastSquares:
     """Run implicit's ALS (Hu, Koren & Volinsky 2008).
 

@@ -90,7 +90,7 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     *,
     iterations: int,
     threads: int = 0,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int, Factors], None] = lambda *_: None,
 ) -> Factors:
     """Alternate over users and games ``iterations`` times.
 
@@ -110,7 +110,8 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     threads
         0 means one for each core.
     progress
-        Called with the number of iterations done.
+        Called with the number of iterations done and the factors, in a basis of their own that changes
+        from call to call: scores are right, single factors mean nothing. Must not change them.
 
     Raises
     ------
@@ -129,7 +130,7 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     with _pool(threads) as pool:
         for done in range(iterations):
             solver.sweep(pool)
-            progress(done + 1)
+            progress(done + 1, Factors(solver.users.factors, solver.items.factors))
         result = solver.factors(pool)
     if not all(np.isfinite(side).all() for side in result):
         raise ConfigError(

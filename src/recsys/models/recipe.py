@@ -86,6 +86,11 @@ class Recipe:
             **chosen,  # type: ignore[arg-type] # named and typed as the settings are
         )
 
+    def pin(self, settings: CfSettings) -> CfSettings:
+        """Return the settings with nothing ``auto`` left: a model of them trains by this recipe, and never searches."""
+        pinned = {name: getattr(self, name) for name in ("factors", "regularization", "unobserved", "confidence")}
+        return settings.model_copy(update={**pinned, "like_threshold": self.like_threshold})
+
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_json` told."""

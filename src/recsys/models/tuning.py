@@ -7,12 +7,13 @@ training part alone:
    of the users; the best third is prolonged from where it stands (successive halving).
 2. ``confidence``: the other ways to read ratings, with the best scales, on the same sample.
 3. ``refine``: the neighbours of the best, as long as they improve, on the same sample.
-4. ``factors``: longer and shorter factors, and the rule, on as many ratings as the search ever
-   looks at.
+4. ``rule``: the best against the rule, on as many ratings as the search ever looks at. It must
+   win by more than two standard errors of the difference, or the rule stays: on small tables the
+   best of many trials is mostly luck.
+5. ``factors``: longer and shorter factors for the one that stayed, on the same ratings.
 
-The winner must beat the rule by more than two standard errors of the difference, or the rule
-stays: on small tables the best of many trials is mostly luck. Settings that are given are never
-varied. Everything but the time limit depends on the ratings, the settings and the seed alone.
+Settings that are given are never varied. Everything but the time limit depends on the ratings,
+the settings and the seed alone.
 """
 
 from __future__ import annotations
@@ -195,20 +196,26 @@ class _Laboratory:
 
     def search(self, free: frozenset[str]) -> Search:
         """Run the stages; see the module's docstring."""
-        best = self.rule
-        complete = True
+        best, complete = self.rule, True
         try:
             best = self._scales(free)
             if "confidence" in free:
                 others = (replace(best, confidence=name) for name in CONFIDENCE)  # type: ignore[arg-type]
                 best = self._best(others, "confidence", _SMALL, _FULL)
-            best = self._refine(best, free)
+            best = self._surely_better(self._refine(best, free))
             if "factors" in free:
                 best = self._length_of_factors(best)
         except _TimeIsUp:
             complete = False
             best = self._best_so_far(best)
-        winner, rule, score = self._surely_better(best) if complete else (best, float("nan"), float("nan"))
+        return self._result(best, complete=complete)
+
+    def _result(self, winner: Recipe, *, complete: bool) -> Search:
+        size = min(_LARGE, self.ratings.nnz)
+        rule, score = (
+            float(self._scores[recipe, size, _FULL].mean()) if (recipe, size, _FULL) in self._scores else float("nan")
+            for recipe in (self.rule, winner)
+        )
         seconds = self.clock() - self.started
         log.info(
             "searched settings",
@@ -298,17 +305,12 @@ class _Laboratory:
             best = better
         return best
 
-    def _surely_better(self, best: Recipe) -> tuple[Recipe, float, float]:
-        """Return the winner, and the scores of the rule and of the winner on the same users."""
-        try:
-            ours, rule = (self.score(recipe, "rule", _LARGE, _FULL) for recipe in (best, self.rule))
-        except _TimeIsUp:
-            return best, float("nan"), float("nan")
+    def _surely_better(self, best: Recipe) -> Recipe:
+        """Return the best of the trials, or the rule if that is not surely worse."""
+        ours, rule = (self.score(recipe, "rule", _LARGE, _FULL) for recipe in (best, self.rule))
         difference = ours - rule
         error = difference.std() / np.sqrt(len(difference))
-        if difference.mean() <= 2 * error:
-            return self.rule, float(rule.mean()), float(rule.mean())
-        return best, float(rule.mean()), float(ours.mean())
+        return best if difference.mean() > 2 * error else self.rule
 
     def _best_so_far(self, best: Recipe) -> Recipe:
         """Return the best of the trials on the most ratings, with the most iterations."""
