@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["snowflake_standin.fixtures"]
 
-SETTINGS = Settings(cf=CfSettings(factors=8, regularization=1.0, threads=1))
+SETTINGS = Settings(cf=CfSettings(factors=8, threads=1, tuning="off"))
 
 
 @pytest.fixture
