@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import ConfigError, IncompatibleArtifact, NotInModel
 from recsys.release.loading import load_release
 from recsys.serving import questions
+from recsys.serving.names import certain
 from recsys.serving.snapshot import Snapshot, Wanted
 
 if TYPE_CHECKING:
@@ -266,6 +267,10 @@ class Recommender:
         The score is 1 for the same name but for case, accents and punctuation.
         """
         return self._snapshot.named(name, k)
+
+    def is_certain(self, found: Sequence[Suggestion]) -> bool:
+        """Say whether the first of what :meth:`find` returned is meant: the name itself, or nearly and nothing else."""
+        return certain([game.score for game in found])
 
     def _embedded(self, at: Snapshot, text: str) -> npt.NDArray[np.float32]:
         from recsys.serving.encoder import encoder_of

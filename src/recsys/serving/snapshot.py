@@ -183,8 +183,9 @@ class Snapshot:
     def taste_cosines(self, row: int) -> Floats:
         """Return the cosines of factors with those of the game at ``row``, in the order of ``taste_rows``."""
         place = self.place_of_row[row]
-        cosines: Floats = self.row_factors @ (self.row_factors[place] / self._norms[place])
-        return np.divide(cosines, self._norms, dtype=np.float32)
+        cosines = self.row_factors @ (self.row_factors[place] / self._norms[place])
+        scaled: Floats = (cosines / self._norms).astype(np.float32)
+        return scaled
 
     def content_profile(self, rows: Rows) -> Floats | None:
         """Return the unit mean of the games' embeddings; None without games, or where they cancel out."""
