@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marts import games, ratings, write_marts
+from marts import RECIPE, games, ratings, write_marts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-QUICK = ("--set", "cf.iterations=2", "--set", "cf.factors=4")
+QUICK = tuple(part for key, value in RECIPE.items() for part in ("--set", f"cf.{key}={value}"))
 
 
 def recsys(*arguments: str | Path, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:

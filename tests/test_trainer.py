@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from marts import GAMES, USERS, TableSource, WordEncoder, games, ratings, write_marts
+from marts import GAMES, RECIPE, USERS, TableSource, WordEncoder, games, ratings, write_marts
 from recsys import Trainer
-from recsys.config import CfSettings, Settings
+from recsys.config import Settings
 from recsys.errors import DataContractError, EmptyResult, TruncatedResult
 from recsys.models import CollaborativeFilter, RAGRecommender
 
@@ -35,7 +35,10 @@ def tables(*, announced: int | None = None) -> TableSource:
 def trainer(output: Path, source: TableSource | str | None = None) -> Trainer:
     """Return a trainer that encodes in microseconds."""
     return Trainer(
-        models_output_dir=output, source=source or tables(), settings=Settings(), embedding_model=WordEncoder()
+        models_output_dir=output,
+        source=source or tables(),
+        settings=Settings.model_validate({"cf": RECIPE}),
+        embedding_model=WordEncoder(),
     )
 
 
@@ -73,9 +76,7 @@ def test_a_run_leaves_the_contracts_files(tmp_path: Path) -> None:
 
 def test_both_models_recover_the_shelves(tmp_path: Path) -> None:
     """Neighbours by text and by taste, and recommendations, come from the right shelf."""
-    made = trainer(tmp_path)
-    made.settings = Settings(cf=CfSettings(factors=8, regularization=1.0))  # the default λ is for real tables
-    made.run_pipeline()
+    trainer(tmp_path).run_pipeline()
     content = RAGRecommender.load(tmp_path / "v1", embedding_model=WordEncoder())
     taste = CollaborativeFilter.load(tmp_path / "v1")
     same = [near.game_id % 4 == id_ % 4 for id_ in content.game_ids for near in content.similar(id_, 9)]

@@ -33,7 +33,7 @@ package can catch it. Beware: ``ConnectionError`` and ``PermissionError`` are bo
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 UNFORESEEN = 70
 """Exit code of an exception that is not a :class:`RecsysError`: a bug."""
@@ -126,9 +126,19 @@ class ReleaseNotFound(ReleaseError):
 
 
 class QualityGateFailed(RecsysError):
-    """The candidate was scored and refused; the current release stays."""
+    """The candidate was scored and refused; the current release stays.
+
+    Attributes
+    ----------
+    trial
+        What its trial found, as ``metrics.json`` tells it; None if it could not be scored.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, trial: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.trial = trial
 
 
 class NotInModel(RecsysError, KeyError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.data import GAME_COLUMNS, GAME_ID
+from recsys.evaluation.trial import METRICS
 from recsys.ids import IdMap
 from recsys.models.cf import CollaborativeFilter
 from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
@@ -16,7 +17,7 @@ from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, METADATA
 from recsys.release.manifest import Half, Step
 from recsys.release.provenance import CF_LIBRARIES, CONTENT_LIBRARIES, code_digest, git_commit, versions
 from recsys.release.staging import RunFacts
-from recsys.release.verify import verify
+from recsys.release.verify import read_manifest, verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from recsys.config import Settings
     from recsys.data import Ratings
+    from recsys.evaluation.trial import Trial
     from recsys.ids import Id
     from recsys.models.rag import RAGRecommender
     from recsys.release.manifest import Manifest
@@ -96,10 +98,21 @@ class Content:
 
 @dataclass(frozen=True)
 class Taste:
-    """A trained CF half: the collaborative filter, and where it comes from."""
+    """A trained CF half.
+
+    Attributes
+    ----------
+    model
+        The collaborative filter.
+    origin
+        Where it comes from.
+    trial
+        What its recipe scored on held-out ratings.
+    """
 
     model: CollaborativeFilter
     origin: Half
+    trial: Trial
 
 
 def publish(staging: Staging, content: Content | None, taste: Taste | None, steps: Steps) -> Manifest:
@@ -122,14 +135,16 @@ def publish(staging: Staging, content: Content | None, taste: Taste | None, step
         If anything cannot be written or verified; the current release stays.
     """
     games, content_origin, neighbours = _save_content(staging, content)
-    model, cf_origin = _save_taste(staging, taste, catalogue=None if taste else games)
+    model, cf_origin, scores, proof = _save_taste(staging, taste, catalogue=None if taste else games)
     staging.write(GAMES, games_table(games, model.items, model.ratings.indices))
     facts = RunFacts(
         content=content_origin,
         cf=cf_origin,
         golden={"content": neighbours, "cf": recommendations_of(model)},
         steps={name: Step(seconds, steps.peak_mb[name]) for name, seconds in steps.seconds.items()},
+        scores=scores,
         commit=git_commit(),
+        more=proof,
     )
     return staging.publish(facts)
 
@@ -162,14 +177,17 @@ def _save_content(
 
 def _save_taste(
     staging: Staging, taste: Taste | None, catalogue: pd.DataFrame | pa.Table | None
-) -> tuple[CollaborativeFilter, Half]:
+) -> tuple[CollaborativeFilter, Half, dict[str, float], dict[str, Any]]:
+    """Save or carry over the CF half; return its model, its origin, its scores and what its trial recorded."""
     if taste is not None:
         taste.model.save(staging.folder)
-        return taste.model, taste.origin
-    before = staging.carry_over(CF_FILES)
+        return taste.model, taste.origin, taste.trial.headline(), taste.trial.record()
+    assert staging.current is not None
+    proved = METRICS in read_manifest(staging.current, staging.key).files
+    before = staging.carry_over([*CF_FILES, METRICS] if proved else CF_FILES)
     model = CollaborativeFilter.load(staging.folder)
     # The catalogue is new: a game that left it must not be recommended any longer.
     assert catalogue is not None
     model.recommendable = IdMap.of(list(catalogue[GAME_ID])).locate(model.items) >= 0
     model.save(staging.folder)
-    return model, before.cf
+    return model, before.cf, before.scores, before.facts

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from recsys.config import Settings, load_settings
 from recsys.data import (
@@ -29,6 +26,7 @@ from recsys.data import (
 from recsys.errors import EmptyResult, SourceError, TruncatedResult
 from recsys.ids import Id, IdMap
 from recsys.log import keys, progress
+from recsys.run import NO_OVERRIDES, Overrides, RunResult, Status, new_run_id
 from recsys.sources import Source, open_source
 from recsys.steps import Steps
 
@@ -38,49 +36,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from recsys.config import CfSettings
     from recsys.embedding import Encoder
+    from recsys.evaluation.gatekeeper import Gatekeeper
     from recsys.models.cf import CollaborativeFilter
     from recsys.models.rag import RAGRecommender
     from recsys.release.manifest import Half
+    from recsys.release.staging import Staging
     from recsys.release.store import ReleaseStore
 
 log = logging.getLogger(__name__)
-
-Status: TypeAlias = Literal["published", "nothing new", "checked"]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run did; the JSON line of ``recsys train --json``.
-
-    Attributes
-    ----------
-    status
-        ``published``; ``nothing new`` when the current release was made of the same data, settings,
-        code and libraries; ``checked`` after a dry run.
-    run_id
-        The run's name, and its release's if it published one.
-    path
-        Folder of the release that is current now; None after a dry run.
-    rows
-        Counts of what was read, trained on, and left out.
-    repairs
-        What was mended in the marts, by kind.
-    seconds, peak_mb
-        Wall time and highest memory of the process by step.
-    """
-
-    status: Status
-    run_id: str
-    path: Path | None
-    rows: dict[str, int]
-    repairs: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    peak_mb: dict[str, float] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return {**asdict(self), "path": None if self.path is None else str(self.path)}
 
 
 class Trainer:
@@ -125,20 +90,25 @@ class Trainer:
         self._rows: dict[str, int] = {}
         self._query_ids: dict[str, str | None] = {}
 
-    def run_pipeline(self, *, force: bool = False) -> RunResult:
-        """Train both models and publish them together.
+    def run_pipeline(self, *, force: bool = False, overrides: Overrides = NO_OVERRIDES) -> RunResult:
+        """Train both models, prove the candidate on held-out ratings, and publish both together.
 
         Parameters
         ----------
         force
             Train and publish also when the current release was made of the same data, settings,
             code and libraries.
+        overrides
+            Rules that are set aside for this run, each with the reason.
 
         Raises
         ------
+        QualityGateFailed
+            If the candidate is refused; its metrics are kept under ``refused``.
         RecsysError
             Whatever ends the run: see :mod:`recsys.errors`. What was current stays current.
         """
+        from recsys.evaluation.trial import Embedded
         from recsys.publication import Content, Taste, publish
 
         run_id = new_run_id()
@@ -148,11 +118,16 @@ class Trainer:
             origins = self._origins(run_id, games, ratings)
             if not staging.changes(*origins, force=force):
                 return self._result("nothing new", run_id, staging.current, report)
+            gate = self._gate(staging, overrides)
+            data = gate.watch_drift(ratings, games[GAME_ID].tolist())
             content = self._train_content(games)
-            taste = self._train_taste(ratings, games[GAME_ID].tolist())
+            trial = gate.prove(ratings, Embedded.of(content), data)
+            taste = self._train_taste(ratings, games[GAME_ID].tolist(), trial.recipe)
             with self.steps.step("publish"):
-                publish(staging, Content(content, games, origins[0]), Taste(taste, origins[1]), self.steps)
-        return self._result("published", run_id, self.models_output_dir / "releases" / run_id, report)
+                halves = Content(content, games, origins[0]), Taste(taste, origins[1], trial)
+                publish(staging, *halves, self.steps)
+        path = self.models_output_dir / "releases" / run_id
+        return self._result("published", run_id, path, report, trial.as_json())
 
     def check(self) -> RunResult:
         """Fetch and check both marts; train and write nothing (``--dry-run``)."""
@@ -183,14 +158,17 @@ class Trainer:
                 publication.publish(staging, publication.Content(model, games, origin), None, self.steps)
         return model
 
-    def train_cf_model(self, *, publish: bool = True) -> CollaborativeFilter:
+    def train_cf_model(self, *, publish: bool = True, overrides: Overrides = NO_OVERRIDES) -> CollaborativeFilter:
         """Fetch the ratings and train the collaborative filter on all of them.
 
         Parameters
         ----------
         publish
             As for :meth:`train_rag_model`. The games that may be recommended are those of the
-            current release; where there is none, all that were rated.
+            current release; where there is none, all that were rated. What is published has
+            passed the gate.
+        overrides
+            Rules of the gate that are set aside, each with the reason.
         """
         if not publish:
             return self._train_taste(self._checked_ratings())
@@ -202,9 +180,11 @@ class Trainer:
                 model = self._train_taste(ratings)
                 model.save(self.models_output_dir / "v1")
             else:
-                model = self._train_taste(ratings, publication.catalogue_of(staging))
+                catalogue, gate = publication.catalogue_of(staging), self._gate(staging, overrides)
+                trial = gate.prove(ratings, None, gate.watch_drift(ratings, catalogue))
+                model = self._train_taste(ratings, catalogue, trial.recipe)
                 origin = self._cf_origin(run_id, ratings)
-                publication.publish(staging, None, publication.Taste(model, origin), self.steps)
+                publication.publish(staging, None, publication.Taste(model, origin, trial), self.steps)
         return model
 
     def _fetch_data(self, query: str) -> pd.DataFrame:
@@ -245,7 +225,9 @@ class Trainer:
 
     @property
     def _ratings_query(self) -> str:
-        return f"SELECT {', '.join(RATING_COLUMNS)} FROM {self.settings.source.ratings_table}"
+        tables = self.settings.source
+        columns = (*RATING_COLUMNS, tables.time_column) if tables.time_column else RATING_COLUMNS
+        return f"SELECT {', '.join(columns)} FROM {tables.ratings_table}"
 
     def _checked_games(self) -> pd.DataFrame:
         report = Report()
@@ -255,11 +237,15 @@ class Trainer:
 
     def _checked_ratings(self) -> Ratings:
         report = Report()
-        table = self.settings.source.ratings_table
-        ratings = check_ratings(self._fetch_ratings(), self.settings.data, report, mart=table)
+        ratings = self._check_ratings(self._fetch_ratings(), report)
         report.raise_if_broken()
         assert ratings is not None
         return ratings
+
+    def _check_ratings(self, fetched: pd.DataFrame, report: Report) -> Ratings | None:
+        source = self.settings.source
+        time_column = source.time_column.upper()  # as _fetch_data names columns
+        return check_ratings(fetched, self.settings.data, report, mart=source.ratings_table, time_column=time_column)
 
     def _fetch_games(self) -> pd.DataFrame:
         with self.steps.step("fetch_games"):
@@ -284,7 +270,7 @@ class Trainer:
         report = Report()
         with self.steps.step("check"):
             games = check_games(games, self.settings.data, report, tables.games_table)
-            ratings = check_ratings(rated, self.settings.data, report, mart=tables.ratings_table)
+            ratings = self._check_ratings(rated, report)
             report.raise_if_broken()
         assert ratings is not None
         self._count(games, ratings, report)
@@ -319,11 +305,18 @@ class Trainer:
         log.info("embedded", extra=keys(games=len(model.game_ids), seconds=self.steps.seconds["embed"]))
         return model
 
-    def _train_taste(self, ratings: Ratings, catalogue: list[Id] | None = None) -> CollaborativeFilter:
+    def _train_taste(
+        self, ratings: Ratings, catalogue: list[Id] | None = None, recipe: CfSettings | None = None
+    ) -> CollaborativeFilter:
         from recsys.models.cf import CollaborativeFilter
 
         with self.steps.step("train_cf"):
-            return CollaborativeFilter(self.settings.cf).fit(ratings, catalogue)
+            return CollaborativeFilter(recipe or self.settings.cf).fit(ratings, catalogue)
+
+    def _gate(self, staging: Staging, overrides: Overrides) -> Gatekeeper:
+        from recsys.evaluation.gatekeeper import Gatekeeper
+
+        return Gatekeeper(staging, self.settings, overrides, self.steps)
 
     @contextmanager
     def _open_source(self) -> Iterator[Source]:
@@ -360,7 +353,9 @@ class Trainer:
 
         return cf_half(run_id, ratings, self.settings, self._query_ids.get(self._ratings_query))
 
-    def _result(self, status: Status, run_id: str, path: Path | None, report: Report) -> RunResult:
+    def _result(
+        self, status: Status, run_id: str, path: Path | None, report: Report, trial: dict[str, Any] | None = None
+    ) -> RunResult:
         return RunResult(
             status,
             run_id,
@@ -369,12 +364,8 @@ class Trainer:
             dict(report.repairs),
             dict(self.steps.seconds),
             dict(self.steps.peak_mb),
+            trial,
         )
-
-
-def new_run_id() -> str:
-    """Return a name for a run: its start in UTC, and four letters against two starts at once."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import train
+from recsys.cli import compare, github, train
 from recsys.cli.state import State
-from recsys.errors import UNFORESEEN, RecsysError
+from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
+from recsys.run import headlines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("compare")(compare.compare)
 
 
 _USAGE = 2
@@ -80,7 +82,8 @@ def run(argv: Sequence[str]) -> int:
     except RecsysError as error:
         if state.verbose:
             traceback.print_exc()
-        return _failed(state, type(error).__name__, str(error), error.exit_code)
+        trial = error.trial if isinstance(error, QualityGateFailed) else None
+        return _failed(state, type(error).__name__, str(error), error.exit_code, trial)
     except KeyboardInterrupt:
         return _failed(state, "Interrupted", "interrupted; nothing was published", 130)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug, said to be one
@@ -92,8 +95,11 @@ def run(argv: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _failed(state: State, kind: str, message: str, code: int) -> int:
+def _failed(state: State, kind: str, message: str, code: int, trial: dict[str, Any] | None = None) -> int:
     sys.stderr.write(f"recsys: error: {message}\n")
+    github.announce(kind, message)
+    github.summarize(f"❌ {message}", trial)
     if state.json:
-        sys.stdout.write(json.dumps({"status": "failed", "error": kind, "message": message, "exit_code": code}) + "\n")
+        told = {"status": "failed", "error": kind, "message": message, "exit_code": code}
+        sys.stdout.write(json.dumps({**told, **({} if trial is None else headlines(trial))}) + "\n")
     return code

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recsys.cli import github
 from recsys.cli.state import State
 
 if TYPE_CHECKING:
-    from recsys.trainer import RunResult
+    from recsys.run import RunResult
 
 
 class LogFormat(StrEnum):
@@ -20,6 +21,12 @@ class LogFormat(StrEnum):
 
     human = "human"
     json = "json"
+
+
+def _reason(text: str | None) -> str | None:
+    if text is not None and not text.strip():
+        raise typer.BadParameter("say why: the reason is recorded with the release")
+    return text
 
 
 def train(  # noqa: PLR0913 - each parameter is an option
@@ -43,6 +50,18 @@ def train(  # noqa: PLR0913 - each parameter is an option
     force: Annotated[
         bool, typer.Option("--force", help="Train and publish even if nothing is new since the current release.")
     ] = False,
+    publish_anyway: Annotated[
+        str | None,
+        typer.Option(
+            help="Publish even if the gate refuses; the reason is recorded.", metavar="REASON", callback=_reason
+        ),
+    ] = None,
+    accept_drift: Annotated[
+        str | None,
+        typer.Option(
+            help="Train even if the data drifted; the reason is recorded.", metavar="REASON", callback=_reason
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
     log_format: Annotated[LogFormat, typer.Option(help="How events are written to stderr.")] = LogFormat.human,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show debug events, and tracebacks.")] = False,
@@ -52,13 +71,17 @@ def train(  # noqa: PLR0913 - each parameter is an option
     state.verbose, state.json = verbose, json
     from recsys.config import load_settings
     from recsys.log import set_up
+    from recsys.run import Overrides
     from recsys.trainer import Trainer
 
     set_up(log_format.value, verbose=verbose)
     overrides = [*(set_ or []), *([f"source.url={source}"] if source is not None else [])]
     trainer = Trainer(models_output_dir=output, settings=load_settings(config, overrides))
-    result = trainer.check() if dry_run else trainer.run_pipeline(force=force)
-    typer.echo(json_.dumps(result.to_json()) if json else _summary(result))
+    allowed = Overrides(publish_anyway=publish_anyway, accept_drift=accept_drift)
+    result = trainer.check() if dry_run else trainer.run_pipeline(force=force, overrides=allowed)
+    summary = _summary(result)
+    github.summarize(summary, result.trial)
+    typer.echo(json_.dumps(result.to_json()) if json else summary)
 
 
 def _summary(result: RunResult) -> str:
@@ -69,4 +92,5 @@ def _summary(result: RunResult) -> str:
         return f"both marts keep their contract: {counts} ({took}); nothing was written"
     if result.status == "nothing new":
         return f"nothing new: {result.path} was made of the same {counts} ({took}); --force trains all the same"
-    return f"published {result.path}: {counts} ({took})"
+    verdict = "" if result.trial is None else f"; {result.trial['verdict']['reason']}"
+    return f"published {result.path}: {counts} ({took}){verdict}"

@@ -123,12 +123,15 @@ class CurrentRelease:
         Why there is none, where there is none.
     same_recipe
         Whether its settings are the candidate's; then it is not trained again.
+    unknown_recipe
+        Why its recipe cannot be trained, where it cannot.
     """
 
     name: str
     recorded: float | None
     incomparable: str = ""
     same_recipe: bool = False
+    unknown_recipe: str = ""
 
 
 def judge(evaluation: Evaluation, settings: GateSettings, current: CurrentRelease | None) -> Verdict:
@@ -199,6 +202,8 @@ class _Rules:
         bound = -self.settings.margin
         if CURRENT not in self.evaluation.contenders:
             told = f"the settings are those of the current release {current.name}"
+            if not current.same_recipe:
+                told = f"not compared with the recipe of the current release {current.name}: {current.unknown_recipe}"
             return Check("current recipe", passed=True, reason=told, bound=bound)
         gain = self.evaluation.difference(self.settings.contender, CURRENT, self.metric, relative=True)
         theirs = self.evaluation.value(CURRENT, self.metric)

@@ -98,20 +98,22 @@ class Evaluation:
         return found
 
     def as_json(self) -> dict[str, object]:
-        """Return the scores ready for JSON: ``value``, ``low`` and ``high`` by contender and metric; null for NaN."""
+        """Return the scores ready for JSON: ``value``, ``low`` and ``high`` by contender and metric; null for NaN.
+
+        Nothing in it depends on the clock: the same data and settings give the same bytes.
+        """
         return {
             "k": self.settings.k,
             "users": self.split.get("users_scored"),
             "resamples": self.settings.resamples,
             "split": {**self.split, **self.settings.model_dump(include={"fraction", "seed"})},
             "contenders": {name: self._row(name) for name in self.contenders},
-            "seconds": round(self.seconds, 3),
         }
 
     def _row(self, name: str) -> dict[str, object]:
         scores = self.contenders[name]
         row: dict[str, object] = {metric: plain(found) for metric, found in self.intervals[name].items()}
-        return {**row, "coverage": number(scores.coverage), "seconds": round(scores.seconds, 3)}
+        return {**row, "coverage": number(scores.coverage)}
 
 
 def plain(found: Interval) -> dict[str, float | None]:

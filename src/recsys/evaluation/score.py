@@ -76,6 +76,13 @@ def evaluate(
     return evaluation
 
 
+def mean_ndcg(contender: Contender, split: Split, k: int) -> float:
+    """Return one contender's mean NDCG@k over the users of a split, and nothing else: for curves and tuning."""
+    judge = _Judge(split, k, None)
+    lists, _ = _rank([contender], split, k, BLOCK_CELLS)
+    return metrics.mean(metrics.ndcg(judge.hits(lists[contender.name]), judge.relevant, k))
+
+
 def _rank(
     contenders: Sequence[Contender], split: Split, depth: int, cells: int
 ) -> tuple[dict[str, npt.NDArray[np.int32]], dict[str, float]]:
@@ -142,7 +149,7 @@ class _Judge:
         return ContenderScores(name, per_user, lists, coverage, seconds + time.perf_counter() - began)
 
     def _accuracy(self, lists: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.float64]]:
-        hits, relevant, k = self._hits(lists), self.relevant, self.k
+        hits, relevant, k = self.hits(lists), self.relevant, self.k
         return {
             f"ndcg@{k}": metrics.ndcg(hits, relevant, k),
             f"recall@{k}": metrics.recall(hits, relevant, k),
@@ -152,7 +159,7 @@ class _Judge:
             f"hit_rate@{k}": metrics.hit_rate(hits, relevant, k),
         }
 
-    def _hits(self, lists: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    def hits(self, lists: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which places of the lists hold a relevant game; bool, the lists' shape."""
         hits = np.empty(lists.shape, dtype=bool)
         items = len(self.raters)

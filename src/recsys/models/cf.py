@@ -9,7 +9,7 @@ import pickle
 import time
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,12 +22,14 @@ from recsys.ranking import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
     import pandas as pd
     import scipy.sparse as sp
     from implicit.cpu.als import AlternatingLeastSquares
+
+    Watch: TypeAlias = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,12 @@ class CollaborativeFilter:
         """float32, (items, factors)."""
         return self.als_model.item_factors  # type: ignore[no-any-return]
 
-    def fit(self, ratings_df: pd.DataFrame | Ratings, catalogue: Iterable[Id] | None = None) -> CollaborativeFilter:
+    def fit(
+        self,
+        ratings_df: pd.DataFrame | Ratings,
+        catalogue: Iterable[Id] | None = None,
+        watch: Watch | None = None,
+    ) -> CollaborativeFilter:
         """Train on ratings, from scratch.
 
         Parameters
@@ -85,6 +92,8 @@ class CollaborativeFilter:
             Columns USER_ID, GAME_ID, RATING; or ratings that are already checked and coded.
         catalogue
             Ids of the games that may be recommended; all rated ones when not given.
+        watch
+            Is shown user and item factors after each iteration; must not change them.
 
         Raises
         ------
@@ -95,7 +104,7 @@ class CollaborativeFilter:
         self.users, self.items, self.ratings = ratings.users, ratings.items, ratings.matrix
         known = self.items if catalogue is None else IdMap.of(catalogue)
         self.recommendable = known.locate(self.items) >= 0
-        self.als_model = train_implicit(confidence(ratings.matrix, self.settings), self.settings)
+        self.als_model = train_implicit(confidence(ratings.matrix, self.settings), self.settings, watch)
         return self
 
     def recommend(self, user_id: Id, k: int = 10) -> list[Scored]:
@@ -248,7 +257,7 @@ def confidence(ratings: sp.csr_matrix, settings: CfSettings) -> sp.csr_matrix:
     return liked
 
 
-def train_implicit(matrix: sp.csr_matrix, settings: CfSettings) -> AlternatingLeastSquares:
+def train_implicit(matrix: sp.csr_matrix, settings: CfSettings, watch: Watch | None = None) -> AlternatingLeastSquares:
     """Run implicit's ALS (Hu, Koren & Volinsky 2008) on a matrix of confidences.
 
     A fresh object each time, since a second ``fit`` would silently continue from the first; an
@@ -263,6 +272,8 @@ def train_implicit(matrix: sp.csr_matrix, settings: CfSettings) -> AlternatingLe
         def after(iteration: int, seconds: float, _: Any) -> None:
             advance(1)
             log.debug("ALS iteration", extra=keys(iteration=iteration + 1, seconds=seconds))
+            if watch is not None:
+                watch(model.user_factors, model.item_factors)
 
         model = AlternatingLeastSquares(
             factors=settings.factors,

@@ -1,0 +1,86 @@
+"""Two releases side by side, from what their manifests say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recsys.release.manifest import Manifest
+
+_COUNTS = ("ratings", "users", "rated_games", "games", "mean_rating", "unknown_share")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: what it is about, its value in either release, and how the second differs.
+
+    Attributes
+    ----------
+    section
+        ``scores``, ``data``, ``recipe`` or ``measure``.
+    name
+        Of the figure or setting.
+    a, b
+        Its values; None where a release does not say.
+    change
+        b − a as a share of a, for numbers; None otherwise, and where a is 0.
+    """
+
+    section: str
+    name: str
+    a: Any
+    b: Any
+    change: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two releases side by side.
+
+    Attributes
+    ----------
+    a, b
+        Names of the releases.
+    rows
+        Scores and data in full; of recipe and measure only what differs.
+    comparable
+        Whether both were scored in the same way. Scores of different nights are of different
+        hold-outs all the same: the difference of one release from the next is judged by its gate.
+    """
+
+    a: str
+    b: str
+    rows: tuple[Row, ...]
+    comparable: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the comparison ready for JSON."""
+        return {"a": self.a, "b": self.b, "comparable": self.comparable, "rows": [asdict(row) for row in self.rows]}
+
+
+def compare(a: Manifest, b: Manifest) -> Comparison:
+    """Put two releases side by side."""
+    measures = [{key: value for key, value in m.facts.get("measure", {}).items() if key != "score"} for m in (a, b)]
+    data = [m.facts.get("data", {}) for m in (a, b)]
+    recipes = [m.facts.get("recipe", m.cf.settings.get("cf", {})) for m in (a, b)]
+    rows = [
+        *_rows("scores", a.scores, b.scores, list({**a.scores, **b.scores})),
+        *_rows("data", data[0], data[1], _COUNTS),
+        *_differing("recipe", recipes[0], recipes[1]),
+        *_differing("measure", measures[0], measures[1]),
+    ]
+    return Comparison(a.release, b.release, tuple(rows), measures[0] == measures[1])
+
+
+def _rows(section: str, a: dict[str, Any], b: dict[str, Any], names: Any) -> list[Row]:
+    return [Row(section, name, a.get(name), b.get(name), _change(a.get(name), b.get(name))) for name in names]
+
+
+def _differing(section: str, a: dict[str, Any], b: dict[str, Any]) -> list[Row]:
+    return [row for row in _rows(section, a, b, list({**a, **b})) if row.a != row.b]
+
+
+def _change(a: Any, b: Any) -> float | None:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (a, b))
+    return round(b / a - 1, 6) if numbers and a else None

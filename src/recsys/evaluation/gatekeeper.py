@@ -1,0 +1,142 @@
+"""The gatekeeper of one run: stops it on drifted data, and refuses a candidate that is not good enough."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from recsys.errors import DataContractError, QualityGateFailed, ReleaseError
+from recsys.evaluation.drift import DataProfile, Drift, measure_drift
+from recsys.evaluation.incumbent import Incumbent
+from recsys.evaluation.trial import METRICS, Trial, hold_trial
+from recsys.ids import IdMap
+from recsys.log import keys
+from recsys.release.refused import keep_refused
+from recsys.release.verify import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from recsys.config import Settings
+    from recsys.data import Ratings
+    from recsys.evaluation.trial import Embedded
+    from recsys.ids import Id
+    from recsys.release.staging import Staging
+    from recsys.run import Overrides
+    from recsys.steps import Steps
+
+log = logging.getLogger(__name__)
+
+
+class Gatekeeper:
+    """Stands between a run and the release that it wants to replace.
+
+    Parameters
+    ----------
+    staging
+        The release in the making; its ``current`` is what it would replace.
+    settings
+        Of the run.
+    overrides
+        What somebody allowed this run, with reasons.
+    steps
+        The clock of the run.
+    """
+
+    def __init__(self, staging: Staging, settings: Settings, overrides: Overrides, steps: Steps) -> None:
+        self.staging = staging
+        self.settings = settings
+        self.overrides = overrides
+        self.steps = steps
+
+    @cached_property
+    def incumbent(self) -> Incumbent | None:
+        """The current release; None where there is none, or none that can be trusted."""
+        if self.staging.current is None:
+            return None
+        try:
+            return Incumbent.of(read_manifest(self.staging.current, self.staging.key))
+        except ReleaseError as error:
+            log.warning("the current release is not sound: this run is judged as a first one", extra=keys(reason=error))
+            return None
+
+    def watch_drift(self, ratings: Ratings, catalogue: Iterable[Id]) -> tuple[DataProfile, Drift | None]:
+        """Describe the data, and hold them against those of the current release.
+
+        Parameters
+        ----------
+        ratings
+            All of them.
+        catalogue
+            Ids of the games mart.
+
+        Returns
+        -------
+        profile
+            What the next run will compare with.
+        drift
+            None where there is nothing to compare with.
+
+        Raises
+        ------
+        DataContractError
+            If the data drifted beyond the bounds, and nobody accepted it.
+        """
+        before = None if self.incumbent is None else self.incumbent.profile
+        edges = None if before is None else before.edges
+        profile = DataProfile.of(ratings, IdMap.of(list(catalogue)), self.settings.data, edges)
+        if self.incumbent is None or before is None:
+            return profile, None
+        drift = measure_drift(before, profile, self.settings.gate, self.incumbent.name)
+        if not drift.reason:
+            return profile, drift
+        accepted = self.overrides.accept_drift
+        if accepted is None:
+            raise DataContractError(
+                f"the data drifted since release {drift.release}: {drift.reason}. Nothing was trained: mend the marts,"
+                ' or accept it with --accept-drift "reason"'
+            )
+        log.warning("drift accepted", extra=keys(drift=drift.reason, because=accepted))
+        return profile, replace(drift, accepted=accepted)
+
+    def prove(self, ratings: Ratings, content: Embedded | None, data: tuple[DataProfile, Drift | None]) -> Trial:
+        """Hold the candidate's trial, and write what it found into the release.
+
+        Parameters
+        ----------
+        ratings
+            All of them.
+        content
+            The content model's vectors, which compete too.
+        data
+            What :meth:`watch_drift` returned.
+
+        Raises
+        ------
+        QualityGateFailed
+            If the candidate is refused, and nobody overrides it. What is known about it was kept
+            under ``refused``.
+        """
+        trial = hold_trial(ratings, self.settings, self.incumbent, content, self.steps)
+        trial = replace(trial, verdict=trial.verdict.overridden(self.overrides.publish_anyway), data=data)
+        told = (json.dumps(trial.as_json(), indent=1, allow_nan=False) + "\n").encode()
+        if not trial.verdict.published:
+            raise self._refusal(trial, told)
+        verdict = trial.verdict
+        if verdict.override is not None:
+            log.warning("refused, published anyway", extra=keys(refused=verdict.reason, because=verdict.override))
+        self.staging.write(METRICS, told)
+        return trial
+
+    def _refusal(self, trial: Trial, told: bytes) -> QualityGateFailed:
+        root = self.staging.folder.parents[1]
+        kept = keep_refused(root, self.staging.release, {METRICS: told}, self.settings.gate.keep_refused)
+        where = "" if kept is None else f" its metrics are kept in {kept};"
+        stays = "no release is current" if self.incumbent is None else f"{self.incumbent.name} stays current"
+        message = (
+            f'the candidate was refused: {trial.verdict.reason}; {stays};{where} --publish-anyway "reason" overrides'
+        )
+        return QualityGateFailed(message, trial=trial.as_json())

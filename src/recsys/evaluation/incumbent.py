@@ -1,0 +1,103 @@
+"""What a candidate is up against: the current release, as its manifest describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from recsys.config import CfSettings
+from recsys.evaluation.drift import DataProfile
+from recsys.evaluation.gate import CurrentRelease
+
+if TYPE_CHECKING:
+    from recsys.config import Settings
+    from recsys.evaluation.split import Split
+    from recsys.release.manifest import Manifest
+
+_NO_INFLUENCE = {"threads"}
+"""Settings of the collaborative filter that change how fast it trains, not what it learns."""
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The current release.
+
+    Attributes
+    ----------
+    name
+        Of the release.
+    recipe
+        The settings that its collaborative filter was trained with; None if this version cannot
+        train by them.
+    problem
+        Why it cannot, where it cannot.
+    profile
+        Of its data; None if it does not say.
+    measure
+        How its score was measured, and the score; None if it was not evaluated.
+    """
+
+    name: str
+    recipe: CfSettings | None
+    problem: str = ""
+    profile: DataProfile | None = None
+    measure: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Incumbent:
+        """Read what a release says about itself."""
+        facts = manifest.facts
+        stored = facts.get("data")
+        profile = DataProfile.from_json(stored) if stored else None
+        measure = facts.get("measure")
+        settings = facts.get("recipe") or manifest.cf.settings.get("cf", {})
+        try:
+            recipe = CfSettings.model_validate(settings)
+        except ValidationError as error:
+            wrong = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+            told = f"its recipe is not one that this version can train by (cf.{wrong})"
+            return cls(manifest.release, None, told, profile, measure)
+        return cls(manifest.release, recipe, "", profile, measure)
+
+    def same_recipe(self, candidate: CfSettings) -> bool:
+        """Whether a candidate's settings teach it the same."""
+        if self.recipe is None:
+            return False
+        return self.recipe.model_dump(exclude=_NO_INFLUENCE) == candidate.model_dump(exclude=_NO_INFLUENCE)
+
+    def facing(self, candidate: CfSettings, measure: dict[str, Any]) -> CurrentRelease:
+        """Return what the gate must know about it.
+
+        Parameters
+        ----------
+        candidate
+            The recipe that is being judged.
+        measure
+            How the candidate is scored; see :func:`measure_of`.
+        """
+        recorded, why = self._recorded(measure)
+        same = self.same_recipe(candidate)
+        return CurrentRelease(self.name, recorded, incomparable=why, same_recipe=same, unknown_recipe=self.problem)
+
+    def _recorded(self, measure: dict[str, Any]) -> tuple[float | None, str]:
+        if self.measure is None or self.measure.get("score") is None:
+            return None, f"the current release {self.name} was published without one"
+        theirs = {key: self.measure.get(key) for key in measure}
+        other = [f"{key} {theirs[key]} instead of {value}" for key, value in measure.items() if theirs[key] != value]
+        if other:
+            return None, f"the current release {self.name} was scored with {', '.join(other)}"
+        return float(self.measure["score"]), ""
+
+
+def measure_of(split: Split, settings: Settings) -> dict[str, Any]:
+    """Return everything that must be equal for two nights' scores to be comparable; fit for JSON."""
+    return {
+        "contender": settings.gate.contender,
+        "metric": f"{settings.gate.metric}@{settings.evaluation.k}",
+        "hold_out": split.kind,
+        "fraction": settings.evaluation.fraction,
+        "seed": settings.evaluation.seed,
+        "like_threshold": settings.cf.like_threshold,
+    }

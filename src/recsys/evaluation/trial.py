@@ -1,0 +1,191 @@
+"""The trial of a candidate: hold out, train on the rest, score beside its rivals, judge."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Factors, Popularity
+from recsys.evaluation.curve import LearningCurve
+from recsys.evaluation.exposure import exposure
+from recsys.evaluation.gate import Verdict, judge
+from recsys.evaluation.incumbent import Incumbent, measure_of
+from recsys.evaluation.result import Evaluation, plain
+from recsys.evaluation.score import evaluate
+from recsys.evaluation.split import Split, split
+from recsys.log import keys
+from recsys.models.cf import CollaborativeFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from recsys.config import CfSettings, Settings
+    from recsys.data import Ratings
+    from recsys.evaluation.contenders import Contender
+    from recsys.evaluation.drift import DataProfile, Drift
+    from recsys.ids import Id, IdMap
+    from recsys.models.rag import RAGRecommender
+    from recsys.steps import Steps
+
+log = logging.getLogger(__name__)
+
+METRICS = "metrics.json"
+"""File of a release with everything that its trial found."""
+
+FORMAT = 1
+"""Version of that file's layout, told in docs/evaluation.md."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came out.
+
+    Attributes
+    ----------
+    evaluation
+        Scores of all contenders.
+    verdict
+        The gate's.
+    recipe
+        The settings that were scored: what is published is trained with them on all ratings.
+    measure
+        How the deciding score was measured; see :func:`recsys.evaluation.incumbent.measure_of`.
+    curve
+        NDCG@k of the candidate after each iteration, on a sample of the users.
+    exposure
+        Who is rated and who is recommended, along the long tail.
+    data
+        The profile of the data, and how they drifted since the current release (None without one).
+    """
+
+    evaluation: Evaluation
+    verdict: Verdict
+    recipe: CfSettings
+    measure: dict[str, Any]
+    curve: tuple[float, ...]
+    exposure: dict[str, Any] = field(repr=False)
+    data: tuple[DataProfile, Drift | None] | None = None
+
+    def headline(self) -> dict[str, float]:
+        """Return the deciding contender's scores, by metric."""
+        name = self.verdict.contender
+        scores = {metric: round(found.value, 6) for metric, found in self.evaluation.intervals[name].items()}
+        found = {metric: value for metric, value in scores.items() if np.isfinite(value)}
+        return {**found, "coverage": round(self.evaluation.contenders[name].coverage, 6)}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        return {
+            "format": FORMAT,
+            "verdict": self.verdict.as_json(),
+            "measure": self.measure,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "evaluation": self.evaluation.as_json(),
+            "gains": self._gains(),
+            "learning_curve": [round(score, 6) for score in self.curve],
+            "exposure": self.exposure,
+            **self._data(),
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return what the manifest of the release says, and the next run's gate reads; ready for JSON."""
+        verdict = self.verdict.as_json()
+        return {
+            "measure": {**self.measure, "score": round(self.verdict.score.value, 6)},
+            "recipe": self.recipe.model_dump(mode="json"),
+            "trained": "on all ratings, with the evaluated settings and number of iterations",
+            "verdict": {key: verdict[key] for key in ("passed", "override", "reason")},
+            **self._data(),
+        }
+
+    def _data(self) -> dict[str, Any]:
+        if self.data is None:
+            return {}
+        profile, drift = self.data
+        return {"data": profile.as_json(), "drift": None if drift is None else drift.as_json()}
+
+    def _gains(self) -> dict[str, Any]:
+        """Return how much better the candidate is than each other contender: a share of its score, paired."""
+        name, metric = self.verdict.contender, self.verdict.metric
+        others = [other for other in self.evaluation.contenders if other != name]
+        return {other: plain(self.evaluation.difference(name, other, metric, relative=True)) for other in others}
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Games of the content model: their ids and float32 unit vectors, (games, dimension), in one order."""
+
+    game_ids: Sequence[Id]
+    vectors: npt.NDArray[np.float32] = field(repr=False)
+
+    @classmethod
+    def of(cls, model: RAGRecommender) -> Embedded:
+        """Take the vectors out of a content model's index."""
+        index = model.faiss_index
+        return cls(model.game_ids, index.reconstruct_n(0, index.ntotal))
+
+    def rows_for(self, items: IdMap) -> npt.NDArray[np.float32]:
+        """Return the vectors in the order of ``items``; zero rows for games that are not embedded."""
+        rows = np.zeros((len(items), self.vectors.shape[1]), dtype=np.float32)
+        codes = items.codes_of(list(self.game_ids))
+        rows[codes[codes >= 0]] = self.vectors[codes >= 0]
+        return rows
+
+
+def hold_trial(
+    ratings: Ratings, settings: Settings, incumbent: Incumbent | None, content: Embedded | None, steps: Steps
+) -> Trial:
+    """Score a candidate on ratings that it has not seen, and judge it.
+
+    Parameters
+    ----------
+    ratings
+        All of them; four fifths train the contenders.
+    settings
+        Of the run: ``cf`` is the candidate.
+    incumbent
+        The current release; None on a first run. Its recipe is trained on the same ratings, since
+        its own factors have seen those that are held out here.
+    content
+        The content model's vectors; without them it does not compete.
+    steps
+        The clock of the run.
+
+    Raises
+    ------
+    QualityGateFailed
+        If nobody can be scored, or training diverged. A candidate that was scored and is not good
+        enough raises nothing: its verdict says so.
+    """
+    with steps.step("hold_out"):
+        parts = split(ratings, settings.evaluation, settings.cf.like_threshold)
+    log.info("held out", extra=keys(**{key: value for key, value in parts.description().items() if value is not None}))
+    curve = LearningCurve(parts, settings.evaluation.k)
+    with steps.step("train_candidate"):
+        candidate = CollaborativeFilter(settings.cf).fit(parts.train, watch=curve.watch)
+    contenders: list[Contender] = [Popularity.of(parts.train)]
+    embeddings = None if content is None else content.rows_for(ratings.items)
+    if embeddings is not None:
+        contenders.append(ContentProfile(parts.train, embeddings, settings.cf.like_threshold))
+    contenders.append(Factors(CF, candidate.user_factors, candidate.item_factors))
+    if incumbent is not None and incumbent.recipe is not None and not incumbent.same_recipe(settings.cf):
+        with steps.step("train_current_recipe"):
+            rival = CollaborativeFilter(incumbent.recipe).fit(parts.train)
+        contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
+    with steps.step("evaluate"):
+        return _judged(evaluate(contenders, parts, settings.evaluation, embeddings), parts, settings, incumbent, curve)
+
+
+def _judged(
+    evaluation: Evaluation, parts: Split, settings: Settings, incumbent: Incumbent | None, curve: LearningCurve
+) -> Trial:
+    measure = measure_of(parts, settings)
+    current = None if incumbent is None else incumbent.facing(settings.cf, measure)
+    verdict = judge(evaluation, settings.gate, current)
+    shown = exposure(evaluation, parts)
+    return Trial(evaluation, verdict, settings.cf, measure, tuple(curve.scores), shown)
