@@ -207,7 +207,7 @@ def _catalogue(data: bytes) -> Catalogue:
 
     from recsys.ids import id_array, python_ids
 
-    table = pq.read_table(pa.BufferReader(data))
+    table = pq.ParquetFile(pa.BufferReader(data)).read()  # read_table would import pyarrow.dataset, and pandas
     names, tags = (table[column].to_pylist() for column in ("NAME", "CATEGORIES"))
     ids = python_ids(id_array(table["GAME_ID"].combine_chunks()))
     return Catalogue(ids, names, tags, np.asarray(table["N_RATINGS"]))
