@@ -144,6 +144,11 @@ def calls_in(trace: Path) -> Counter[str]:
     return Counter(re.findall(r"^(\w+)\(", trace.read_text(), flags=re.MULTILINE))
 
 
+def write_sizes(trace: Path) -> list[int]:
+    """Return how many bytes each ``write`` of a trace wrote."""
+    return [int(size) for size in re.findall(r"^write\(.* = (\d+)$", trace.read_text(), flags=re.MULTILINE)]
+
+
 def opens_below(trace: Path, root: Path) -> list[int]:
     """Return which calls of ``openat`` in a trace open something below ``root``; the first is 1."""
     calls = re.findall(r"^openat\((.*)", trace.read_text(), flags=re.MULTILINE)

@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import pytest
-from snowflake_standin.fixtures import ACCESS_TOKEN
 
 from recsys.errors import DeadlineExceeded, RecsysError, SourceUnavailable
 from recsys.sources.snowflake.deadline import Deadline, Prefetch, in_background
+from snowflake_standin.fixtures import ACCESS_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +152,12 @@ def test_a_timeout_of_the_work_itself_is_not_ours() -> None:
 def test_prefetching_keeps_the_order_and_its_window() -> None:
     """However long the consumer takes, only a few loaded results wait for it."""
     loaded: list[int] = []
-    prefetch = Prefetch(lambda number: loaded.append(number) or number, list(range(50)), threads=2)  # type: ignore[func-returns-value]
+
+    def load(number: int) -> int:
+        loaded.append(number)
+        return number
+
+    prefetch = Prefetch(load, list(range(50)), threads=2)
     for number in range(50):
         assert prefetch.futures[number].result(timeout=5) == number
         time.sleep(0.002)

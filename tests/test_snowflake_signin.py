@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 
 import jwt
 import pytest
+
+from recsys.config import Settings, SnowflakeSettings
+from recsys.errors import AuthenticationFailed, ConfigError
+from recsys.sources import open_source
+from recsys.sources.snowflake.source import SnowflakeSource
 from snowflake_standin.fixtures import (
     ACCESS_TOKEN,
     IDENTITY_TOKEN,
@@ -19,11 +24,6 @@ from snowflake_standin.fixtures import (
     Warehouse,
     new_key,
 )
-
-from recsys.config import Settings, SnowflakeSettings
-from recsys.errors import AuthenticationFailed, ConfigError
-from recsys.sources import open_source
-from recsys.sources.snowflake.source import SnowflakeSource
 
 if TYPE_CHECKING:
     from pathlib import Path

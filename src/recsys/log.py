@@ -59,6 +59,8 @@ def _plain(value: Any) -> str:
 def set_up(log_format: LogFormat = "human", *, verbose: bool = False) -> None:
     """Send the package's events to stderr; other libraries' from WARNING on.
 
+    The Snowflake connector's are not shown at any level.
+
     Parameters
     ----------
     log_format
@@ -69,6 +71,9 @@ def set_up(log_format: LogFormat = "human", *, verbose: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if log_format == "json" else _Human())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # The connector's own events quote addresses that are signed, which makes them secrets, and whole
+    # tracebacks; what fails there is one of our errors, and logged as such.
+    logging.getLogger("snowflake").setLevel(logging.CRITICAL)
     logging.getLogger("recsys").setLevel(logging.DEBUG if verbose else logging.INFO)
 
 

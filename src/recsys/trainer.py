@@ -28,10 +28,11 @@ from recsys.ids import Id, IdMap
 from recsys.log import keys, progress
 from recsys.run import NO_OVERRIDES, Overrides, RunResult, Status, new_run_id
 from recsys.sources import Source, open_source
+from recsys.sources.snowflake.credentials import variables
 from recsys.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import pandas as pd
     import pyarrow as pa
@@ -54,8 +55,9 @@ class Trainer:
     Parameters
     ----------
     snowflake_creds
-        Snowflake's identity and secrets; what ``SNOWFLAKE_*`` in the environment says when not
-        given. Other sources need none.
+        Snowflake's identity and secrets by the names of ``SNOWFLAKE_*`` or the connector's
+        (``account``, ``private_key_file``); what the environment says when not given. Other
+        sources need none.
     models_output_dir
         Folder of the releases; ``v1`` in it is the current one.
     source
@@ -79,7 +81,7 @@ class Trainer:
         embedding_model: Encoder | None = None,
         store: ReleaseStore | None = None,
     ) -> None:
-        self.snowflake_creds = _from_environment(os.environ) if snowflake_creds is None else snowflake_creds
+        self.snowflake_creds = variables(os.environ) if snowflake_creds is None else snowflake_creds
         self.models_output_dir = Path(models_output_dir)
         self.settings = settings or load_settings()
         self.steps = Steps()
@@ -366,10 +368,6 @@ class Trainer:
             dict(self.steps.peak_mb),
             trial,
         )
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name.startswith("SNOWFLAKE_")}
 
 
 @contextmanager

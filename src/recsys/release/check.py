@@ -101,4 +101,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # Not sys.exit: thread pools of C++ libraries now and then abort while they are torn down, and what was
+    # found is not to depend on that.
+    os._exit(exit_code)

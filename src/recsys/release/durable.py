@@ -90,7 +90,7 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
             _write_flushed(temporary, data)
             meant = hashlib.sha256(data).hexdigest()
             _compare(temporary, meant)
-            temporary.replace(path)
+            _replace(temporary, path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
@@ -164,14 +164,18 @@ def rename(source: Path, target: Path) -> None:
         If it failed, or if the file system said it was done and it was not.
     """
     with writing(f"rename {source} to {target}"):
-        source.rename(target)
+        _replace(source, target)
         flush_folder(target.parent)
         if source.parent != target.parent:
             flush_folder(source.parent)
-        if not os.path.lexists(target) or os.path.lexists(source):
-            raise ArtifactWriteError(
-                f"cannot rename {source} to {target}: the file system said it was done, and it is not; check it"
-            )
+
+
+def _replace(source: Path, target: Path) -> None:
+    source.replace(target)
+    if not os.path.lexists(target) or os.path.lexists(source):
+        raise ArtifactWriteError(
+            f"cannot rename {source} to {target}: the file system said it was done, and it is not; check it"
+        )
 
 
 def point_link(link: Path, target: str) -> None:
@@ -187,7 +191,7 @@ def point_link(link: Path, target: str) -> None:
         with suppress(FileNotFoundError):
             fresh.unlink()
         fresh.symlink_to(target)
-        fresh.replace(link)
+        _replace(fresh, link)
     seen = _target_of(link)
     if seen != target:
         raise ArtifactWriteError(

@@ -159,7 +159,8 @@ def _games(data: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(data))
+# Threads cost more than they save on a table of this size; pq.read_table would import pandas.
+    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
 
 
 def _check_shapes(release: LoadedRelease) -> None:

@@ -7,15 +7,17 @@ contradictory variable is named in one message; values never are, where they may
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ConfigError
 from recsys.sources.snowflake.keys import private_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "SNOWFLAKE_"
 
@@ -36,6 +38,12 @@ ALIASES = {
 SECRETS = ("PRIVATE_KEY_RAW", "PRIVATE_KEY_PASSPHRASE", "TOKEN", "PASSWORD")
 
 PROVIDERS = ("AWS", "AZURE", "GCP", "OIDC")
+
+
+def variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return those variables of an environment that are read here; others of the prefix are not ours."""
+    known = {PREFIX + name for name in (*NAMES, *ALIASES)}
+    return {name: value for name, value in environ.items() if name in known}
 
 
 class SignIn(StrEnum):
@@ -93,11 +101,7 @@ class Credentials:
         AuthenticationFailed
             If the private key is none, or its passphrase is wrong.
         """
-        known = {*NAMES, *ALIASES}
-        found = {
-            name: value for name, value in environ.items() if name.startswith(PREFIX) and name[len(PREFIX) :] in known
-        }
-        return _Reading(found).credentials()
+        return _Reading(variables(environ)).credentials()
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Credentials:
