@@ -224,9 +224,7 @@ def _taste(contents: Mapping[str, bytes]) -> Taste:
     factors, stored = (_arrays(contents[name]) for name in (FACTORS, INTERACTIONS))
     mappings = json.loads(contents[MAPPINGS])
     maps = (mappings["user_id_to_idx"], mappings["item_id_to_idx"])
-    users, items = (
-        IdMap.from_texts(list(ids), str(kind)) for ids, kind in zip(maps, factors["id_types"], strict=True)
-    )
+    users, items = (IdMap.from_texts(list(ids), str(kind)) for ids, kind in zip(maps, factors["id_types"], strict=True))
     wanted = ("user_factors", "item_factors", "recommendable")
     return Taste(users, items, **{name: factors[name] for name in wanted}, **stored)
 

@@ -30,6 +30,7 @@ def exposure(release: Contents, current: Contents | None) -> dict[str, Any]:
     names = list(tail["recommended"])
     games = [0, *accumulate(tail["games"])]
     places = [number / max(games[-1], 1) for number in games]
+    candidate = release.metrics.get("verdict", {}).get("contender", "cf")
     half = next(place for place, share in zip(places, _cumulated(tail["ratings"]), strict=True) if share >= 0.5)
     before = {} if current is None else current.metrics.get("data", {})
     chosen = figures.colours(names)
@@ -39,7 +40,7 @@ def exposure(release: Contents, current: Contents | None) -> dict[str, Any]:
         "mean": profile["mean_rating"],
         "ratings": profile["ratings"],
         "half": half,
-        "tail": figures.long_tail(_lines(tail, places), names),
+        "tail": figures.long_tail(_lines(tail, places, candidate), names),
         "coverage": figures.coverage(_strips(tail, places), names),
         "shown": {name: sum(tail["shown"][name]) / max(games[-1], 1) for name in names},
         "key": {"ratings": "var(--ink)", **chosen},
@@ -72,8 +73,10 @@ def _cumulated(shares: Sequence[float]) -> list[float]:
     return [0.0, *accumulate(shares)]
 
 
-def _lines(tail: dict[str, Any], places: Sequence[float]) -> list[dict[str, Any]]:
-    shares = {"ratings": tail["ratings"], **tail["recommended"]}
+def _lines(tail: dict[str, Any], places: Sequence[float], candidate: str) -> list[dict[str, Any]]:
+    # Drawn in this order: the candidate last, on top of what it may coincide with.
+    names = sorted(tail["recommended"], key=lambda name: name == candidate)
+    shares = {"ratings": tail["ratings"], **{name: tail["recommended"][name] for name in names}}
     return [
         {"name": name, "games": place, "share": share}
         for name, sections in shares.items()
@@ -110,5 +113,13 @@ def _change(change: dict[str, Any]) -> dict[str, Any]:
     width = (high - start) if high is not None and high > start else 1.0
     where = min(max((change["change"] - start) / width, 0.0), 1.0)
     zero = min(max(-start / width, 0.0), 1.0)
-    kind = {"mean_rating": "points", "rating_histogram": "index", "unknown_share": "share"}.get(change["figure"], "growth")
-    return {**change, "label": _FIGURES.get(change["figure"], change["figure"]), "kind": kind, "at": where, "zero": zero}
+    kind = {"mean_rating": "points", "rating_histogram": "index", "unknown_share": "share"}.get(
+        change["figure"], "growth"
+    )
+    return {
+        **change,
+        "label": _FIGURES.get(change["figure"], change["figure"]),
+        "kind": kind,
+        "at": where,
+        "zero": zero,
+    }

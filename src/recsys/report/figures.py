@@ -9,9 +9,7 @@ from recsys.report.drawing import FAINT, INK, Spec, draw
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from markupsafe import Markup
-
-WIDTH = 430
+WIDTH = 370
 """Of a chart, in pixels: as wide as a phone shows without making its labels too small to read."""
 
 ACCENT = "var(--accent)"
@@ -36,7 +34,7 @@ def _colour(names: Sequence[str]) -> Spec:
     return {"field": "name", "type": "nominal", "scale": scale, "legend": None}
 
 
-def intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
+def intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
     """Draw one score of every contender with its interval.
 
     Parameters
@@ -52,58 +50,100 @@ def intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
         for row in rows
     ]
     y = {"field": "name", "type": "nominal", "sort": names, "title": None, "axis": {"labelColor": INK, "grid": False}}
-    x = {"type": "quantitative", "scale": {"zero": True}, "axis": {"grid": True, "tickCount": 5, "domain": False}}
+    x = {
+        "type": "quantitative",
+        "scale": {"zero": True},
+        "axis": {"grid": True, "tickCount": 4, "domain": False, "labelFlush": False},
+    }
     told = {"description": {"field": "told"}, "color": _colour(names)}
     layers = [
-        _layer({"type": "rule", "strokeWidth": 8, "opacity": 0.35, "strokeCap": "round"}, told, y=y,
-               x={"field": "low", "title": metric, **x}, x2={"field": "high"}),
+        _layer(
+            {"type": "rule", "strokeWidth": 8, "opacity": 0.35, "strokeCap": "round"},
+            told,
+            y=y,
+            x={"field": "low", "title": metric, **x},
+            x2={"field": "high"},
+        ),
         _layer({"type": "point", "filled": True, "size": 90, "opacity": 1}, told, y=y, x={"field": "value", **x}),
-        _layer({"type": "text", "dy": -13, "fontSize": 12, "fontWeight": 600}, {"color": {"value": INK}}, y=y,
-               x={"field": "value", **x}, text={"field": "value", "format": ".3f"}),
+        _layer(
+            {"type": "text", "dy": -13, "fontSize": 12, "fontWeight": 600},
+            {"color": {"value": INK}},
+            y=y,
+            x={"field": "value", **x},
+            text={"field": "value", "format": ".3f"},
+        ),
     ]
     spec = {"data": {"values": values}, "width": WIDTH - 110, "height": 46 * len(rows), "layer": layers}
     return draw(spec, f"{metric} of every contender with its interval")
 
 
-def learning_curve(scores: Sequence[float], metric: str) -> Markup:
+def learning_curve(scores: Sequence[float], metric: str) -> str:
     """Draw the score after each iteration of training."""
     values = [
         {"iteration": number, "score": score, "told": f"after iteration {number}: {score:.4f}"}
         for number, score in enumerate(scores, 1)
     ]
-    x = {"field": "iteration", "type": "quantitative", "title": "iteration",
-         "axis": {"tickMinStep": 1, "tickCount": 8}, "scale": {"nice": False}}
-    y = {"field": "score", "type": "quantitative", "title": metric, "scale": {"zero": False, "padding": 8},
-         "axis": {"tickCount": 4}}
+    x = {
+        "field": "iteration",
+        "type": "quantitative",
+        "title": "iteration",
+        "axis": {"tickMinStep": 1, "tickCount": 8},
+        "scale": {"nice": False},
+    }
+    y = {
+        "field": "score",
+        "type": "quantitative",
+        "title": metric,
+        "scale": {"zero": False, "padding": 8},
+        "axis": {"tickCount": 4},
+    }
     layers = [
-        _layer({"type": "area", "color": ACCENT, "opacity": 0.08}, {}, x=x, y=y),
         _layer({"type": "line", "color": ACCENT, "strokeWidth": 2.5}, {}, x=x, y=y),
-        _layer({"type": "point", "filled": True, "size": 36, "color": ACCENT, "opacity": 1},
-               {"description": {"field": "told"}}, x=x, y=y),
+        _layer(
+            {"type": "point", "filled": True, "size": 36, "color": ACCENT, "opacity": 1},
+            {"description": {"field": "told"}},
+            x=x,
+            y=y,
+        ),
     ]
     return draw(_plot(values, layers, 190), "score after each iteration of training")
 
 
-def histogram(rows: Sequence[Mapping[str, Any]], *, compared: bool) -> Markup:
+def histogram(rows: Sequence[Mapping[str, Any]], *, compared: bool) -> str:
     """Draw the shares of ratings in each bin: ``bin``, ``share``, ``before`` (where compared), ``told``."""
     order = [row["bin"] for row in rows]
     x = {"field": "bin", "type": "nominal", "sort": order, "title": "rating", "axis": {"labelAngle": 0}}
     y = {"type": "quantitative", "title": None, "axis": {"format": "%", "tickCount": 4}}
     told = {"description": {"field": "told"}}
     layers = [
-        _layer({"type": "bar", "color": ACCENT, "cornerRadiusEnd": 3, "width": {"band": 0.78}}, told, x=x,
-               y={"field": "share", **y}),
+        _layer(
+            {"type": "bar", "color": ACCENT, "cornerRadiusEnd": 3, "width": {"band": 0.78}},
+            told,
+            x=x,
+            y={"field": "share", **y},
+        ),
     ]
     if compared:
-        layers.append(_layer({"type": "tick", "color": INK, "thickness": 2.5, "width": {"band": 0.9}}, told, x=x,
-                             y={"field": "before", **y}))
+        layers.append(
+            _layer(
+                {"type": "tick", "color": INK, "thickness": 2.5, "width": {"band": 0.9}},
+                told,
+                x=x,
+                y={"field": "before", **y},
+            )
+        )
     return draw(_plot(rows, layers, 190), "share of the ratings by their value")
 
 
-def long_tail(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Markup:
+def long_tail(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """Draw cumulated shares along the games, most rated first: ``games``, ``share``, ``name``."""
-    x = {"field": "games", "type": "quantitative", "title": "games, most rated first",
-         "axis": {"format": "%", "tickCount": 5}, "scale": {"nice": False}}
+    x = {
+        "field": "games",
+        "type": "quantitative",
+        "title": "games, most rated first",
+        "axis": {"format": "%", "tickCount": 5},
+        "scale": {"nice": False},
+    }
     y = {"field": "share", "type": "quantitative", "title": None, "axis": {"format": "%", "tickCount": 4}}
     colour = _colour(["ratings", *names])
     colour["scale"]["range"][0] = INK
@@ -112,26 +152,51 @@ def long_tail(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Markup
     return draw(_plot(rows, layers, 210), "cumulated share of ratings and recommendations along the games")
 
 
-def coverage(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Markup:
+def coverage(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """Draw where along the games each contender recommends at all: ``games``, ``until``, ``name``, ``shown``."""
-    x = {"field": "games", "type": "quantitative", "title": "games, most rated first",
-         "axis": {"format": "%", "tickCount": 5}, "scale": {"nice": False, "domain": [0, 1]}}
-    y = {"field": "name", "type": "nominal", "sort": list(names), "title": None,
-         "axis": {"labelColor": INK, "grid": False}, "scale": {"paddingInner": 0.25}}
-    opacity = {"field": "shown", "type": "quantitative", "legend": None,
-               "scale": {"domain": [0, 1], "range": [0.05, 1]}}
+    x = {
+        "field": "games",
+        "type": "quantitative",
+        "title": "games, most rated first",
+        "axis": {"format": "%", "tickCount": 5},
+        "scale": {"nice": False, "domain": [0, 1]},
+    }
+    y = {
+        "field": "name",
+        "type": "nominal",
+        "sort": list(names),
+        "title": None,
+        "axis": {"labelColor": INK, "grid": False},
+        "scale": {"paddingInner": 0.25},
+    }
+    opacity = {
+        "field": "shown",
+        "type": "quantitative",
+        "legend": None,
+        "scale": {"domain": [0, 1], "range": [0.05, 1]},
+    }
     told = {"description": {"field": "told"}, "color": _colour(names), "opacity": opacity}
     layers = [_layer({"type": "rect"}, told, x=x, x2={"field": "until"}, y=y)]
     return draw({**_plot(rows, layers, 34 * len(names)), "width": WIDTH - 110}, "share of the games that are shown")
 
 
-def steps(rows: Sequence[Mapping[str, Any]], field: str, unit: str, colour: str) -> Markup:
+def steps(rows: Sequence[Mapping[str, Any]], field: str, unit: str, colour: str) -> str:
     """Draw what each step took: ``step``, ``label`` and a number."""
     order = [row["step"] for row in rows]
-    y = {"field": "step", "type": "nominal", "sort": order, "title": None,
-         "axis": {"labelColor": INK, "grid": False, "labelLimit": 160}}
-    x = {"field": field, "type": "quantitative", "title": None, "axis": None,
-         "scale": {"domain": [0, 1.22 * max(row[field] for row in rows) or 1], "nice": False}}
+    y = {
+        "field": "step",
+        "type": "nominal",
+        "sort": order,
+        "title": None,
+        "axis": {"labelColor": INK, "grid": False, "labelLimit": 160},
+    }
+    x = {
+        "field": field,
+        "type": "quantitative",
+        "title": None,
+        "axis": None,
+        "scale": {"domain": [0, 1.22 * max(row[field] for row in rows) or 1], "nice": False},
+    }
     text = {"field": f"{field}_told"}
     layers = [
         _layer({"type": "bar", "color": colour, "height": {"band": 0.62}, "cornerRadiusEnd": 3}, {}, x=x, y=y),
@@ -141,23 +206,36 @@ def steps(rows: Sequence[Mapping[str, Any]], field: str, unit: str, colour: str)
     return draw(spec, f"{unit} by step")
 
 
-def search(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
+def search(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
     """Draw a search of settings: ``trial``, ``score``, ``best`` so far, ``told``."""
-    x = {"field": "trial", "type": "quantitative", "title": "trial", "axis": {"tickMinStep": 1},
-         "scale": {"nice": False, "padding": 6}}
+    x = {
+        "field": "trial",
+        "type": "quantitative",
+        "title": "trial",
+        "axis": {"tickMinStep": 1},
+        "scale": {"nice": False, "padding": 6},
+    }
     y = {"type": "quantitative", "title": metric, "scale": {"zero": False}, "axis": {"tickCount": 4}}
     layers = [
-        _layer({"type": "line", "interpolate": "step-after", "color": ACCENT, "strokeWidth": 2.25}, {}, x=x,
-               y={"field": "best", **y}),
-        _layer({"type": "point", "filled": True, "size": 44, "color": FAINT, "opacity": 0.75},
-               {"description": {"field": "told"}}, x=x, y={"field": "score", **y}),
+        _layer(
+            {"type": "line", "interpolate": "step-after", "color": ACCENT, "strokeWidth": 2.25},
+            {},
+            x=x,
+            y={"field": "best", **y},
+        ),
+        _layer(
+            {"type": "point", "filled": True, "size": 44, "color": FAINT, "opacity": 0.75},
+            {"description": {"field": "told"}},
+            x=x,
+            y={"field": "score", **y},
+        ),
     ]
     return draw(_plot(rows, layers, 210), "score of each trial and the best so far")
 
 
 def game_map(
     points: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, Any]], palette: Mapping[str, str]
-) -> Markup:
+) -> str:
     """Draw the map: points with ``x``, ``y``, ``group``, ``size``, ``told``; labels with ``x``, ``y``, ``name``.
 
     Coordinates are pixels of a map of :data:`MAP_SIZE`, y downwards.
@@ -178,8 +256,11 @@ def game_map(
         "width": width,
         "height": height,
         "layer": [
-            {"data": {"values": list(points)}, "mark": {"type": "circle", "opacity": 0.72},
-             "encoding": {**encoding, "x": x, "y": y}},
+            {
+                "data": {"values": list(points)},
+                "mark": {"type": "circle", "opacity": 0.72},
+                "encoding": {**encoding, "x": x, "y": y},
+            },
             {"data": {"values": list(labels)}, "mark": halo, "encoding": named},
             {"data": {"values": list(labels)}, "mark": text, "encoding": named},
         ],

@@ -166,13 +166,13 @@ def _points(
     catalogue: Catalogue, rows: npt.NDArray[np.int64], places: Points, groups: Sequence[str]
 ) -> list[dict[str, Any]]:
     most = float(catalogue.raters[rows[0]])
-    small = 14 if len(rows) > 1000 else 22
+    small = 18 if len(rows) > 1500 else 34
     return [
         {
             "x": float(x),
             "y": float(y),
             "group": group,
-            "size": round(small + 180 * float(catalogue.raters[row]) / most, 1),
+            "size": round(small + 200 * float(catalogue.raters[row]) / most, 1),
             "name": catalogue.names[row],
             "told": f"{catalogue.names[row]} · {group} · {catalogue.raters[row]:,} ratings",
         }

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 _LONGEST = 24
 _GLYPH, _LINE = 6.3, 15.0
 """Mean width of a letter and height of a line, in pixels, with some air."""
-_MOST = 60
+_MOST = 70
+_AIR = (16.0, 7.0)
+"""Free space around a name, across and down: the next best-known game nearby stays without one."""
 
 
 class Label(NamedTuple):
@@ -42,7 +44,7 @@ def place_labels(points: Sequence[Label], page: tuple[int, int]) -> list[Label]:
             inside = box[0] >= 0 and box[1] >= 0 and box[2] <= page[0] and box[3] <= page[1]
             if inside and not any(_overlap(box, other) for other in taken):
                 placed.append(Label(point.x, round(y, 1), name, point.size))
-                taken.append(box)
+                taken.append((box[0] - _AIR[0], box[1] - _AIR[1], box[2] + _AIR[0], box[3] + _AIR[1]))
                 break
         if len(placed) == _MOST:
             break

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REPORT = "report.html"
-"""Name of the page in a release."""
-
 _NEEDED = ("jinja2", "vl_convert")
 _STARTED = re.compile(r"(\d{8}T\d{6})Z")
 
@@ -73,12 +70,16 @@ def render_report(folder: Path, current: Path | None = None, *, facts: Facts | N
     from recsys.report.sections import sections
 
     release, before = read_contents(folder, facts), _before(current)
-    page = _environment().get_template("page.html.j2").render(
-        release=release.facts.release,
-        started=_started(release.facts.release),
-        commit=release.facts.commit,
-        libraries=_libraries(release),
-        sections=list(sections(release, before)),
+    page = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            release=release.facts.release,
+            started=_started(release.facts.release),
+            commit=release.facts.commit,
+            libraries=_libraries(release),
+            sections=list(sections(release, before)),
+        )
     )
     return page.encode()
 
@@ -109,10 +110,17 @@ def _environment() -> jinja2.Environment:
         "count": lambda value: f"{value:,}",
         "fixed": lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}",
         "percent": lambda value, digits=1: "–" if value is None else f"{100 * value:.{digits}f}%",
-        "change": lambda value, digits=1: "–" if value is None else f"{100 * value:+.{digits}f}%".replace("-", "−"),
+        "change": lambda value, digits=1: "–" if value is None else f"{_signed(100 * value, digits)}%",
+        "signed": _signed,
         "told": _told,
     }
     return environment
+
+
+def _signed(value: float, digits: int = 1) -> str:
+    """Return a change with its sign; none where it rounds to nothing."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
 def _told(value: Any) -> str:

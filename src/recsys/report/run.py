@@ -42,7 +42,7 @@ def _scores(release: Contents, before: Contents) -> list[dict[str, Any]]:
     rows = [each.metrics.get("evaluation", {}).get("contenders", {}).get(name, {}) for each in (before, release)]
     values = [{key: cell["value"] if isinstance(cell, dict) else cell for key, cell in row.items()} for row in rows]
     return [
-        {"name": label(key), "before": values[0].get(key), "now": value}
+        {"name": label(key), "before": f"{values[0][key]:.4f}", "now": f"{value:.4f}"}
         for key, value in values[1].items()
         if value is not None and values[0].get(key) is not None
     ]
@@ -80,7 +80,9 @@ def _libraries(pairs: list[tuple[str, Half, Half]]) -> list[dict[str, Any]]:
     new = {name: version for _, _, half in pairs for name, version in half.libraries.items()}
     names = sorted({*old, *new})
     return [
-        {"name": name, "before": old.get(name), "now": new.get(name)} for name in names if old.get(name) != new.get(name)
+        {"name": name, "before": old.get(name), "now": new.get(name)}
+        for name in names
+        if old.get(name) != new.get(name)
     ]
 
 
@@ -91,7 +93,12 @@ def _games(release: Contents, before: Contents) -> dict[str, Any] | None:
     then = dict(zip(before.catalogue.ids, before.catalogue.names, strict=True))
     came = [name for id_, name in now.items() if id_ not in then]
     gone = [name for id_, name in then.items() if id_ not in now]
-    return {"came": came[:_NAMED], "gone": gone[:_NAMED], "more_came": len(came[_NAMED:]), "more_gone": len(gone[_NAMED:])}
+    return {
+        "came": came[:_NAMED],
+        "gone": gone[:_NAMED],
+        "more_came": len(came[_NAMED:]),
+        "more_gone": len(gone[_NAMED:]),
+    }
 
 
 def resources(release: Contents, _: Contents | None) -> dict[str, Any]:

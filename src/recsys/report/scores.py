@@ -51,22 +51,29 @@ def verdict(release: Contents, _: Contents | None) -> dict[str, Any]:
     state = "passed" if found["passed"] else "overridden" if found["published"] else "refused"
     return {
         "state": state,
-        "title": {
-            "passed": "Published: every rule of the gate is met",
-            "overridden": "Published against the gate",
-            "refused": "Refused: the current release stays",
-        }[state],
         "metric": label(found["metric"]),
         "contender": found["contender"],
         "score": score,
         "override": found.get("override"),
         "gain": score["value"] / rival - 1 if rival else None,
         "rival": rival,
-        "coverage": rows.get(found["contender"], {}).get("coverage"),
         "users": measured(release, "evaluation").get("users"),
+        "facts": _facts(release, rows.get(found["contender"], {})),
         "checks": found["checks"],
-        "fallen": [check["reason"] for check in found["checks"] if not check["passed"]],
     }
+
+
+def _facts(release: Contents, row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a few figures that a reader wants at hand, each with what it counts."""
+    facts = []
+    rival = release.metrics.get("gains", {}).get("current recipe")
+    if rival and rival["value"] is not None:
+        facts.append((f"{100 * rival['value']:+.1f}%".replace("-", "−"), "against the current recipe"))
+    if row.get("coverage") is not None:
+        facts.append((f"{100 * row['coverage']:.0f}%", "of the rated games shown"))
+    data = release.metrics.get("data", {})
+    facts += [(f"{data[name]:,}", name) for name in ("ratings", "users", "games") if name in data]
+    return facts
 
 
 def contenders(release: Contents, _: Contents | None) -> dict[str, Any]:

@@ -70,4 +70,6 @@ def sections(release: Contents, current: Contents | None) -> Iterator[Section]:
             yield Section(name, title, short, {}, str(missing))
         except KeyError as error:
             # Another version wrote this release: the rest of the page is worth having all the same.
-            yield Section(name, title, short, {}, f"This release does not say what this section shows: {error} is missing.")
+            yield Section(
+                name, title, short, {}, f"This release does not say what this section shows: {error} is missing."
+            )

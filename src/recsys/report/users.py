@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.report.missing import Missing, shown, taste
 from recsys.ranking import top_k
+from recsys.report.missing import Missing, shown, taste
 
 if TYPE_CHECKING:
     import numpy.typing as npt
