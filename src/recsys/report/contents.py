@@ -131,7 +131,10 @@ class Taste:
     @cached_property
     def _key(self) -> bytes:
         # Ids alone could be guessed and hashed; who rated what cannot, and no page contains it.
-        return hashlib.sha256(self.indptr.tobytes() + self.indices.tobytes() + self.ratings.tobytes()).digest()
+        digest = hashlib.sha256()
+        for array in (self.indptr, self.indices, self.ratings):
+            digest.update(np.ascontiguousarray(array).view(np.uint8))
+        return digest.digest()
 
     def alias(self, user: int) -> str:
         """Return the short name that stands for a user on a page: the same whenever this release is shown."""

@@ -219,7 +219,7 @@ def search(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
     layers = [
         _layer(
             {"type": "line", "interpolate": "step-after", "color": ACCENT, "strokeWidth": 2.25},
-            {},
+            {"detail": {"field": "stage"}},
             x=x,
             y={"field": "best", **y},
         ),

@@ -12,6 +12,7 @@ from recsys.errors import MissingExtra, ReleaseError
 from recsys.log import keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import jinja2
@@ -24,15 +25,20 @@ _NEEDED = ("jinja2", "vl_convert")
 _STARTED = re.compile(r"(\d{8}T\d{6})Z")
 
 
-def require_extra() -> None:
+def require_extra(find: Callable[[str], object] = find_spec) -> None:
     """Say at once, before hours of training, that no page could be made.
+
+    Parameters
+    ----------
+    find
+        Returns None for a package that is not installed.
 
     Raises
     ------
     MissingExtra
         If the packages that draw it are not installed.
     """
-    if any(find_spec(name) is None for name in _NEEDED):
+    if any(find(name) is None for name in _NEEDED):
         raise MissingExtra("report", "the page of a release")
 
 
@@ -106,15 +112,32 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "count": lambda value: f"{value:,}",
-        "fixed": lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}",
-        "percent": lambda value, digits=1: "–" if value is None else f"{100 * value:.{digits}f}%",
-        "change": lambda value, digits=1: "–" if value is None else f"{_signed(100 * value, digits)}%",
+    filters: dict[str, Callable[..., str]] = {
+        "count": _count,
+        "fixed": _fixed,
+        "percent": _percent,
+        "change": _change,
         "signed": _signed,
         "told": _told,
     }
+    environment.filters.update(filters)
     return environment
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _fixed(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f}%"
+
+
+def _change(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{_signed(100 * value, digits)}%"
 
 
 def _signed(value: float, digits: int = 1) -> str:

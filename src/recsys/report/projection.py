@@ -45,7 +45,7 @@ def project(vectors: Points, seed: int = 0) -> Points:
     places = _principal_axes(vectors)
     if len(places) <= 2:
         return places
-    places *= 1e-2 / max(float(places.std()), 1e-12)
+    places *= np.float32(1e-2 / max(float(places.std()), 1e-12))
     edges = _edges(vectors)
     draws = np.random.default_rng(seed)
     velocity = np.zeros_like(places)

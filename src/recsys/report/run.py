@@ -106,7 +106,7 @@ def resources(release: Contents, _: Contents | None) -> dict[str, Any]:
     found = release.facts.steps
     if not found:
         raise Missing("The manifest names no steps.")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "step": name.replace("_", " "),
             "seconds": step.seconds,

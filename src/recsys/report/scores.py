@@ -34,6 +34,7 @@ _WHY = {
     "popular_share": "places taken by the most popular games",
 }
 _TRIALS = 8
+_SEARCHED = ("factors", "regularization", "unobserved", "confidence")
 
 
 def label(metric: str) -> str:
@@ -149,8 +150,9 @@ def curve(release: Contents, _: Contents | None) -> dict[str, Any]:
 
 def search(release: Contents, _: Contents | None) -> dict[str, Any]:
     """Return the trials of a search, those that scored best, and what won."""
-    found = release.metrics.get("search") or release.metrics.get("tuning")
-    trials = found.get("trials") if isinstance(found, dict) else None
+    memory: dict[str, Any] = release.metrics.get("tuning") or {}
+    found: dict[str, Any] = memory.get("search") or {}
+    trials = found.get("trials")
     if not trials:
         raise Missing("No settings were searched for this release: it was trained with the settings that were given.")
     best: dict[str, float] = {}
@@ -164,6 +166,8 @@ def search(release: Contents, _: Contents | None) -> dict[str, Any]:
     return {
         "chart": figures.search(rows, "NDCG@10, inner hold-out"),
         "number": len(trials),
+        "because": memory.get("because"),
+        "age": memory.get("age") or 0,
         "stages": list(best),
         "winner": _recipe(found.get("winner") or {}),
         "rule": found.get("rule"),
@@ -175,5 +179,5 @@ def search(release: Contents, _: Contents | None) -> dict[str, Any]:
 
 
 def _recipe(settings: dict[str, Any]) -> str:
-    told = (f"{value:g}" if isinstance(value, float) else f"{value}" for value in settings.values())
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in zip(settings, told, strict=True))
+    chosen = {key: settings[key] for key in _SEARCHED if key in settings}
+    return ", ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in chosen.items())

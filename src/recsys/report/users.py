@@ -35,10 +35,8 @@ def samples(release: Contents, _: Contents | None) -> dict[str, Any]:
 
 
 def _threshold(release: Contents) -> float:
-    measured = release.metrics.get("measure", {}).get("like_threshold")
-    settings = {} if release.facts.cf is None else release.facts.cf.settings.get("cf", {})
-    given = measured if isinstance(measured, int | float) else settings.get("like_threshold")
-    return float(given) if isinstance(given, int | float) else _THRESHOLD
+    told = [release.metrics.get(part, {}).get("like_threshold") for part in ("recipe", "measure")]
+    return next((float(given) for given in told if isinstance(given, int | float)), _THRESHOLD)
 
 
 def _chosen(half: Taste, threshold: float) -> npt.NDArray[np.int64]:
