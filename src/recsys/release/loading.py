@@ -29,6 +29,7 @@ MAPPINGS = "cf_mappings.json"
 FACTORS = "cf_factors.npz"
 INTERACTIONS = "interactions.npz"
 GAMES = "games.parquet"
+REPORT = "report.html"
 
 CONTENT_FILES = (INDEX, METADATA)
 """What the content half of a release consists of."""
