@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,6 +21,9 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 from recsys.models.ials import Factors, Objective, factorize, initial_factors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ITERATIONS = 2
 ALPHA, LAMBDA = 1.0, 10.0

@@ -29,6 +29,7 @@ MAPPINGS = "cf_mappings.json"
 FACTORS = "cf_factors.npz"
 INTERACTIONS = "interactions.npz"
 GAMES = "games.parquet"
+REPORT = "report.html"
 
 CONTENT_FILES = (INDEX, METADATA)
 """What the content half of a release consists of."""
@@ -58,6 +59,8 @@ class LoadedRelease:
         float32, (users, factors) and (items, factors).
     recommendable
         bool, (items,): false for rated games that the catalogue does not have.
+    recipe
+        How the factors were trained, nothing left to be searched; see :mod:`recsys.models.recipe`.
     indptr, indices, ratings
         Who rated what, as the three arrays of a CSR matrix, users × items, sorted within rows.
     games
@@ -73,6 +76,7 @@ class LoadedRelease:
     user_factors: npt.NDArray[np.float32]
     item_factors: npt.NDArray[np.float32]
     recommendable: npt.NDArray[np.bool_]
+    recipe: dict[str, Any]
     indptr: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
     ratings: npt.NDArray[np.float32]
@@ -142,6 +146,7 @@ def _cf(contents: Any) -> dict[str, Any]:
         "user_factors": factors["user_factors"],
         "item_factors": factors["item_factors"],
         "recommendable": factors["recommendable"],
+        "recipe": json.loads(str(factors["recipe"])),
         "indptr": stored["indptr"],
         "indices": stored["indices"],
         "ratings": stored["ratings"],
@@ -159,7 +164,7 @@ def _games(data: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-# Threads cost more than they save on a table of this size; pq.read_table would import pandas.
+    # Threads cost more than they save on a table of this size; pq.read_table would import pandas.
     return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
 
 
