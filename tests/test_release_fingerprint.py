@@ -85,8 +85,8 @@ def test_times_count_where_there_are_any() -> None:
     ratings = Ratings.from_frame(frame(60))
     times = np.arange(60, dtype=np.int64)
     prints = {
-        ratings_fingerprint(ratings.users, ratings.items, ratings.matrix, rated_at)
-        for rated_at in (None, times, times[::-1].copy())
+        ratings_fingerprint(ratings.users, ratings.items, ratings.matrix, given)
+        for given in (None, times, times[::-1].copy())
     }
     assert len(prints) == 3
 
