@@ -110,7 +110,7 @@ def make_parts(folder: Path, seed: int = 0, *, games: int = GAMES) -> Parts:
     )
     files["games.parquet"] = games_table(catalogue, taste.items, taste.ratings.indices)
     golden = {"content": neighbours_of(content), "cf": recommendations_of(taste)}
-    facts = RunFacts(half(seed, games=games), half(seed, ratings=taste.ratings.nnz), golden)
+    facts = RunFacts(half(seed, games=games), half(seed, ratings=taste.ratings.nnz, users=USERS), golden)
     return Parts(files, facts)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conftest import require
 from fault_injection import FAULTS, SYSCALLS, Outcome, Point, Publisher, calls_in, copy_models, opens_below, write_sizes
 from recsys.release.check import check_here
 from recsys.release.loading import load_release
@@ -34,9 +35,7 @@ SAMPLE = {"publisher": 60, "checker": 4}
 
 @pytest.fixture(scope="module", autouse=True)
 def _strace() -> None:
-    if shutil.which("strace") is None:
-        assert os.environ.get("CI") != "true", "strace is missing: the fault tests must not be skipped in CI"
-        pytest.skip("strace is not installed: no system call can be made to fail (Debian: apt install strace)")
+    require(shutil.which("strace"), "the program strace", "system calls are made to fail with it: apt install strace")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import pytest
-from snowflake_standin.fixtures import ACCESS_TOKEN
 
 from recsys.errors import DeadlineExceeded, RecsysError, SourceUnavailable
 from recsys.sources.snowflake.deadline import Deadline, Prefetch, in_background
+from snowflake_standin.canaries import ACCESS_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +139,16 @@ def test_all_waits_together_are_bounded() -> None:
     assert time.monotonic() - start < 0.2
 
 
+def test_a_long_wait_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever watches a log sees what the run waits for, not silence."""
+    caplog.set_level("INFO")
+    with pytest.raises(DeadlineExceeded):
+        Deadline(0.25, notice_s=0.1).wait(Future(), "testing")
+    told = [record for record in caplog.records if record.message == "still waiting for Snowflake"]
+    assert len(told) == 2
+    assert told[0].__dict__["recsys_keys"]["doing"] == "testing"
+
+
 def test_a_timeout_of_the_work_itself_is_not_ours() -> None:
     """A socket's TimeoutError is the class that waiting raises too; it is told apart."""
 
@@ -152,7 +162,12 @@ def test_a_timeout_of_the_work_itself_is_not_ours() -> None:
 def test_prefetching_keeps_the_order_and_its_window() -> None:
     """However long the consumer takes, only a few loaded results wait for it."""
     loaded: list[int] = []
-    prefetch = Prefetch(lambda number: loaded.append(number) or number, list(range(50)), threads=2)  # type: ignore[func-returns-value]
+
+    def load(number: int) -> int:
+        loaded.append(number)
+        return number
+
+    prefetch = Prefetch(load, list(range(50)), threads=2)
     for number in range(50):
         assert prefetch.futures[number].result(timeout=5) == number
         time.sleep(0.002)

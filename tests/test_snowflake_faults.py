@@ -147,7 +147,9 @@ def test_every_error_class_of_the_connector_is_translated() -> None:
     """The map is complete: each class that the connector exports becomes a source's error of ours."""
     from snowflake.connector import errors as vendor
 
-    classes = [kind for kind in vars(vendor).values() if isinstance(kind, type) and issubclass(kind, vendor.Error)]
+    classes: list[Any] = [
+        kind for kind in vars(vendor).values() if isinstance(kind, type) and issubclass(kind, vendor.Error)
+    ]
     assert len(classes) > 20
     for kind in classes:
         error = kind.__new__(kind)  # their constructors differ; none is needed

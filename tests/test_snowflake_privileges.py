@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from snowflake_standin.roles import READER, Roles
 
 from recsys.errors import PrivilegeError, QueryFailed
 from recsys.sources.snowflake.privileges import excess
+from snowflake_standin.roles import READER, Roles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import faiss
 import numpy as np
 import pytest
-from snowflake_standin.fixtures import ACCESS_TOKEN
 
 from marts import WordEncoder, write_marts
 from recsys import Trainer
 from recsys.config import CfSettings, Settings
 from recsys.errors import TruncatedResult
 from recsys.models import CollaborativeFilter
+from snowflake_standin.canaries import ACCESS_TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path

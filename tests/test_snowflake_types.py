@@ -18,7 +18,7 @@ pytest_plugins = ["snowflake_standin.fixtures"]
 FROM = "FROM ANALYTICS.MART_GAMES"
 
 
-def values(numbers: list[object], kind: str) -> str:
+def values(numbers: list[int | None], kind: str) -> str:
     """Return DuckDB's SQL for a table of one column N, in the given order."""
     rows = ", ".join(f"({place}, {'NULL' if number is None else number})" for place, number in enumerate(numbers))
     return f"SELECT N::{kind} AS N FROM (VALUES {rows}) AS t(place, N) ORDER BY place"
@@ -40,7 +40,7 @@ def test_integers_keep_their_digits_whatever_width_they_come_in(warehouse: Wareh
 @pytest.mark.parametrize("place", [0, 4, 9])
 def test_one_number_beyond_int64_makes_the_column_decimal(place: int, warehouse: Warehouse) -> None:
     """Wherever it stands, the first chunk or the last: nothing is rounded, nothing refused."""
-    numbers = [5, 300, None, 2**40, 7, 8, 9, -1, 0]
+    numbers: list[int | None] = [5, 300, None, 2**40, 7, 8, 9, -1, 0]
     numbers.insert(place, 10**37 + 1)
     warehouse.table("MART_GAMES", values(numbers, "DECIMAL(38, 0)"))
     warehouse.service.set(chunks=10)
@@ -51,7 +51,7 @@ def test_one_number_beyond_int64_makes_the_column_decimal(place: int, warehouse:
 
 def test_a_short_integer_column_streams(warehouse: Warehouse) -> None:
     """A column of at most 18 digits is int64 from its description on: no chunk is waited for."""
-    warehouse.table("MART_GAMES", values([*range(1, 9)], "DECIMAL(18, 0)"))
+    warehouse.table("MART_GAMES", values(list(range(1, 9)), "DECIMAL(18, 0)"))
     warehouse.service.set(chunks=4)
     warehouse.service.fault("later", "short")
     with warehouse.open() as source:

@@ -64,9 +64,9 @@ class SnowflakeSettings(_Section):
     """Seconds that a run may wait for Snowflake in all: signing in, both queries, every chunk."""
     login_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     """Seconds that signing in may take."""
-    network_timeout_s: Annotated[int, Field(ge=1)] = 900
+    network_timeout_s: Annotated[int, Field(ge=1)] = 600
     """Seconds that one request is retried for while it fails; a query that runs longer is cancelled."""
-    statement_timeout_s: Annotated[int, Field(ge=1)] = 900
+    statement_timeout_s: Annotated[int, Field(ge=1)] = 600
     """Seconds after which the warehouse itself cancels a query (``STATEMENT_TIMEOUT_IN_SECONDS``)."""
     query_tag: Annotated[str, Field(max_length=2000)] = "recsys"
     """``QUERY_TAG`` of every statement, to be found in the query history."""
@@ -107,7 +107,7 @@ class ContentSettings(_Section):
     cache_dir: str = ""
     """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache_mb: Annotated[int, Field(ge=0)] = 1000
-    """Bound of the cache in MB (a vector takes 1.6 kB); the least recently used go first; 0 turns it off."""
+    """Bound of the cache in MB (a vector takes 1.8 kB); the least recently used go first; 0 turns it off."""
 
 
 class CfSettings(_Section):

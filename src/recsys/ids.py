@@ -205,7 +205,7 @@ class IdMap:
 def _integers(numbers: Sequence[int] | npt.NDArray[np.int64]) -> pa.Array:
     """Return integers as an Arrow array: int64, or decimal128(38, 0) when one needs more."""
     try:
-        kind, data = pa.int64(), np.ascontiguousarray(numbers, dtype=np.int64)
+        kind, data = pa.int64(), np.asarray(numbers, dtype=np.int64).tobytes()
     except OverflowError:
         kind, data = DECIMAL, b"".join(number.to_bytes(16, "little", signed=True) for number in numbers)
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(data)])

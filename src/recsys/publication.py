@@ -13,14 +13,14 @@ from recsys.models.cf import CollaborativeFilter
 from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
 from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
-from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, METADATA
+from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, METADATA, REPORT
 from recsys.release.manifest import Half, Step
 from recsys.release.provenance import CF_LIBRARIES, CONTENT_LIBRARIES, code_digest, git_commit, versions
 from recsys.release.staging import RunFacts
 from recsys.release.verify import read_manifest, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     import pyarrow as pa
@@ -115,7 +115,13 @@ class Taste:
     trial: Trial
 
 
-def publish(staging: Staging, content: Content | None, taste: Taste | None, steps: Steps) -> Manifest:
+def publish(
+    staging: Staging,
+    content: Content | None,
+    taste: Taste | None,
+    steps: Steps,
+    page: Callable[[Staging, RunFacts], bytes] | None = None,
+) -> Manifest:
     """Save what was trained, take what was not from the current release, and publish both.
 
     Parameters
@@ -126,6 +132,8 @@ def publish(staging: Staging, content: Content | None, taste: Taste | None, step
         The halves of this run; None for the one that is carried over.
     steps
         The clock of the run.
+    page
+        Renders ``report.html`` from the files and facts of the release; without it there is none.
 
     Raises
     ------
@@ -146,6 +154,8 @@ def publish(staging: Staging, content: Content | None, taste: Taste | None, step
         commit=git_commit(),
         more=proof,
     )
+    if page is not None:
+        staging.write(REPORT, page(staging, facts))
     return staging.publish(facts)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,16 +106,17 @@ class Trainer:
         Raises
         ------
         QualityGateFailed
-            If the candidate is refused; its metrics are kept under ``refused``.
+            If the candidate is refused; its metrics and page are kept under ``refused``.
         RecsysError
             Whatever ends the run: see :mod:`recsys.errors`. What was current stays current.
         """
         from recsys.evaluation.trial import Embedded
         from recsys.publication import Content, Taste, publish
+        from recsys.report import staged_page
 
         run_id = new_run_id()
         log.info("run begins", extra=keys(run_id=run_id, output=self.models_output_dir))
-        with self._store().staging(run_id) as staging:
+        with self._staging(run_id) as staging:
             games, ratings, report = self._fetch_and_check()
             origins = self._origins(run_id, games, ratings)
             if not staging.changes(*origins, force=force):
@@ -127,7 +128,7 @@ class Trainer:
             taste = self._train_taste(ratings, games[GAME_ID].tolist(), trial.recipe)
             with self.steps.step("publish"):
                 halves = Content(content, games, origins[0]), Taste(taste, origins[1], trial)
-                publish(staging, *halves, self.steps)
+                publish(staging, *halves, self.steps, staged_page)
         path = self.models_output_dir / "releases" / run_id
         return self._result("published", run_id, path, report, trial.as_json())
 
@@ -149,15 +150,16 @@ class Trainer:
         if not publish:
             return self._train_content(self._checked_games())
         from recsys import publication
+        from recsys.report import staged_page
 
-        with self._store().staging(run_id := new_run_id()) as staging:
+        with self._staging(run_id := new_run_id()) as staging:
             games = self._checked_games()
             model = self._train_content(games)
             if staging.current is None:
                 model.save(self.models_output_dir / "v1")
             else:
-                origin = self._content_origin(run_id, games)
-                publication.publish(staging, publication.Content(model, games, origin), None, self.steps)
+                half = publication.Content(model, games, self._content_origin(run_id, games))
+                publication.publish(staging, half, None, self.steps, staged_page)
         return model
 
     def train_cf_model(self, *, publish: bool = True, overrides: Overrides = NO_OVERRIDES) -> CollaborativeFilter:
@@ -175,8 +177,9 @@ class Trainer:
         if not publish:
             return self._train_taste(self._checked_ratings())
         from recsys import publication
+        from recsys.report import staged_page
 
-        with self._store().staging(run_id := new_run_id()) as staging:
+        with self._staging(run_id := new_run_id()) as staging:
             ratings = self._checked_ratings()
             if staging.current is None:
                 model = self._train_taste(ratings)
@@ -185,8 +188,8 @@ class Trainer:
                 catalogue, gate = publication.catalogue_of(staging), self._gate(staging, overrides)
                 trial = gate.prove(ratings, None, gate.watch_drift(ratings, catalogue))
                 model = self._train_taste(ratings, catalogue, trial.recipe)
-                origin = self._cf_origin(run_id, ratings)
-                publication.publish(staging, None, publication.Taste(model, origin, trial), self.steps)
+                half = publication.Taste(model, self._cf_origin(run_id, ratings), trial)
+                publication.publish(staging, None, half, self.steps, staged_page)
         return model
 
     def _fetch_data(self, query: str) -> pd.DataFrame:
@@ -317,8 +320,9 @@ class Trainer:
 
     def _gate(self, staging: Staging, overrides: Overrides) -> Gatekeeper:
         from recsys.evaluation.gatekeeper import Gatekeeper
+        from recsys.report import refused_page
 
-        return Gatekeeper(staging, self.settings, overrides, self.steps)
+        return Gatekeeper(staging, self.settings, overrides, self.steps, refused_page)
 
     @contextmanager
     def _open_source(self) -> Iterator[Source]:
@@ -334,10 +338,13 @@ class Trainer:
             finally:
                 self._source = None
 
-    def _store(self) -> ReleaseStore:
+    def _staging(self, run_id: str) -> AbstractContextManager[Staging]:
         from recsys.release.store import ReleaseStore
+        from recsys.report import require_extra
 
-        return self._given_store or ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
+        require_extra()
+        store = self._given_store or ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
+        return store.staging(run_id)
 
     def _origins(self, run_id: str, games: pd.DataFrame, ratings: Ratings) -> tuple[Half, Half]:
         with self.steps.step("fingerprint"):

@@ -199,7 +199,7 @@ class Front:
         counts = data.pop("counts")
         inline = pieces[0]
         if self.state.struck("inline"):
-            inline = _half(inline)
+            inline = chunks.half(inline)
         data["rowsetBase64"] = base64.b64encode(inline).decode()
         data["queryId"] = str(uuid.uuid4())
         data["chunks"] = [
@@ -227,13 +227,7 @@ class Front:
             await misbehave(fault.kind, receive, send)
         else:
             piece = pieces[int(number)]
-            await _bytes(send, _half(piece) if fault else piece)
-
-
-def _half(piece: bytes) -> bytes:
-    with chunks.pa.ipc.open_stream(piece) as stream:
-        table = stream.read_all()
-    return chunks.write(table.slice(0, table.num_rows // 2))
+            await _bytes(send, chunks.half(piece) if fault else piece)
 
 
 def _rows(columns: list[str], rows: list[list[str | None]]) -> dict[str, Any]:
@@ -245,7 +239,7 @@ def _rows(columns: list[str], rows: list[list[str | None]]) -> dict[str, Any]:
 
 
 async def _body(receive: Any) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")

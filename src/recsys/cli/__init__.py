@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import compare, github, train
+from recsys.cli import cache, compare, github, query, releases, report, train
 from recsys.cli.state import State
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
+from recsys.interrupt import end_at_once_on_signals
 from recsys.run import headlines
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
+app.command("releases")(releases.releases)
+app.command("verify")(releases.verify)
+app.command("rollback")(releases.rollback)
+app.command("show")(releases.show)
+app.add_typer(cache.app)
+app.command("similar")(query.similar)
+app.command("search")(query.search)
+app.command("recommend")(query.recommend)
 
 
 _USAGE = 2
@@ -59,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     The process ends at once, whatever threads of other libraries still do: a download that hangs
     must not keep a run alive that has already failed.
     """
-    code = run(sys.argv[1:] if argv is None else argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    end_at_once_on_signals(_last_words if "--json" in arguments else None)
+    code = run(arguments)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -93,6 +105,10 @@ def run(argv: Sequence[str]) -> int:
         hint = "" if state.verbose else "; run again with -v for the traceback"
         return _failed(state, "Unforeseen", f"this is a bug, please report it: {told}{hint}", UNFORESEEN)
     return result if isinstance(result, int) else 0
+
+
+def _last_words(code: int) -> str:
+    return json.dumps({"status": "failed", "error": "Interrupted", "message": "interrupted", "exit_code": code}) + "\n"
 
 
 def _failed(state: State, kind: str, message: str, code: int, trial: dict[str, Any] | None = None) -> int:

@@ -14,11 +14,12 @@ from recsys.evaluation.incumbent import Incumbent
 from recsys.evaluation.trial import METRICS, Trial, hold_trial
 from recsys.ids import IdMap
 from recsys.log import keys
+from recsys.release.loading import REPORT
 from recsys.release.refused import keep_refused
 from recsys.release.verify import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from recsys.config import Settings
     from recsys.data import Ratings
@@ -44,13 +45,23 @@ class Gatekeeper:
         What somebody allowed this run, with reasons.
     steps
         The clock of the run.
+    page
+        Renders the page of a refused candidate from its ``metrics.json``; without it there is none.
     """
 
-    def __init__(self, staging: Staging, settings: Settings, overrides: Overrides, steps: Steps) -> None:
+    def __init__(
+        self,
+        staging: Staging,
+        settings: Settings,
+        overrides: Overrides,
+        steps: Steps,
+        page: Callable[[Staging, Steps], bytes] | None = None,
+    ) -> None:
         self.staging = staging
         self.settings = settings
         self.overrides = overrides
         self.steps = steps
+        self.page = page
 
     @cached_property
     def incumbent(self) -> Incumbent | None:
@@ -123,17 +134,20 @@ class Gatekeeper:
         trial = hold_trial(ratings, self.settings, self.incumbent, content, self.steps, drift=data[1])
         trial = replace(trial, verdict=trial.verdict.overridden(self.overrides.publish_anyway), data=data)
         told = (json.dumps(trial.as_json(), indent=1, allow_nan=False) + "\n").encode()
+        self.staging.write(METRICS, told)
         if not trial.verdict.published:
             raise self._refusal(trial, told)
         verdict = trial.verdict
         if verdict.override is not None:
             log.warning("refused, published anyway", extra=keys(refused=verdict.reason, because=verdict.override))
-        self.staging.write(METRICS, told)
         return trial
 
     def _refusal(self, trial: Trial, told: bytes) -> QualityGateFailed:
         root = self.staging.folder.parents[1]
-        kept = keep_refused(root, self.staging.release, {METRICS: told}, self.settings.gate.keep_refused)
+        files = {METRICS: told}
+        if self.page is not None:
+            files[REPORT] = self.page(self.staging, self.steps)
+        kept = keep_refused(root, self.staging.release, files, self.settings.gate.keep_refused)
         where = "" if kept is None else f" its metrics are kept in {kept};"
         stays = "no release is current" if self.incumbent is None else f"{self.incumbent.name} stays current"
         message = (

@@ -29,6 +29,7 @@ MAPPINGS = "cf_mappings.json"
 FACTORS = "cf_factors.npz"
 INTERACTIONS = "interactions.npz"
 GAMES = "games.parquet"
+REPORT = "report.html"
 
 CONTENT_FILES = (INDEX, METADATA)
 """What the content half of a release consists of."""
@@ -159,7 +160,7 @@ def _games(data: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-# Threads cost more than they save on a table of this size; pq.read_table would import pandas.
+    # Threads cost more than they save on a table of this size; pq.read_table would import pandas.
     return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from recsys.config import Settings
 from recsys.sources.snowflake.credentials import Credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from recsys.sources.snowflake.source import SnowflakeSource
 
 __all__ = ["Credentials", "open_snowflake"]

@@ -8,7 +8,6 @@ stands, and every chunk is cast to it, checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow as pa
 from recsys.errors import QueryFailed, SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
 WIDE = pa.decimal128(38, 0)
 """Of an integer column with values beyond 2^63."""

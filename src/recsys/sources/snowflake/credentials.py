@@ -7,15 +7,17 @@ contradictory variable is named in one message; values never are, where they may
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ConfigError
 from recsys.sources.snowflake.keys import private_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "SNOWFLAKE_"
 

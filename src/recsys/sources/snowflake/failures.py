@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recsys.errors import (
     AuthenticationFailed,
@@ -23,6 +22,9 @@ from recsys.errors import (
     TruncatedResult,
 )
 from recsys.log import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 

@@ -6,16 +6,19 @@ import atexit
 import logging
 import math
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from recsys.config import SnowflakeSettings
 from recsys.errors import DeadlineExceeded, MissingExtra, QueryFailed, RecsysError, SourceUnavailable
 from recsys.log import keys
 from recsys.sources.snowflake import failures
 from recsys.sources.snowflake.credentials import Credentials, SignIn
 from recsys.sources.snowflake.deadline import Deadline, in_background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from concurrent.futures import Future
+
+    from recsys.config import SnowflakeSettings
 
 log = logging.getLogger(__name__)
 

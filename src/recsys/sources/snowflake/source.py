@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from recsys.config import SnowflakeSettings
@@ -14,13 +12,17 @@ from recsys.errors import PrivilegeError, QueryFailed, TruncatedResult
 from recsys.log import keys
 from recsys.sources import QueryResult
 from recsys.sources.snowflake.columns import cast, described, widen
-from recsys.sources.snowflake.credentials import Credentials
 from recsys.sources.snowflake.deadline import Prefetch
 from recsys.sources.snowflake.privileges import refusal, secure
 from recsys.sources.snowflake.session import Session, backoff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
     import pyarrow as pa
+
+    from recsys.sources.snowflake.credentials import Credentials
 
 log = logging.getLogger(__name__)
 

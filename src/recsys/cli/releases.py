@@ -1,0 +1,169 @@
+"""``recsys releases``, ``verify``, ``rollback`` and ``show``: what is published, and going back."""
+
+from __future__ import annotations
+
+import json as json_
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recsys.cli.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recsys.release.manifest import Manifest
+    from recsys.release.store import Entry, ReleaseStore
+
+Models = Annotated[Path, typer.Option("--models", help="Folder of the releases.", metavar="DIR")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug events, and tracebacks.")]
+_MODELS = Path("models")
+
+
+def releases(context: typer.Context, *, models: Models = _MODELS, json: Json = False, verbose: Verbose = False) -> None:
+    """List the releases, oldest first."""
+    entries = _store(context, models, json=json, verbose=verbose).entries()
+    if json:
+        typer.echo(json_.dumps([_row(entry) for entry in entries]))
+    elif not entries:
+        typer.echo(f"there are no releases in {models}; `recsys train` publishes one")
+    else:
+        typer.echo(_table(entries))
+
+
+def verify(
+    context: typer.Context,
+    release: Annotated[str, typer.Argument(help="A run id, or current.", metavar="[RELEASE]")] = "current",
+    *,
+    models: Models = _MODELS,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check every byte of a release, load it, and put its golden queries to it."""
+    manifest = _store(context, models, json=json, verbose=verbose).verify(release)
+    size = sum(facts.size for facts in manifest.files.values())
+    queries = sum(len(answers) for answers in manifest.golden.values())
+    result = {
+        "status": "sound",
+        "release": manifest.release,
+        "files": len(manifest.files),
+        "bytes": size,
+        "golden_queries": queries,
+    }
+    told = f"{manifest.release} is sound: {len(manifest.files)} files, {size / 1e6:,.1f} MB, {queries} golden queries"
+    typer.echo(json_.dumps(result) if json else told)
+
+
+def rollback(
+    context: typer.Context,
+    release: Annotated[
+        str | None, typer.Argument(help="A run id. [default: the release that the current one replaced]")
+    ] = None,
+    *,
+    models: Models = _MODELS,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Verify an older release and make it current."""
+    store = _store(context, models, json=json, verbose=verbose)
+    before = store.current()
+    manifest = store.rollback(release)
+    result = {"status": "rolled back", "release": manifest.release, "before": before}
+    told = f"current is now {manifest.release} of {_when(manifest)}; before it was {before}"
+    typer.echo(json_.dumps(result) if json else told)
+
+
+def show(
+    context: typer.Context,
+    release: Annotated[str, typer.Argument(help="A run id, or current.")],
+    *,
+    models: Models = _MODELS,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print what the manifest of a release says."""
+    store = _store(context, models, json=json, verbose=verbose)
+    manifest = store.manifest(release)
+    tree = json_.loads(manifest.to_bytes())
+    tree |= {"path": str(store.path(release)), "current": store.current() == manifest.release}
+    typer.echo(json_.dumps(tree) if json else _page(tree))
+
+
+def _store(context: typer.Context, models: Path, *, json: bool, verbose: bool) -> ReleaseStore:
+    state = context.ensure_object(State)
+    state.verbose, state.json = verbose, json
+    from recsys.log import set_up
+    from recsys.release.store import ReleaseStore
+
+    set_up(verbose=verbose)
+    return ReleaseStore(models)
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    row: dict[str, Any] = {"release": entry.name, "current": entry.current}
+    if entry.manifest is None:
+        return {**row, "problem": entry.problem}
+    manifest = entry.manifest
+    return {
+        **row,
+        "created": manifest.created,
+        "rows": {**manifest.cf.rows, **manifest.content.rows},
+        "scores": manifest.scores,
+        "replaces": manifest.replaces,
+        "signed": (entry.path / "manifest.hmac").exists(),
+    }
+
+
+def _table(entries: Sequence[Entry]) -> str:
+    lines: list[tuple[str, ...]] = [("", "release", "published", "games", "ratings", "users", "scores")]
+    for entry in entries:
+        mark = "*" if entry.current else ""
+        manifest = entry.manifest
+        if manifest is None:
+            lines.append((mark, entry.name, "damaged; `recsys verify` says how", "", "", "", ""))
+            continue
+        row = _row(entry)["rows"]
+        counts = [f"{row[name]:,}" for name in ("games", "ratings", "users")]
+        scores = "  ".join(f"{name} {value:.4f}" for name, value in manifest.scores.items()) or "-"
+        lines.append((mark, entry.name, _when(manifest), *counts, scores))
+    widths = [max(len(line[column]) for line in lines if line[3] or column < 2) for column in range(len(lines[0]))]
+    numbers = range(3, 6)
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if column in numbers else text.ljust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _when(manifest: Manifest) -> str:
+    return f"{manifest.created[:10]} {manifest.created[11:16]} UTC"
+
+
+def _page(tree: dict[str, Any]) -> str:
+    lines = [
+        f"{key:<10} {tree[key]}" for key in ("release", "path", "current", "created", "replaces", "commit", "format")
+    ]
+    for half in ("content", "cf"):
+        origin = tree[half]
+        rows = ", ".join(f"{count:,} {name}" for name, count in origin["rows"].items())
+        lines += [
+            f"\n{half}: {rows}",
+            f"  trained by {origin['trained_by']}, query {origin['query_id'] or '-'}",
+            f"  data {origin['fingerprint']}, code {origin['code'][:12]}",
+            "  " + ", ".join(f"{name} {version}" for name, version in origin["libraries"].items()),
+        ]
+        section = origin["settings"].get(half) or {}
+        lines.append("  " + ", ".join(f"{half}.{name}={value}" for name, value in section.items()))
+    lines += ["\nscores: " + (", ".join(f"{name} {value:.4f}" for name, value in tree["scores"].items()) or "-")]
+    lines += ["\nfiles:"]
+    for name, facts in tree["files"].items():
+        arrays = ", ".join(f"{key} {'×'.join(map(str, array['shape']))}" for key, array in facts["arrays"].items())
+        lines.append(f"  {name:<20} {facts['size']:>13,}  {facts['sha256'][:12]}  {arrays}".rstrip())
+    lines += ["\nsteps:"]
+    for name, step in tree["steps"].items():
+        lines.append(f"  {name:<20} {step['seconds']:>9.1f} s  {step['peak_memory_mb']:>9,.0f} MB")
+    return "\n".join(lines)

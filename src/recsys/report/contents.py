@@ -1,0 +1,237 @@
+"""What a page is made from: the files of a release, read as far as they are there.
+
+A published release is verified byte by byte first. A release in the making has no manifest yet,
+and of a refused candidate nothing but ``metrics.json`` was kept: both are read as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.errors import ArtifactCorrupt
+from recsys.ids import IdMap
+from recsys.release.loading import FACTORS, GAMES, INDEX, INTERACTIONS, MAPPINGS, METADATA
+from recsys.release.manifest import MANIFEST
+from recsys.release.signature import key_from_environment
+from recsys.release.verify import read_manifest, verify
+from recsys.report.neighbours import unit_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from recsys.ids import Id
+    from recsys.release.manifest import Half, Manifest, Step
+
+METRICS = "metrics.json"
+_WANTED = (METRICS, GAMES, INDEX, METADATA, FACTORS, INTERACTIONS, MAPPINGS)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the manifest says, or will say.
+
+    Attributes
+    ----------
+    release
+        The run id.
+    content, cf
+        Where the two halves came from; None where a refused candidate had none.
+    steps
+        Seconds and peak memory of each step, in order.
+    replaces
+        The release that was current before.
+    commit
+        The git commit of the code.
+    """
+
+    release: str
+    content: Half | None = None
+    cf: Half | None = None
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    replaces: str | None = None
+    commit: str | None = None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Facts:
+        """Take them from the manifest of a published release."""
+        names = ("release", "content", "cf", "steps", "replaces", "commit")
+        return cls(**{name: getattr(manifest, name) for name in names})
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The games of a release, in the order of its content index.
+
+    Attributes
+    ----------
+    ids, names
+        Of the games.
+    tags
+        Their categories, joined by ``", "``.
+    raters
+        int64, (games,): how many ratings each has.
+    """
+
+    ids: list[Id]
+    names: list[str]
+    tags: list[str]
+    raters: npt.NDArray[np.int64]
+
+    @cached_property
+    def row_of(self) -> dict[Id, int]:
+        """The row of each game's id."""
+        return {id_: row for row, id_ in enumerate(self.ids)}
+
+    def best_known(self, number: int) -> npt.NDArray[np.int64]:
+        """Return the rows of the games with the most ratings, most first; none without a rating."""
+        order = np.argsort(-self.raters, kind="stable")[:number]
+        return order[self.raters[order] > 0]
+
+
+@dataclass(frozen=True)
+class Taste:
+    """The CF half of a release.
+
+    Attributes
+    ----------
+    users, items
+        Maps of the ids; a code is a row of the factors.
+    user_factors, item_factors
+        float32, (users, factors) and (items, factors).
+    recommendable
+        bool, (items,): false for games that the catalogue lacks.
+    indptr, indices, ratings
+        Who rated what: the arrays of a CSR matrix, users × items.
+    """
+
+    users: IdMap
+    items: IdMap
+    user_factors: npt.NDArray[np.float32]
+    item_factors: npt.NDArray[np.float32]
+    recommendable: npt.NDArray[np.bool_]
+    indptr: npt.NDArray[np.integer]
+    indices: npt.NDArray[np.int32]
+    ratings: npt.NDArray[np.float32]
+
+    @cached_property
+    def directions(self) -> npt.NDArray[np.float32]:
+        """Item factors of length 1: their inner product says how alike two games' publics are."""
+        return unit_rows(self.item_factors)
+
+    @cached_property
+    def _key(self) -> bytes:
+        # Ids alone could be guessed and hashed; who rated what cannot, and no page contains it.
+        digest = hashlib.sha256()
+        for array in (self.indptr, self.indices, self.ratings):
+            digest.update(np.ascontiguousarray(array).view(np.uint8))
+        return digest.digest()
+
+    def alias(self, user: int) -> str:
+        """Return the short name that stands for a user on a page: the same whenever this release is shown."""
+        id_ = str(self.users.id_of(user)).encode()
+        return hashlib.blake2b(id_, key=self._key, digest_size=4).hexdigest()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A release, as far as it is there.
+
+    Attributes
+    ----------
+    facts
+        What the manifest says.
+    metrics
+        Content of ``metrics.json``; empty if the release was not evaluated.
+    catalogue, vectors
+        The games, and their embeddings, float32 unit rows in the same order.
+    taste
+        The CF half.
+    """
+
+    facts: Facts
+    metrics: dict[str, Any]
+    catalogue: Catalogue | None = None
+    vectors: npt.NDArray[np.float32] | None = field(default=None, repr=False)
+    taste: Taste | None = None
+
+
+def read_contents(folder: Path, facts: Facts | None = None) -> Contents:
+    """Read what a page needs.
+
+    Parameters
+    ----------
+    folder
+        Of a release, of one in the making, or of a refused candidate.
+    facts
+        What the manifest will say, where there is none yet.
+
+    Raises
+    ------
+    ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+        If a published release is not sound, or a file is not what its name says.
+    """
+    key = key_from_environment()
+    if (folder / MANIFEST).is_file():
+        manifest = read_manifest(folder, key)
+        contents = verify(folder, keep=[name for name in _WANTED if name in manifest.files], key=key).contents
+        facts = Facts.of(manifest)
+    else:
+        contents = {name: (folder / name).read_bytes() for name in _WANTED if (folder / name).is_file()}
+    try:
+        return Contents(facts or Facts(folder.name), **_parsed(contents))
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactCorrupt(f"{folder} cannot be shown: {type(error).__name__}: {error}") from error
+
+
+def _parsed(contents: Mapping[str, bytes]) -> dict[str, Any]:
+    parts: dict[str, Any] = {"metrics": json.loads(contents[METRICS]) if METRICS in contents else {}}
+    if GAMES in contents:
+        parts["catalogue"] = _catalogue(contents[GAMES])
+    if INDEX in contents:
+        parts["vectors"] = _vectors(contents[INDEX])
+    if FACTORS in contents:
+        parts["taste"] = _taste(contents)
+    return parts
+
+
+def _catalogue(data: bytes) -> Catalogue:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from recsys.ids import id_array, python_ids
+
+    table = pq.ParquetFile(pa.BufferReader(data)).read()  # read_table would import pyarrow.dataset, and pandas
+    names, tags = (table[column].to_pylist() for column in ("NAME", "CATEGORIES"))
+    ids = python_ids(id_array(table["GAME_ID"].combine_chunks()))
+    return Catalogue(ids, names, tags, np.asarray(table["N_RATINGS"]))
+
+
+def _vectors(data: bytes) -> npt.NDArray[np.float32]:
+    import faiss
+
+    index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
+    return index.reconstruct_n(0, index.ntotal)  # type: ignore[no-any-return]
+
+
+def _taste(contents: Mapping[str, bytes]) -> Taste:
+    factors, stored = (_arrays(contents[name]) for name in (FACTORS, INTERACTIONS))
+    mappings = json.loads(contents[MAPPINGS])
+    maps = (mappings["user_id_to_idx"], mappings["item_id_to_idx"])
+    users, items = (IdMap.from_texts(list(ids), str(kind)) for ids, kind in zip(maps, factors["id_types"], strict=True))
+    wanted = ("user_factors", "item_factors", "recommendable")
+    return Taste(users, items, **{name: factors[name] for name in wanted}, **stored)
+
+
+def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return dict(arrays)

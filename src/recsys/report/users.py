@@ -1,0 +1,64 @@
+"""What a few users get: five of them, from the least to the most active, without their names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.ranking import top_k
+from recsys.report.missing import Missing, shown, taste
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from recsys.report.contents import Contents, Taste
+
+_USERS = 5
+_LIKED, _RECOMMENDED = 8, 8
+_ENOUGH = 5
+"""Games that a sample user must have liked: fewer say nothing about a taste."""
+_THRESHOLD = 7.0
+"""Counts as liked where the settings of the release do not say."""
+
+
+def samples(release: Contents, _: Contents | None) -> dict[str, Any]:
+    """Return five users with what they liked best and what they are recommended."""
+    catalogue, half = shown(release), taste(release)
+    threshold = _threshold(release)
+    chosen = _chosen(half, threshold)
+    if not len(chosen):
+        raise Missing(f"Nobody liked {_ENOUGH} games: there is no taste to show.")
+    names = dict(zip(catalogue.ids, catalogue.names, strict=True))
+    titles = [names.get(id_, f"game {id_}") for id_ in half.items.ids()]
+    return {"users": [_user(half, user, titles, threshold) for user in chosen], "threshold": threshold}
+
+
+def _threshold(release: Contents) -> float:
+    told = [release.metrics.get(part, {}).get("like_threshold") for part in ("recipe", "measure")]
+    return next((float(given) for given in told if isinstance(given, int | float)), _THRESHOLD)
+
+
+def _chosen(half: Taste, threshold: float) -> npt.NDArray[np.int64]:
+    """Return users spread evenly over the activity of those who liked enough games."""
+    ends = np.append(0, np.cumsum(half.ratings >= threshold))[half.indptr]
+    eligible = np.flatnonzero((np.diff(ends) >= _ENOUGH) & half.user_factors.any(axis=1))
+    order = eligible[np.argsort(np.diff(half.indptr)[eligible], kind="stable")]
+    places = np.linspace(0.1, 0.9, _USERS) * max(len(order) - 1, 0)
+    return np.unique(order[places.astype(np.int64)]) if len(order) < _USERS else order[places.astype(np.int64)]
+
+
+def _user(half: Taste, user: int, titles: list[str], threshold: float) -> dict[str, Any]:
+    row = slice(half.indptr[user], half.indptr[user + 1])
+    games, ratings = half.indices[row], half.ratings[row]
+    best = np.lexsort((games, -ratings))
+    scores = half.item_factors @ half.user_factors[user]
+    scores[~half.recommendable] = -np.inf
+    scores[games] = -np.inf
+    return {
+        "alias": half.alias(user),
+        "rated": len(games),
+        "liked_number": int((ratings >= threshold).sum()),
+        "liked": [(titles[games[at]], float(ratings[at])) for at in best[:_LIKED] if ratings[at] >= threshold],
+        "recommended": [titles[game] for game in top_k(scores, _RECOMMENDED)],
+    }

@@ -1,0 +1,12 @@
+"""Serving a release: ``load`` it, and ask the :class:`~recsys.serving.recommender.Recommender`.
+
+Nothing here imports torch, pandas, implicit or a warehouse; numpy, faiss and pyarrow are enough.
+"""
+
+from __future__ import annotations
+
+from recsys.serving.answers import Answer, Reason, Suggestion
+from recsys.serving.filters import Filter
+from recsys.serving.recommender import Recommender, load
+
+__all__ = ["Answer", "Filter", "Reason", "Recommender", "Suggestion", "load"]

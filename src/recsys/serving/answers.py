@@ -1,0 +1,122 @@
+"""What a recommender answers: games with names, scores and reasons, and the release they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
+
+if TYPE_CHECKING:
+    from recsys.ids import Id
+
+By: TypeAlias = Literal["taste", "content", "blend", "popularity"]
+"""What an answer goes by: the factors of who rated what, the texts, both, or the number of ratings."""
+
+
+class Reason(NamedTuple):
+    """A game that speaks for another one.
+
+    Attributes
+    ----------
+    game_id, name
+        A game that the user likes.
+    share
+        Its part of the score, in [0, 1]; the shares of all reasons, shown or not, sum to 1.
+    """
+
+    game_id: Id
+    name: str
+    share: float
+
+
+class Suggestion(NamedTuple):
+    """One game of an answer.
+
+    Attributes
+    ----------
+    game_id, name
+        The game; a game that the catalogue names nowhere is called by its id.
+    score
+        The higher the better; what it means depends on the answer's ``by``.
+    because
+        The games that speak for it, strongest first, where reasons were asked for.
+    """
+
+    game_id: Id
+    name: str
+    score: float
+    because: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Sequence[Suggestion]):
+    """A list of games, best first, all from one release.
+
+    Attributes
+    ----------
+    games
+        At most as many as were asked for, never padded.
+    by
+        What the scores are: with ``taste`` the inner product of factors (the cosine for similar
+        games), with ``content`` the cosine of the embeddings, with ``blend`` a mean of standard
+        scores (see ``docs/serving.md``), with ``popularity`` the number of ratings.
+    release
+        Name of the release that answered.
+    note
+        Why the answer is not by what was asked for; empty where it is.
+    """
+
+    games: tuple[Suggestion, ...]
+    by: By
+    release: str
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.games)
+
+    @overload
+    def __getitem__(self, place: int) -> Suggestion: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Suggestion]: ...
+    def __getitem__(self, place: int | slice) -> Suggestion | Sequence[Suggestion]:
+        return self.games[place]
+
+    @property
+    def ids(self) -> list[Id]:
+        """The games' ids, best first."""
+        return [game.game_id for game in self.games]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        games = [{**game._asdict(), "because": [reason._asdict() for reason in game.because]} for game in self.games]
+        return {"release": self.release, "by": self.by, "note": self.note, "games": games}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a game suits somebody.
+
+    Attributes
+    ----------
+    game_id, name
+        The game.
+    score
+        By taste the inner product of factors, by content the cosine with their mean liked game.
+    by
+        Whether taste or content explains it.
+    release
+        Name of the release that answered.
+    because
+        All liked games that speak for it, strongest first; empty when none does.
+    """
+
+    game_id: Id
+    name: str
+    score: float
+    by: By
+    release: str
+    because: tuple[Reason, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the explanation as JSON values."""
+        return {**asdict(self), "because": [reason._asdict() for reason in self.because]}

@@ -1,0 +1,103 @@
+"""The blend of taste and content: a mean of standard scores, weighted by how much the ratings say.
+
+Cosines of factors and of embeddings are on different scales. Each is therefore standardised over
+all games of the release, ``z = (score - mean) / standard deviation``, and a game's blended score is
+``w z_taste + (1 - w) z_content`` with ``w = t(n_query) t(n_game)`` and ``t(n) = n / (n + 20)``, n
+being a number of ratings: what nobody has rated is judged by its text alone.
+
+Only games that are among the best by either side can be among the best of the mean; so many of
+each are looked at.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.ranking import top_k
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from recsys.serving.snapshot import Snapshot
+
+    Floats = npt.NDArray[np.float32]
+    Rows = npt.NDArray[np.intp]
+    Ranked = tuple[Rows, Floats]
+
+DOUBT = 20
+"""With so many ratings, taste and content weigh the same."""
+
+_LOOKED_AT = 128
+
+
+def trust(n_ratings: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return how far taste is trusted, in [0, 1), for numbers of ratings."""
+    counts = np.asarray(n_ratings, dtype=np.float64)
+    return counts / (counts + DOUBT)
+
+
+class Blend:
+    """Blends for one release.
+
+    Parameters
+    ----------
+    snapshot
+        The release.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def ranking(
+        self, taste: Floats, query: Floats, n_ratings: int, allowed: npt.NDArray[np.bool_]
+    ) -> Callable[[int], Ranked]:
+        """Return the ranking by the mean of standard scores.
+
+        Parameters
+        ----------
+        taste
+            float32, in the order of the snapshot's ``taste_rows``.
+        query
+            float32, (dimension,): the unit vector that contents are compared with.
+        n_ratings
+            How many ratings the query's taste rests on.
+        allowed
+            bool, (games,).
+        """
+        at = self._snapshot
+        spread = float(taste.std()) or 1.0
+        standard = (taste - taste.mean()) / np.float32(spread)
+
+        def rank(k: int) -> Ranked:
+            count = max(_LOOKED_AT, 4 * k)
+            near, _ = at.embeddings.nearest(query, count, allowed)
+            tasty = at.taste_rows[top_k(np.where(allowed[at.taste_rows], taste, np.float32(-np.inf)), count)]
+            rows = np.union1d(near, tasty)
+            content = (at.embeddings.cosines(query, rows) - self._mean @ query) / self._deviation(query)
+            places = at.place_of_row[rows]
+            weight = trust(n_ratings) * trust(at.catalogue.n_ratings[rows]) * (places >= 0)
+            scores = (weight * standard[places] + (1 - weight) * content).astype(np.float32)
+            best = top_k(scores, k)
+            return rows[best], scores[best]
+
+        return rank
+
+    def _deviation(self, query: Floats) -> float:
+        """Return the standard deviation of the cosines of all games with ``query``."""
+        return float(np.sqrt(max(float(query @ self._covariance @ query), 1e-12)))
+
+    @cached_property
+    def _mean(self) -> Floats:
+        mean: Floats = self._snapshot.embeddings.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+
+    @cached_property
+    def _covariance(self) -> Floats:
+        vectors = self._snapshot.embeddings.vectors
+        covariance: Floats = vectors.T @ vectors / np.float32(max(len(vectors), 1)) - np.outer(self._mean, self._mean)
+        return covariance

@@ -1,0 +1,116 @@
+"""The catalogue of a release: games by id and by name, their tags, popularity and other columns."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.errors import NotInModel
+from recsys.release.games import N_RATINGS
+from recsys.tags import split_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from recsys.ids import Id
+
+TAG_COLUMNS = ("CATEGORIES", "MECHANICS")
+YEAR_COLUMNS = ("YEAR", "YEAR_PUBLISHED", "YEARPUBLISHED")
+"""Names under which a catalogue may say when a game appeared."""
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,37})")
+
+
+class Catalogue:
+    """Games of one release, in the order of its index.
+
+    Parameters
+    ----------
+    table
+        Columns GAME_ID, NAME, CATEGORIES, MECHANICS, N_RATINGS and perhaps more.
+    game_ids
+        Of its rows.
+
+    Attributes
+    ----------
+    names
+        What a game is called; its id where the catalogue has no name.
+    n_ratings
+        int64, (games,).
+    """
+
+    def __init__(self, table: pa.Table, game_ids: Sequence[Id]) -> None:
+        self._table = table
+        self.ids = list(game_ids)
+        names = self.column("NAME")
+        self.names = [name or str(id_) for name, id_ in zip(names, self.ids, strict=True)]
+        self.n_ratings: npt.NDArray[np.int64] = np.array(self.column(N_RATINGS), dtype=np.int64)
+        self._rows = {id_: row for row, id_ in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns."""
+        return list(self._table.column_names)
+
+    def column(self, name: str) -> list[Any]:
+        """Return the values of one column, in the order of the games."""
+        return self._table[name].to_pylist()  # type: ignore[no-any-return]
+
+    def find(self, game_id: object) -> int | None:
+        """Return the row of a game, or None; ``True`` is not the game 1, nor is 1.0."""
+        if isinstance(game_id, bool | float):
+            return None
+        try:
+            return self._rows.get(int(game_id) if isinstance(game_id, np.integer) else game_id)  # type: ignore[call-overload,no-any-return]
+        except TypeError:  # a list is no id
+            return None
+
+    def row(self, game_id: object) -> int:
+        """Return the row of a game.
+
+        Raises
+        ------
+        NotInModel
+            If the catalogue has no such game.
+        """
+        row = self.find(game_id)
+        if row is None:
+            raise NotInModel(
+                f"game {game_id!r} is not among the {len(self):,} games of this release; "
+                "look it up by name, with `recsys similar NAME` or Recommender.find"
+            )
+        return row
+
+    def id_from(self, text: str) -> Id | None:
+        """Return the id that a text spells, as in an address or on a command line; None if it can be none."""
+        return id_from(text, integer=not self.ids or isinstance(self.ids[0], int))
+
+    @cached_property
+    def tags(self) -> dict[str, list[list[str]]]:
+        """Tags of each game by tag column."""
+        return {name: split_tags(self._texts(name)) for name in TAG_COLUMNS if name in self.columns}
+
+    @cached_property
+    def years(self) -> list[Any] | None:
+        """When each game appeared, or None where the catalogue has no such column."""
+        found = [name for name in self.columns if name.upper() in YEAR_COLUMNS]
+        return self.column(found[0]) if found else None
+
+    def _texts(self, name: str) -> list[str]:
+        return [text or "" for text in self.column(name)]
+
+
+def id_from(text: str, *, integer: bool) -> Id | None:
+    """Return the id that a text spells, or None: an integer has one spelling, a string is itself."""
+    if not integer:
+        return text
+    return int(text) if _INTEGER.fullmatch(text) else None

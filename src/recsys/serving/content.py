@@ -1,0 +1,106 @@
+"""The content side of a release: cosines of text embeddings, exactly, and faster than a full scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.errors import ArtifactCorrupt
+
+if TYPE_CHECKING:
+    import faiss
+    import numpy.typing as npt
+
+_HALF = 2.0**-10
+"""How far an inner product with a half-precision unit vector may be off: 2^-11 a component, doubled for sums."""
+_MARGIN = 32
+
+
+class Embeddings:
+    """Unit vectors of all games, for nearest-neighbour queries by cosine.
+
+    A query scans a half-precision copy, which moves half the bytes, and re-ranks the best by the
+    exact vectors. What half precision may have cost is bounded; where the bound does not prove the
+    list right, more games are re-ranked.
+
+    Parameters
+    ----------
+    index
+        ``faiss.IndexFlatL2`` with the vectors of the games; it stays untouched.
+
+    Attributes
+    ----------
+    vectors
+        float32, (games, dimension), unit rows; a read-only view into the index.
+    """
+
+    def __init__(self, index: faiss.IndexFlatL2) -> None:
+        import faiss
+
+        self._flat = index  # owns the memory that `vectors` shows
+        count = index.ntotal * index.d
+        view = faiss.rev_swig_ptr(index.get_xb(), count) if count else np.zeros(0, dtype=np.float32)
+        self.vectors: npt.NDArray[np.float32] = view.reshape(index.ntotal, index.d)
+        self.vectors.flags.writeable = False
+        if index.ntotal and not np.abs(np.einsum("ij,ij->i", self.vectors, self.vectors) - 1).max() < 1e-2:
+            raise ArtifactCorrupt("the content index holds vectors that are not of length 1; train again")
+        self._half = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        self._half.train(self.vectors)
+        self._half.add(self.vectors)
+
+    def cosines(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """Return the cosines of a unit vector with the games at ``rows``; float32, in [-1, 1]."""
+        cosines: npt.NDArray[np.float32] = np.clip(self.vectors[rows] @ query, -1, 1)
+        return cosines
+
+    def nearest(
+        self, query: npt.NDArray[np.float32], k: int, allowed: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        """Return the ``k`` games nearest to a unit vector, nearest first; ties go to the lower row.
+
+        Parameters
+        ----------
+        query
+            float32, (dimension,), of length 1.
+        k
+            Fewer come back where fewer are allowed.
+        allowed
+            bool, (games,): games that may be returned; all when not given.
+
+        Returns
+        -------
+        rows, cosines
+        """
+        available = len(self.vectors) if allowed is None else int(allowed.sum())
+        k = max(0, min(k, available))
+        wanted = min(k + max(_MARGIN, k // 4), available)
+        while k:
+            rows, rough = self._scan(query, wanted, allowed)
+            exact = self.cosines(query, rows)
+            order = np.lexsort((rows, -exact))[:k]
+            # What was not re-ranked is at most `rough[-1]` roughly, and so at most that much exactly.
+            if wanted == available or exact[order[-1]] >= rough[-1] + _HALF:
+                return rows[order], exact[order]
+            wanted = min(4 * wanted, available)
+        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
+
+    def _scan(
+        self, query: npt.NDArray[np.float32], k: int, allowed: npt.NDArray[np.bool_] | None
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        import faiss
+
+        parameters = None
+        if allowed is not None:
+            # FAISS' stubs describe the C++ signatures; its Python wrapper takes an array.
+            selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[call-arg, arg-type]
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        # One query gains nothing from threads. The number of threads belongs to the calling thread, and is put back.
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)
+        try:
+            rough, rows = self._half.search(query[None, :], k, params=parameters)
+        finally:
+            faiss.omp_set_num_threads(threads)
+        found = rows[0] >= 0
+        return rows[0][found].astype(np.intp), rough[0][found]

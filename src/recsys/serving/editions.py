@@ -1,0 +1,64 @@
+"""Editions and reprints of one game, which need not fill a list."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from recsys.serving.names import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+SAME_TEXT = 0.97
+"""Cosine of embeddings from which on two texts tell of the same game."""
+
+_SUBTITLE = re.compile(r"\s*[:(\[–—]|\s-\s")
+_EDITION = re.compile(
+    r"\b(the|a|an|(?:\w+ )?(?:edition|printing|anniversary)|deluxe|revised|collectors?|limited|classic|new|big box|"
+    r"\d+(?:st|nd|rd|th)|(?:18|19|20)\d\d)\b"
+)
+
+
+def stem(name: str) -> str:
+    """Return what editions of one game have in common: ``Catan: 3D Edition`` and ``CATAN (2015)`` are ``catan``."""
+    main = plain(_SUBTITLE.split(name.strip(), maxsplit=1)[0]) or plain(name)
+    bare = " ".join(_EDITION.sub(" ", main).split())
+    return bare or main
+
+
+class Editions:
+    """Tells which games of a catalogue are one game.
+
+    Parameters
+    ----------
+    names
+        Of all games.
+    vectors
+        float32, (games, dimension): their embeddings, unit rows.
+    """
+
+    def __init__(self, names: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
+        self._names = names
+        self._vectors = vectors
+
+    def distinct(self, rows: Iterable[int], known: Sequence[int] = ()) -> Iterator[int]:
+        """Yield the rows that are no edition of an earlier one, nor of a ``known`` one."""
+        kept = list(known)
+        stems = {self._stems[row] for row in kept}
+        for row in rows:
+            if self._stems[row] in stems:
+                continue
+            if kept and float((self._vectors[kept] @ self._vectors[row]).max()) >= SAME_TEXT:
+                continue
+            kept.append(row)
+            stems.add(self._stems[row])
+            yield row
+
+    @cached_property
+    def _stems(self) -> list[str]:
+        return [stem(name) for name in self._names]

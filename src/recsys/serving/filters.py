@@ -1,0 +1,172 @@
+"""Filters: which games of the catalogue a list may hold."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.errors import ConfigError
+from recsys.serving.catalogue import TAG_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from recsys.serving.catalogue import Catalogue
+
+ANY_TAG = "tag"
+"""Stands for a tag of any kind, category or mechanic."""
+
+_FORM = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(>=|<=|!=|=)\s*(.*?)\s*", re.DOTALL)
+_ORDERS: dict[str, Callable[[Any, Any], Any]] = {">=": operator.ge, "<=": operator.le}
+_REMEMBERED = 256
+"""Masks kept: people ask for the same few tags again and again."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One condition on a game: ``tag=Economic|Fantasy``, ``N_RATINGS>=100``, ``MECHANICS!=Dice Rolling``.
+
+    Attributes
+    ----------
+    column
+        A column of ``games.parquet`` in any case, or ``tag`` for categories and mechanics both.
+    operator
+        ``=`` and ``!=`` for everything, ``>=`` and ``<=`` for numbers.
+    value
+        What to compare with. Alternatives are separated by ``|``; case does not count. A column of
+        tags is compared tag by tag.
+    """
+
+    column: str
+    operator: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Filter:
+        """Read a condition as people write it.
+
+        Raises
+        ------
+        ConfigError
+            If it is not of the form COLUMN=VALUE, COLUMN!=VALUE, COLUMN>=NUMBER or COLUMN<=NUMBER.
+        """
+        form = _FORM.fullmatch(text)
+        if not form or not form[3]:
+            raise ConfigError(
+                f"the filter {text!r} is not of the form COLUMN=VALUE, COLUMN!=VALUE, COLUMN>=NUMBER or "
+                "COLUMN<=NUMBER, such as 'tag=Economic' or 'N_RATINGS>=100'"
+            )
+        return cls(form[1], form[2], form[3])
+
+    def __str__(self) -> str:
+        return f"{self.column}{self.operator}{self.value}"
+
+
+class Filters:
+    """Applies filters to one catalogue, and remembers the last masks."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._masks: dict[tuple[Filter, ...], npt.NDArray[np.bool_]] = {}
+
+    def mask(self, filters: Iterable[Filter | str]) -> npt.NDArray[np.bool_] | None:
+        """Return which games meet every filter.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            bool, (games,), read-only; None where there is no filter.
+
+        Raises
+        ------
+        ConfigError
+            If a filter cannot be read, or names a column, tag or number that the catalogue does
+            not have.
+        """
+        if isinstance(filters, str):  # one filter is not a list of letters
+            filters = [filters]
+        wanted = tuple(each if isinstance(each, Filter) else Filter.parse(each) for each in filters)
+        if not wanted:
+            return None
+        mask = self._masks.get(wanted)
+        if mask is None:
+            mask = np.logical_and.reduce([self._one(each) for each in wanted])
+            mask.flags.writeable = False
+            if len(self._masks) >= _REMEMBERED:
+                self._masks = {}
+            self._masks[wanted] = mask
+        return mask
+
+    def _one(self, wanted: Filter) -> npt.NDArray[np.bool_]:
+        column = wanted.column.upper()
+        if column == ANY_TAG.upper() or column in TAG_COLUMNS:
+            return self._tagged(wanted, list(TAG_COLUMNS) if column == ANY_TAG.upper() else [column])
+        names = {name.upper(): name for name in self._catalogue.columns}
+        if column not in names:
+            raise ConfigError(f"filter {wanted}: the catalogue has no column {wanted.column}; it has {self._known()}")
+        values = self._catalogue.column(names[column])
+        if wanted.operator in _ORDERS:
+            return _compared(wanted, values)
+        meant = {part.strip().casefold() for part in wanted.value.split("|")}
+        equal = np.array([value is not None and str(value).casefold() in meant for value in values], dtype=bool)
+        return equal if wanted.operator == "=" else ~equal
+
+    def _tagged(self, wanted: Filter, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+        if wanted.operator in _ORDERS:
+            raise ConfigError(f"filter {wanted}: tags have no order; write {wanted.column}={wanted.value}")
+        rows: list[npt.NDArray[np.int32]] = []
+        for tag in wanted.value.split("|"):
+            found = [self._index[name][key] for name in columns if (key := tag.strip().casefold()) in self._index[name]]
+            if not found:
+                raise ConfigError(f"filter {wanted}: no game has the tag {tag.strip()!r}{self._close(tag, columns)}")
+            rows += found
+        mask = np.zeros(len(self._catalogue), dtype=bool)
+        mask[np.concatenate(rows)] = True
+        return mask if wanted.operator == "=" else ~mask
+
+    @cached_property
+    def _index(self) -> dict[str, dict[str, npt.NDArray[np.int32]]]:
+        """Rows of each tag, by column and case-folded tag."""
+        index: dict[str, dict[str, npt.NDArray[np.int32]]] = {name: {} for name in TAG_COLUMNS}
+        for name, cells in self._catalogue.tags.items():
+            rows: dict[str, list[int]] = {}
+            for row, tags in enumerate(cells):
+                for tag in tags:
+                    rows.setdefault(tag.casefold(), []).append(row)
+            index[name] = {tag: np.array(places, dtype=np.int32) for tag, places in rows.items()}
+        return index
+
+    def _close(self, tag: str, columns: Sequence[str]) -> str:
+        known = {
+            name.casefold(): name
+            for column in columns
+            for tags in self._catalogue.tags.get(column, ())
+            for name in tags
+        }
+        close = difflib.get_close_matches(tag.strip().casefold(), known, n=3, cutoff=0.6)
+        return f"; did you mean {' or '.join(known[name] for name in close)}?" if close else ""
+
+    def _known(self) -> str:
+        return ", ".join([*self._catalogue.columns, ANY_TAG])
+
+
+def _compared(wanted: Filter, values: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    try:
+        bound = float(wanted.value)
+    except ValueError:
+        bound = np.nan
+    if not np.isfinite(bound):
+        raise ConfigError(f"filter {wanted}: {wanted.value!r} is no number; {wanted.operator} compares numbers")
+    if any(isinstance(value, str) for value in values):
+        raise ConfigError(f"filter {wanted}: {wanted.column} holds text; {wanted.operator} compares numbers")
+    numbers = np.array([np.nan if value is None else float(value) for value in values])
+    result: npt.NDArray[np.bool_] = _ORDERS[wanted.operator](numbers, bound)
+    return result

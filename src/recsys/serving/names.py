@@ -1,0 +1,118 @@
+"""Games by name, forgivingly: case, accents, punctuation and typing errors do not count."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recsys.serving.catalogue import Catalogue
+
+CERTAIN = 0.8
+"""From this likeness on, and with nothing else near, a name that was mistyped is taken for the one it resembles."""
+
+_CLEARLY = 0.08
+_WORDS = re.compile(r"\w+")
+_LONGEST = 200
+"""Letters of a query that are read: no name is longer."""
+
+
+class Match(NamedTuple):
+    """A game whose name resembles what was asked.
+
+    Attributes
+    ----------
+    row
+        Of the catalogue.
+    likeness
+        1 for the same name but for case, accents and punctuation; else below 1.
+    """
+
+    row: int
+    likeness: float
+
+
+def plain(name: str) -> str:
+    """Return a name without case, accents and punctuation: ``Café: 2nd!`` is ``cafe 2nd``."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return " ".join(_WORDS.findall("".join(c for c in letters if not unicodedata.combining(c)).casefold()))
+
+
+class NameIndex:
+    """Finds games by name.
+
+    Parameters
+    ----------
+    catalogue
+        Of which release.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._n_ratings = catalogue.n_ratings
+        self._names = [plain(name) for name in catalogue.names]
+
+    def find(self, text: str, k: int = 10) -> list[Match]:
+        """Return up to ``k`` games whose names resemble ``text``, most alike first, then most rated."""
+        wanted = plain(text[:_LONGEST])
+        if not wanted or k < 1:
+            return []
+        alike = [Match(row, likeness) for row in self._candidates(wanted) if (likeness := self._likeness(wanted, row))]
+        return sorted(alike, key=lambda match: (-match.likeness, -self._n_ratings[match.row], match.row))[:k]
+
+    def _likeness(self, wanted: str, row: int) -> float:
+        """Compare two plain names: equal, begun with, containing all words, or spelled alike."""
+        name = self._names[row]
+        if name == wanted:
+            return 1.0
+        shorter = len(wanted) / max(len(name), 1)
+        if name.startswith(wanted):
+            return 0.75 + 0.04 * shorter
+        ratio = difflib.SequenceMatcher(None, wanted, name, autojunk=False).ratio()
+        if set(wanted.split()) <= set(name.split()):
+            return max(0.65 + 0.04 * shorter, min(ratio, 0.99))
+        return min(ratio, 0.99) if ratio >= 0.5 else 0.0
+
+    def _candidates(self, wanted: str) -> list[int]:
+        """Return the rows that share most trigrams with ``wanted``, and all that have its very name."""
+        shared: Counter[int] = Counter()
+        for trigram in _trigrams(wanted):
+            shared.update(self._index.get(trigram, ()))
+        # Long names share many trigrams by chance: count what is not shared against them.
+        alike = {row: 2 * n / (len(wanted) + len(self._names[row]) + 2) for row, n in shared.items()}
+        best = sorted(alike, key=lambda row: (-alike[row], -self._n_ratings[row]))[:100]
+        begins = [row for row, name in enumerate(self._names) if name.startswith(wanted)]
+        begins.sort(key=lambda row: -self._n_ratings[row])
+        return list(dict.fromkeys([*begins[:200], *best]))
+
+    @cached_property
+    def _index(self) -> dict[str, list[int]]:
+        index: dict[str, list[int]] = {}
+        for row, name in enumerate(self._names):
+            for trigram in _trigrams(name):
+                index.setdefault(trigram, []).append(row)
+        return index
+
+
+def _trigrams(name: str) -> set[str]:
+    padded = f"  {name} "
+    return {padded[at : at + 3] for at in range(len(padded) - 2)}
+
+
+def certain(likenesses: Sequence[float]) -> bool:
+    """Say whether the first of some matches is meant: the same name, or nearly so and nothing else near.
+
+    Parameters
+    ----------
+    likenesses
+        Of the matches, in descending order.
+    """
+    if not likenesses or likenesses[0] < CERTAIN:
+        return False
+    first, second = likenesses[0], likenesses[1] if len(likenesses) > 1 else 0.0
+    return first == 1 or first - second >= _CLEARLY

@@ -1,0 +1,289 @@
+"""The recommender: a release behind a few questions, replaced as a whole by the next release."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys.errors import ConfigError, IncompatibleArtifact, NotInModel
+from recsys.release.loading import load_release
+from recsys.serving import questions
+from recsys.serving.names import certain
+from recsys.serving.snapshot import Snapshot, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from recsys.embedding import Encoder
+    from recsys.ids import Id
+    from recsys.serving.answers import Answer, By, Explanation, Suggestion
+    from recsys.serving.filters import Filter
+
+    Conditions = Iterable[Filter | str]
+
+
+def load(path: Path | str = "models/v1", *, key: bytes | None = None, encoder: Encoder | None = None) -> Recommender:
+    """Verify a release, load it, and return what answers from it.
+
+    Parameters
+    ----------
+    path
+        The release's folder, or the link to the current one.
+    key
+        Key that it must be signed with; the one in ``RECSYS_SIGNING_KEY``, if there is one, when
+        not given.
+    encoder
+        Turns texts into vectors for :meth:`Recommender.search`; the release's own model, from the
+        extra ``train``, when not given.
+
+    Raises
+    ------
+    ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+        If there is no release, or it is not sound.
+    """
+    return Recommender(path, key=key, encoder=encoder)
+
+
+class Recommender:
+    """Answers from one release at a time; any number of threads may ask at once.
+
+    Each answer comes from one release as a whole and carries its name, also while :meth:`reload`
+    moves on. Nothing is ever written.
+
+    Parameters
+    ----------
+    path, key, encoder
+        As for :func:`load`.
+    """
+
+    def __init__(self, path: Path | str, *, key: bytes | None = None, encoder: Encoder | None = None) -> None:
+        self.path = Path(path)
+        self._key = key
+        self._encoder = encoder
+        self._loading = threading.Lock()
+        self._encoding = threading.Lock()
+        self._snapshot = Snapshot(load_release(self.path, key=key))
+
+    @property
+    def release(self) -> str:
+        """Name of the release that answers now."""
+        return self._snapshot.name
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The release that answers now; whoever holds it goes on with it after a :meth:`reload`."""
+        return self._snapshot
+
+    def reload(self) -> bool:
+        """Move to the release that the path leads to now.
+
+        Questions are answered from the old one until the new one is verified and loaded, and from
+        then on from the new one.
+
+        Returns
+        -------
+        bool
+            Whether it is another release than before.
+
+        Raises
+        ------
+        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+            If the new one is not sound; the old one goes on answering.
+        """
+        with self._loading:
+            if self.path.exists() and self.path.resolve() == self._snapshot.path:
+                return False
+            fresh = Snapshot(load_release(self.path, key=self._key))
+            changed = fresh.path != self._snapshot.path
+            self._snapshot = fresh
+            return changed
+
+    def similar(
+        self, game_id: Id, k: int = 10, *, by: By = "blend", filters: Conditions = (), collapse: bool = False
+    ) -> Answer:
+        """Return the games that are most like one, without it.
+
+        Parameters
+        ----------
+        game_id
+            A game of the catalogue.
+        k
+            How many at most.
+        by
+            ``taste``: liked by the same people (cosine of factors); ``content``: described alike
+            (cosine of embeddings); ``blend``: both, by how many ratings there are. For a game with
+            too few ratings a blend is content alone, and says so.
+        filters
+            Conditions that every game meets, such as ``["tag=Economic", "N_RATINGS>=100"]``.
+        collapse
+            Show one edition of a game only.
+
+        Raises
+        ------
+        NotInModel
+            If the catalogue does not have the game; by taste, also if it has too few ratings.
+        ConfigError
+            If an argument is none of what is described here.
+        """
+        return questions.similar(self._snapshot, game_id, by, Wanted(k, filters, collapse))
+
+    def recommend(  # noqa: PLR0913 - what a list should be like
+        self,
+        user_id: Id,
+        k: int = 10,
+        *,
+        by: By = "taste",
+        filters: Conditions = (),
+        collapse: bool = False,
+        why: bool = False,
+    ) -> Answer:
+        """Return games for a user, none of which they have rated.
+
+        A user that the release does not know gets the most rated games, labelled ``popularity``.
+
+        Parameters
+        ----------
+        user_id
+            Any user.
+        k, filters, collapse
+            As for :meth:`similar`.
+        by
+            ``taste``: the user's factors; ``content``: games described like those that the user
+            likes; ``blend``: both, by how many ratings there are.
+        why
+            Name the liked games that speak for each.
+
+        Raises
+        ------
+        ConfigError
+            If an argument is none of what is described here.
+        """
+        at = self._snapshot
+        unknown = f"user {user_id!r} is not among the {len(at.users):,} users of this release: the most rated games"
+        wanted = Wanted(k, filters, collapse, why)
+        return questions.recommend(at, at.profile_of_user(user_id), by, wanted, unknown=unknown)
+
+    def recommend_from(  # noqa: PLR0913 - what a list should be like
+        self,
+        liked_game_ids: Iterable[Id],
+        k: int = 10,
+        *,
+        by: By = "taste",
+        filters: Conditions = (),
+        collapse: bool = False,
+        why: bool = False,
+    ) -> Answer:
+        """Return games for somebody of whom only a few liked games are known, without those.
+
+        Parameters
+        ----------
+        liked_game_ids
+            Games of the catalogue; with none, the most rated games are returned, labelled so.
+        k, by, filters, collapse, why
+            As for :meth:`recommend`. The factors are those that training would give to a user with
+            these likes, for the objective that the release was trained with.
+
+        Raises
+        ------
+        NotInModel
+            If the catalogue does not have one of the games.
+        ConfigError
+            If an argument is none of what is described here.
+        """
+        at = self._snapshot
+        rows = [at.catalogue.row(id_) for id_ in liked_game_ids]
+        profile = at.profile_of_likes(rows) if rows else None
+        wanted = Wanted(k, filters, collapse, why)
+        return questions.recommend(at, profile, by, wanted, unknown="no liked game was given: the most rated games")
+
+    def similar_batch(
+        self, game_ids: Iterable[Id], k: int = 10, *, by: By = "blend", filters: Conditions = (), collapse: bool = False
+    ) -> list[Answer]:
+        """Return :meth:`similar` of each game, all from one release."""
+        at, wanted = self._snapshot, Wanted(k, tuple(filters), collapse)
+        return [questions.similar(at, id_, by, wanted) for id_ in game_ids]
+
+    def recommend_batch(  # noqa: PLR0913 - what a list should be like
+        self,
+        user_ids: Iterable[Id],
+        k: int = 10,
+        *,
+        by: By = "taste",
+        filters: Conditions = (),
+        collapse: bool = False,
+        why: bool = False,
+    ) -> list[Answer]:
+        """Return :meth:`recommend` for each user, all from one release."""
+        at, wanted = self._snapshot, Wanted(k, tuple(filters), collapse, why)
+        unknown = f"not among the {len(at.users):,} users of this release: the most rated games"
+        return [
+            questions.recommend(at, at.profile_of_user(id_), by, wanted, unknown=f"user {id_!r} is {unknown}")
+            for id_ in user_ids
+        ]
+
+    def explain(self, user_id: Id, game_id: Id) -> Explanation:
+        """Return which of the games that a user likes speak for a game.
+
+        Raises
+        ------
+        NotInModel
+            If the release does not know the user or the game.
+        """
+        at = self._snapshot
+        profile = at.profile_of_user(user_id)
+        if profile is None:
+            raise NotInModel(f"user {user_id!r} is not among the {len(at.users):,} users of release {at.name}")
+        return questions.explain(at, profile, game_id)
+
+    def search(self, text: str, k: int = 10, *, filters: Conditions = (), collapse: bool = False) -> Answer:
+        """Return the games whose descriptions are nearest to a text.
+
+        Raises
+        ------
+        MissingExtra
+            If the text cannot be embedded: it names the extra to install.
+        ModelNotFound
+            If the embedding model is nowhere to be found.
+        IncompatibleArtifact
+            If the release was embedded by another model.
+        ConfigError
+            If the text is empty, or another argument is none.
+        """
+        at, wanted = self._snapshot, Wanted(k, filters, collapse)
+        if not text.strip():
+            raise ConfigError("the text to search for is empty")
+        vector = self._embedded(at, text)
+        nobody = questions.NOBODY
+        best = at.best(at.by_content(vector, at.allowed(wanted, nobody)), wanted, nobody)
+        return at.answer(best, "content")
+
+    def find(self, name: str, k: int = 10) -> Sequence[Suggestion]:
+        """Return the games whose names resemble ``name``, most alike first, then most rated.
+
+        The score is 1 for the same name but for case, accents and punctuation.
+        """
+        return self._snapshot.named(name, k)
+
+    def is_certain(self, found: Sequence[Suggestion]) -> bool:
+        """Say whether the first of what :meth:`find` returned is meant: the name itself, or nearly and nothing else."""
+        return certain([game.score for game in found])
+
+    def _embedded(self, at: Snapshot, text: str) -> npt.NDArray[np.float32]:
+        from recsys.serving.encoder import encoder_of
+
+        with self._encoding:  # one at a time: the model's own threads use the cores
+            if self._encoder is None:
+                self._encoder = encoder_of(at.manifest)
+            made = at.manifest.content.settings.get("recipe", {}).get("revision")
+            mine = self._encoder.recipe.get("revision")
+            if made != mine:
+                raise IncompatibleArtifact(
+                    f"release {at.name} was embedded by the model {made}, and this encoder is {mine}: "
+                    "their vectors cannot be compared"
+                )
+            vector: npt.NDArray[np.float32] = self._encoder.encode([text])[0]
+            return vector
