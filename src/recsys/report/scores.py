@@ -180,4 +180,6 @@ def search(release: Contents, _: Contents | None) -> dict[str, Any]:
 
 def _recipe(settings: dict[str, Any]) -> str:
     chosen = {key: settings[key] for key in _SEARCHED if key in settings}
-    return ", ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in chosen.items())
+    return ", ".join(
+        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in chosen.items()
+    )
