@@ -141,11 +141,17 @@ def _user(recommender: Recommender, text: str) -> Id:
     return id_
 
 
-def _load(models: Path, release: str) -> Recommender:
+def path_of(models: Path, release: str) -> Path:
+    """Return the folder of a release, or the link to the current one."""
     from recsys.release.store import CURRENT, LINK, ReleaseStore
+
+    return models / LINK if release == CURRENT else ReleaseStore(models).path(release)
+
+
+def _load(models: Path, release: str) -> Recommender:
     from recsys.serving import load
 
-    return load(models / LINK if release == CURRENT else ReleaseStore(models).path(release))
+    return load(path_of(models, release))
 
 
 def _name(recommender: Recommender, id_: Id) -> str:

@@ -130,6 +130,13 @@ class Snapshot:
         self.place_of_row = np.full(len(self.catalogue), -1, dtype=np.intp)
         self.place_of_row[self.taste_rows] = np.arange(len(self.taste_rows))
 
+    def prepare(self) -> None:
+        """Build what is otherwise built when it is first needed."""
+        self.filters.prepare()
+        self.editions.prepare()
+        self.names.prepare()
+        self.blend.prepare()
+
     @cached_property
     def popularity(self) -> Floats:
         """float32, (games,): number of ratings."""
