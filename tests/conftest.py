@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,19 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a cache of its own: texts are encoded once, and nobody's cache is touched.
+
+    Set here, before workers and subprocesses start, so that they all have it.
+    """
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="recsys-tests-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["XDG_CACHE_HOME"] = folder.name
+        # Several workers share the cores: numerical libraries that each take all of them wait for each other.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def require(present: object, what: str, remedy: str) -> None:

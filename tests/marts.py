@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SHELVES = ("economic", "fantasy", "trains", "wordplay")
 """Games g belong to shelf g % 4, users u to the club u % 4 that likes this shelf."""
 
-RECIPE = {"factors": 8, "regularization": 1.0, "threads": 1}
+RECIPE = {"factors": 8, "threads": 1, "tuning": "off"}
 """Settings of the section ``cf`` that learn these clubs: the default λ is for real tables."""
 
 USERS, GAMES = 80, 40

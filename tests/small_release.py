@@ -76,7 +76,7 @@ def cf_model(seed: int, games: int = GAMES, users: int = USERS) -> Collaborative
     ratings = pd.DataFrame(
         {"USER_ID": user, "GAME_ID": 100 + game, "RATING": rng.integers(1, 11, len(user)).astype(float)}
     )
-    return CollaborativeFilter(CfSettings(factors=8, iterations=2, threads=1)).fit(ratings)
+    return CollaborativeFilter(CfSettings(factors=8, iterations=2, threads=1, tuning="off")).fit(ratings)
 
 
 def half(seed: int, **rows: int) -> Half:

@@ -14,12 +14,11 @@ from marts import ratings
 from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
 from recsys.models import CollaborativeFilter
-from recsys.models.cf import confidence
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAIN = CfSettings(factors=8, regularization=1.0, alpha=5.0, iterations=10, threads=1)
+PLAIN = CfSettings(solver="implicit", factors=8, regularization=1.0, alpha=5.0, iterations=10, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +65,6 @@ def test_games_outside_the_catalogue_train_but_are_not_recommended() -> None:
     assert model.items.code_of(100) is not None
     assert all(game.game_id != 100 for user in range(80) for game in model.recommend(user, 40))
     assert all(neighbour.game_id != 100 for neighbour in model.similar(104, 40))
-
-
-def test_the_default_reads_ratings_as_likes() -> None:
-    """From 7 on a rating counts as 1, below it not at all; ``rating`` takes it as it is."""
-    matrix = CollaborativeFilter(PLAIN).fit(ratings()).ratings
-    liked = confidence(matrix, CfSettings())
-    assert set(liked.data) == {1.0}
-    assert liked.nnz == 80 * 6
-    assert matrix.nnz == 80 * 9
-    assert confidence(matrix, CfSettings(confidence="rating")) is matrix
 
 
 def test_unknown_ids_are_named(model: CollaborativeFilter) -> None:

@@ -22,8 +22,8 @@ from tastes import ratings_of, tastes
 Matrix = npt.NDArray[np.float32]
 SETTINGS = EvaluationSettings(users=0, resamples=300)
 GATE = GateSettings()
-GOOD = CfSettings(factors=8, regularization=20.0, threads=1)
-POOR = CfSettings(factors=1, regularization=20.0, iterations=1, threads=1)
+GOOD = CfSettings(solver="implicit", factors=8, regularization=20.0, threads=1)
+POOR = CfSettings(solver="implicit", factors=1, regularization=20.0, iterations=1, threads=1)
 
 
 @pytest.fixture(scope="module")

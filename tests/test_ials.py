@@ -39,7 +39,7 @@ def loss(confidence: sp.csr_matrix, factors: Factors, objective: Objective) -> f
     scores, rated = x @ y.T, c > 0
     weight = objective.unobserved * np.where(rated & (objective.overlap == "unrated"), 0, 1)
     fit = (c * (1 - scores) ** 2).sum() + (weight * scores**2).sum()
-    scale = [(rated.sum(1), ITEMS, x), (rated.sum(0), USERS, y)]
+    scale = [(c.sum(1), ITEMS, x), (c.sum(0), USERS, y)]
     ridge = sum(((n + objective.unobserved * m) ** objective.exponent * (z**2).sum(1)).sum() for n, m, z in scale)
     return float(fit + objective.regularization * ridge)
 
@@ -60,7 +60,7 @@ def exact_side(c: np.ndarray, y: np.ndarray, objective: Objective) -> np.ndarray
     for row in c:
         rated = row > 0
         weight = row + objective.unobserved * (1 if objective.overlap == "all" else ~rated)
-        ridge = objective.regularization * (rated.sum() + objective.unobserved * len(row)) ** objective.exponent
+        ridge = objective.regularization * (row.sum() + objective.unobserved * len(row)) ** objective.exponent
         rows.append(np.linalg.solve(y.T @ (weight[:, None] * y) + ridge * np.eye(y.shape[1]), y.T @ row))
     return np.array(rows)
 
@@ -123,7 +123,13 @@ def test_rows_without_ratings_become_zero(confidence: sp.csr_matrix) -> None:
 def test_reports_every_iteration(confidence: sp.csr_matrix) -> None:
     """`progress` hears of each iteration once it is done."""
     heard: list[int] = []
-    factorize(confidence, Objective(0.1), initial_factors(USERS, ITEMS, 4, 0), iterations=3, progress=heard.append)
+    factorize(
+        confidence,
+        Objective(0.1),
+        initial_factors(USERS, ITEMS, 4, 0),
+        iterations=3,
+        progress=lambda done, _: heard.append(done),
+    )
     assert heard == [1, 2, 3]
 
 

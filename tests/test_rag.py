@@ -33,7 +33,7 @@ def model() -> RAGRecommender:
 @pytest.fixture(scope="module")
 def real() -> RAGRecommender:
     """Return a content model of twelve games, embedded by the real model in float32."""
-    return RAGRecommender(ContentSettings(precision="float32")).fit(games().head(12))
+    return RAGRecommender(ContentSettings(precision="float32", engine="torch")).fit(games().head(12))
 
 
 def test_vectors_equal_a_direct_call(real: RAGRecommender) -> None:

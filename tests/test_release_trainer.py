@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 SETTINGS = Settings.model_validate(
-    {"cf": {"factors": 4, "iterations": 3, "regularization": 1.0, "threads": 1}, "release": {"keep": 3}}
+    {"cf": {"factors": 4, "iterations": 3, "threads": 1, "tuning": "off"}, "release": {"keep": 3}}
 )
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from recsys.errors import AuthenticationFailed, ConfigError
 from recsys.sources.snowflake.credentials import Credentials, SignIn
-from snowflake_standin.fixtures import PASSPHRASE, KeyPair, new_key
+from snowflake_standin.canaries import PASSPHRASE, KeyPair, new_key
 
 if TYPE_CHECKING:
     from pathlib import Path

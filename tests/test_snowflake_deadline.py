@@ -15,7 +15,7 @@ import pytest
 
 from recsys.errors import DeadlineExceeded, RecsysError, SourceUnavailable
 from recsys.sources.snowflake.deadline import Deadline, Prefetch, in_background
-from snowflake_standin.fixtures import ACCESS_TOKEN
+from snowflake_standin.canaries import ACCESS_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,6 +137,16 @@ def test_all_waits_together_are_bounded() -> None:
     with pytest.raises(DeadlineExceeded, match=r"0\.3 s of snowflake\.deadline_s"):
         deadline.wait(Future(), "testing")
     assert time.monotonic() - start < 0.2
+
+
+def test_a_long_wait_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever watches a log sees what the run waits for, not silence."""
+    caplog.set_level("INFO")
+    with pytest.raises(DeadlineExceeded):
+        Deadline(0.25, notice_s=0.1).wait(Future(), "testing")
+    told = [record for record in caplog.records if record.message == "still waiting for Snowflake"]
+    assert len(told) == 2
+    assert told[0].__dict__["recsys_keys"]["doing"] == "testing"
 
 
 def test_a_timeout_of_the_work_itself_is_not_ours() -> None:

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from marts import WordEncoder, write_marts
 from recsys import Trainer
-from recsys.config import Settings, SnowflakeSettings
+from recsys.config import CfSettings, Settings, SnowflakeSettings
 from recsys.errors import RecsysError
 from recsys.log import set_up
 from recsys.sources import open_source
-from snowflake_standin.fixtures import ACCESS_TOKEN, IDENTITY_TOKEN, OAUTH_TOKEN, PASSPHRASE, PASSWORD
+from snowflake_standin.canaries import ACCESS_TOKEN, IDENTITY_TOKEN, OAUTH_TOKEN, PASSPHRASE, PASSWORD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,7 +119,8 @@ def test_no_secret_is_written(warehouse: Warehouse, tmp_path: Path) -> None:
         warehouse.table(mart.upper(), f"SELECT * FROM read_parquet('{folder / mart}.parquet')")
     credentials = {**warehouse.address(), "token": ACCESS_TOKEN}
     output = tmp_path / "models"
-    Trainer(credentials, output, source="snowflake", settings=Settings(), embedding_model=WordEncoder()).run_pipeline()
+    settings = Settings(cf=CfSettings(factors=8, regularization=1.0))  # the default λ is for real tables
+    Trainer(credentials, output, source="snowflake", settings=settings, embedding_model=WordEncoder()).run_pipeline()
     files = [path for path in output.rglob("*") if path.is_file()]
     assert len(files) >= 4
     for path in files:

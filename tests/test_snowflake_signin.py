@@ -15,18 +15,12 @@ from recsys.config import Settings, SnowflakeSettings
 from recsys.errors import AuthenticationFailed, ConfigError
 from recsys.sources import open_source
 from recsys.sources.snowflake.source import SnowflakeSource
-from snowflake_standin.fixtures import (
-    ACCESS_TOKEN,
-    IDENTITY_TOKEN,
-    OAUTH_TOKEN,
-    PASSPHRASE,
-    PASSWORD,
-    Warehouse,
-    new_key,
-)
+from snowflake_standin.canaries import ACCESS_TOKEN, IDENTITY_TOKEN, OAUTH_TOKEN, PASSPHRASE, PASSWORD, new_key
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from snowflake_standin.fixtures import Warehouse
 
 pytest_plugins = ["snowflake_standin.fixtures"]
 

@@ -18,7 +18,7 @@ from recsys import Trainer
 from recsys.config import CfSettings, Settings
 from recsys.errors import TruncatedResult
 from recsys.models import CollaborativeFilter
-from snowflake_standin.fixtures import ACCESS_TOKEN
+from snowflake_standin.canaries import ACCESS_TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["snowflake_standin.fixtures"]
 
-SETTINGS = Settings(cf=CfSettings(factors=8, regularization=1.0, threads=1))
+SETTINGS = Settings(cf=CfSettings(factors=8, threads=1, tuning="off"))
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = Path("recsys.toml")
 """Read when it exists and no other file is named."""
+
+Auto: TypeAlias = Literal["auto"]
+"""A setting that is found from the data."""
+
+_SHRINKS_ALL = 10.0
 
 _TABLE = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$"
 _COLUMN = r"^[A-Za-z_][A-Za-z0-9_$]*$"
@@ -59,9 +64,9 @@ class SnowflakeSettings(_Section):
     """Seconds that a run may wait for Snowflake in all: signing in, both queries, every chunk."""
     login_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     """Seconds that signing in may take."""
-    network_timeout_s: Annotated[int, Field(ge=1)] = 900
+    network_timeout_s: Annotated[int, Field(ge=1)] = 600
     """Seconds that one request is retried for while it fails; a query that runs longer is cancelled."""
-    statement_timeout_s: Annotated[int, Field(ge=1)] = 900
+    statement_timeout_s: Annotated[int, Field(ge=1)] = 600
     """Seconds after which the warehouse itself cancels a query (``STATEMENT_TIMEOUT_IN_SECONDS``)."""
     query_tag: Annotated[str, Field(max_length=2000)] = "recsys"
     """``QUERY_TAG`` of every statement, to be found in the query history."""
@@ -102,28 +107,56 @@ class ContentSettings(_Section):
     cache_dir: str = ""
     """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache_mb: Annotated[int, Field(ge=0)] = 1000
-    """Bound of the cache in MB (a vector takes 1.6 kB); the least recently used go first; 0 turns it off."""
+    """Bound of the cache in MB (a vector takes 1.8 kB); the least recently used go first; 0 turns it off."""
 
 
 class CfSettings(_Section):
-    """The collaborative filter."""
+    """The collaborative filter.
 
-    factors: Annotated[int, Field(ge=1, le=4096)] = 32
+    What is ``auto`` is searched on the training data (``tuning = "auto"``) or set by rule
+    (``tuning = "off"``); what is given stays as given.
+    """
+
+    factors: Annotated[int, Field(ge=1, le=4096)] | Auto = "auto"
     """Length of a user's or game's factor vector."""
-    regularization: Annotated[float, Field(ge=0)] = 200.0
-    """λ of the ridge term; with ``alpha`` 20, values around 200 are right, not 0.01."""
-    iterations: Annotated[int, Field(ge=1)] = 15
+    solver: Literal["ials", "implicit"] = "ials"
+    """``ials``: any confidence and unobserved weight, scaled λ; ``implicit``: that library's own ALS."""
+    regularization: Annotated[float, Field(ge=0)] | Auto = "auto"
+    """How much is shrunk. With ``ials`` a multiple of what chance alone would show, about 0.5 on any
+    table; with ``implicit`` its λ, around 200 (not 0.01) with ``alpha`` 20."""
+    unobserved: Annotated[float, Field(gt=0)] | Auto = "auto"
+    """With ``ials``: total weight of the pairs without a rating, as a multiple of that of the ratings;
+    3 to 6 on most tables."""
+    exponent: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """With ``ials``: λ grows with this power of a row's weight; 0 is the same λ for everybody."""
+    iterations: Annotated[int, Field(ge=1)] = 12
     """Alternating sweeps over users and games."""
     alpha: Annotated[float, Field(gt=0)] = 20.0
-    """Multiplies the confidence of every rating that counts (implicit's ``alpha``)."""
-    confidence: Literal["rating", "liked"] = "liked"
-    """``rating``: the rating itself is the confidence; ``liked``: 1 from ``like_threshold`` on, else absent."""
-    like_threshold: float = 7.0
-    """From this rating on, a game counts as liked."""
+    """With ``implicit``: multiplies the confidence of every rating that counts."""
+    confidence: Literal["graded", "liked", "rating"] | Auto = "auto"
+    """``graded``: grows with the rating, 1 at ``like_threshold``; ``liked``: 1 from there on, else
+    absent; ``rating``: the rating itself."""
+    like_threshold: float | Auto = "auto"
+    """From this rating on, a game counts as liked; ``auto``: 7 on 1-10, 4 on 1-5, 3.5 on 0.5-5, 70 on 0-100."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
-    """Of the initial factors."""
+    """Of the initial factors, and of the search's trials."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Solver threads; 0 means one for each core."""
+    tuning: Literal["auto", "off"] = "auto"
+    """Whether ``auto`` settings are searched when there is no winner of an earlier release to reuse."""
+    tuning_seconds: Annotated[float, Field(gt=0)] = 180.0
+    """The search ends with the best so far after this time; the release's manifest says so."""
+    tuning_every: Annotated[int, Field(ge=0)] = 30
+    """Search again after so many releases; 0 means only when the data drift or the score falls."""
+
+    @model_validator(mode="after")
+    def _scale_of_regularization(self) -> Self:
+        if self.solver == "ials" and self.regularization != "auto" and self.regularization > _SHRINKS_ALL:
+            raise ValueError(
+                f"regularization {self.regularization:g} would shrink everything to nothing: with solver = ials "
+                "it is relative, about 0.5; λ around 200 belongs to solver = implicit"
+            )
+        return self
 
 
 class EvaluationSettings(_Section):

@@ -9,6 +9,8 @@ import warnings
 from pathlib import Path
 
 import fakesnow.server as fake
+import pyarrow as pa
+import pyarrow.parquet as pq
 import uvicorn
 
 from snowflake_standin.front import Front
@@ -42,9 +44,14 @@ def main() -> None:
 
 
 def load(path: Path, table: str) -> None:
-    """Copy a Parquet file into a table of the schema ANALYTICS."""
+    """Copy a Parquet file into a table of the schema ANALYTICS, in types that Snowflake has."""
+    columns = []
+    for field in pq.read_schema(path):
+        kind = "BIGINT" if pa.types.is_integer(field.type) else "DOUBLE" if pa.types.is_floating(field.type) else None
+        columns.append(f'"{field.name}"::{kind} AS "{field.name}"' if kind else f'"{field.name}"')
+    target, selected = f"{DATABASE}.ANALYTICS.{table}", ", ".join(columns)
     fake.shared_fs.duck_conn.execute(
-        f"CREATE OR REPLACE TABLE {DATABASE}.ANALYTICS.{table} AS SELECT * FROM read_parquet('{path}')"
+        f"CREATE OR REPLACE TABLE {target} AS SELECT {selected} FROM read_parquet('{path}')"
     )
 
 

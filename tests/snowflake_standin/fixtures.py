@@ -6,21 +6,13 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
 from recsys.config import SnowflakeSettings
 from recsys.sources.snowflake.credentials import Credentials
 from recsys.sources.snowflake.session import backoff
 from recsys.sources.snowflake.source import SnowflakeSource
+from snowflake_standin.canaries import ACCESS_TOKEN, IDENTITY_TOKEN, OAUTH_TOKEN, PASSWORD, KeyPair, new_key
 from snowflake_standin.identity import Identity
 from snowflake_standin.process import StandIn
 
@@ -29,30 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-
-PASSPHRASE = "canary-passphrase-3b1f"
-PASSWORD = "canary-password-77aa"
-ACCESS_TOKEN = "canary-access-token-19c4"
-OAUTH_TOKEN = "canary-oauth-token-58e0"
-IDENTITY_TOKEN = jwt.encode({"iss": "https://ci.example", "sub": "canary-identity"}, "k" * 32)
-
-
-@dataclass(frozen=True)
-class KeyPair:
-    """A key, as PEM texts."""
-
-    plain: str
-    encrypted: str
-    public: str
-
-
-def new_key() -> KeyPair:
-    """Generate a key pair, encrypted with ``PASSPHRASE`` in one of its texts."""
-    key = rsa.generate_private_key(65537, 2048)
-    forms = [NoEncryption(), BestAvailableEncryption(PASSPHRASE.encode())]
-    plain, encrypted = (key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, form).decode() for form in forms)
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    return KeyPair(plain, encrypted, public)
 
 
 @dataclass

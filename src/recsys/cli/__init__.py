@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import compare, github, releases, report, train
+from recsys.cli import cache, compare, github, query, releases, report, serve, train
 from recsys.cli.state import State
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
 from recsys.interrupt import end_at_once_on_signals
@@ -36,6 +36,11 @@ app.command("releases")(releases.releases)
 app.command("verify")(releases.verify)
 app.command("rollback")(releases.rollback)
 app.command("show")(releases.show)
+app.add_typer(cache.app)
+app.command("similar")(query.similar)
+app.command("search")(query.search)
+app.command("recommend")(query.recommend)
+app.command("serve")(serve.serve)
 
 
 _USAGE = 2

@@ -139,12 +139,10 @@ class VectorCache:
         rows = [(key, row, zlib.crc32(row), now) for key, row in zip(keys, data, strict=True)]
         with self._tolerant("writing"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connection() as database:
-                with _transaction(database):
-                    database.execute(_SCHEMA)
-                    database.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
-                    self._evict(database)
-                database.execute("PRAGMA incremental_vacuum").fetchall()
+            with self._connection() as database, _transaction(database):
+                database.execute(_SCHEMA)
+                database.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+                self._evict(database)
 
     def info(self) -> CacheInfo:
         """Count what the cache holds.
@@ -191,7 +189,7 @@ class VectorCache:
         with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)) as database:
             # Both only count before the first table is made: ten vectors a page, and a file that can shrink.
             database.execute("PRAGMA page_size = 16384")
-            database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            database.execute("PRAGMA auto_vacuum = FULL")
             yield database
 
     @contextmanager

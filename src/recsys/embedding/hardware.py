@@ -5,8 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -61,18 +66,19 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
     return frozenset()
 
 
-def usable_cores(quota: Path = _CGROUP_QUOTA) -> int:
-    """Return the number of cores that this process may use.
+def usable_cores(environ: Mapping[str, str] = os.environ, quota: Path = _CGROUP_QUOTA) -> int:
+    """Return the number of cores that this process may use: affinity, container, ``OMP_NUM_THREADS``.
 
     A container with a quota of 2 CPUs on a machine of 64 has an affinity of 64: 64 threads would
     take turns on 2 CPUs and wait for each other.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
+    bounds = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    if environ.get("OMP_NUM_THREADS", "").isdecimal():
+        bounds.append(int(environ["OMP_NUM_THREADS"]))
+    with suppress(OSError, ValueError):
         allowed, period = quota.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return cores
-    return cores if allowed == "max" else max(1, min(cores, int(allowed) // int(period)))
+        bounds.append(int(allowed) // int(period))
+    return max(1, min(bounds))
 
 
 def _torch_version() -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.embedding.batches import Tokenization
-from recsys.embedding.torch_engine import load_sentence_transformer
-from recsys.errors import MissingExtra
+from recsys.embedding.openvino_bert import build, is_mean_pooled_bert
+from recsys.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,12 +47,17 @@ class OpenVinoEngine:
             import openvino
         except ImportError as error:
             raise MissingExtra("openvino", "content.engine = openvino") from error
+        if not is_mean_pooled_bert(folder.path):
+            raise ConfigError(
+                f"the model in {folder.path} is no BERT with mean pooling, and OpenVINO runs no other here; "
+                "set content.engine = torch"
+            )
         hints = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.precision],
             "NUM_STREAMS": str(plan.threads),
             "INFERENCE_NUM_THREADS": str(plan.threads),
         }
-        self._compiled = openvino.Core().compile_model(_converted(folder), "CPU", hints)
+        self._compiled = openvino.Core().compile_model(build(folder.path), "CPU", hints)
         self._tokenization = Tokenization(folder.path, folder.max_tokens)
         self._streams = plan.threads
         self._batch_tokens = batch_tokens
@@ -75,25 +80,3 @@ class OpenVinoEngine:
         streams.wait_all()
         while not done.empty():
             yield done.get()
-
-
-def _converted(folder: ModelFolder) -> Any:
-    """Return the model, pooling and normalisation included, as an OpenVINO model of (token ids, mask)."""
-    import openvino
-    import torch
-
-    model = load_sentence_transformer(folder, "cpu")
-
-    class Sentence(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            features = {"input_ids": input_ids, "attention_mask": attention_mask}
-            vectors: torch.Tensor = self.model(features)["sentence_embedding"]
-            return vectors
-
-    example = {name: torch.ones((2, 16), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
-    inputs = [(name, [-1, -1], openvino.Type.i64) for name in example]
-    return openvino.convert_model(Sentence(), example_input=example, input=inputs)

@@ -131,7 +131,7 @@ class Gatekeeper:
             If the candidate is refused, and nobody overrides it. What is known about it was kept
             under ``refused``.
         """
-        trial = hold_trial(ratings, self.settings, self.incumbent, content, self.steps)
+        trial = hold_trial(ratings, self.settings, self.incumbent, content, self.steps, drift=data[1])
         trial = replace(trial, verdict=trial.verdict.overridden(self.overrides.publish_anyway), data=data)
         told = (json.dumps(trial.as_json(), indent=1, allow_nan=False) + "\n").encode()
         self.staging.write(METRICS, told)

@@ -10,13 +10,14 @@ from pydantic import ValidationError
 from recsys.config import CfSettings
 from recsys.evaluation.drift import DataProfile
 from recsys.evaluation.gate import CurrentRelease
+from recsys.evaluation.memory import Memory
 
 if TYPE_CHECKING:
     from recsys.config import Settings
     from recsys.evaluation.split import Split
     from recsys.release.manifest import Manifest
 
-_NO_INFLUENCE = {"threads"}
+_NO_INFLUENCE = {"threads", "tuning", "tuning_seconds", "tuning_every"}
 """Settings of the collaborative filter that change how fast it trains, not what it learns."""
 
 
@@ -37,6 +38,8 @@ class Incumbent:
         Of its data; None if it does not say.
     measure
         How its score was measured, and the score; None if it was not evaluated.
+    tuning
+        What it remembers of the search for its settings; None if there was none.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Incumbent:
     problem: str = ""
     profile: DataProfile | None = None
     measure: dict[str, Any] | None = None
+    tuning: Memory | None = None
 
     @classmethod
     def of(cls, manifest: Manifest) -> Incumbent:
@@ -59,7 +63,7 @@ class Incumbent:
             wrong = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
             told = f"its recipe is not one that this version can train by (cf.{wrong})"
             return cls(manifest.release, None, told, profile, measure)
-        return cls(manifest.release, recipe, "", profile, measure)
+        return cls(manifest.release, recipe, "", profile, measure, Memory.of(facts))
 
     def same_recipe(self, candidate: CfSettings) -> bool:
         """Whether a candidate's settings teach it the same."""
@@ -91,7 +95,7 @@ class Incumbent:
         return float(self.measure["score"]), ""
 
 
-def measure_of(split: Split, settings: Settings) -> dict[str, Any]:
+def measure_of(split: Split, settings: Settings, like_threshold: float) -> dict[str, Any]:
     """Return everything that must be equal for two nights' scores to be comparable; fit for JSON."""
     return {
         "contender": settings.gate.contender,
@@ -99,5 +103,5 @@ def measure_of(split: Split, settings: Settings) -> dict[str, Any]:
         "hold_out": split.kind,
         "fraction": settings.evaluation.fraction,
         "seed": settings.evaluation.seed,
-        "like_threshold": settings.cf.like_threshold,
+        "like_threshold": like_threshold,
     }

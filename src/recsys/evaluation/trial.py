@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from recsys.evaluation.curve import LearningCurve
 from recsys.evaluation.exposure import exposure
 from recsys.evaluation.gate import Verdict, judge
 from recsys.evaluation.incumbent import Incumbent, measure_of
+from recsys.evaluation.memory import FACT, Memory, plan
 from recsys.evaluation.result import Evaluation, plain
 from recsys.evaluation.score import evaluate
-from recsys.evaluation.split import Split, split
+from recsys.evaluation.split import split
 from recsys.log import keys
 from recsys.models.cf import CollaborativeFilter
+from recsys.models.confidence import like_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +63,8 @@ class Trial:
         Who is rated and who is recommended, along the long tail.
     data
         The profile of the data, and how they drifted since the current release (None without one).
+    tuning
+        The search for the recipe, tonight's or an earlier one; None where all was given or set by rule.
     """
 
     evaluation: Evaluation
@@ -70,6 +74,7 @@ class Trial:
     curve: tuple[float, ...]
     exposure: dict[str, Any] = field(repr=False)
     data: tuple[DataProfile, Drift | None] | None = None
+    tuning: Memory | None = None
 
     def headline(self) -> dict[str, float]:
         """Return the deciding contender's scores, by metric."""
@@ -89,6 +94,7 @@ class Trial:
             "gains": self._gains(),
             "learning_curve": [round(score, 6) for score in self.curve],
             "exposure": self.exposure,
+            FACT: None if self.tuning is None else self.tuning.as_json(),
             **self._data(),
         }
 
@@ -100,6 +106,7 @@ class Trial:
             "recipe": self.recipe.model_dump(mode="json"),
             "trained": "on all ratings, with the evaluated settings and number of iterations",
             "verdict": {key: verdict[key] for key in ("passed", "override", "reason")},
+            FACT: None if self.tuning is None else self.tuning.as_json(),
             **self._data(),
         }
 
@@ -137,8 +144,14 @@ class Embedded:
         return rows
 
 
-def hold_trial(
-    ratings: Ratings, settings: Settings, incumbent: Incumbent | None, content: Embedded | None, steps: Steps
+def hold_trial(  # noqa: PLR0913 - the last has a default
+    ratings: Ratings,
+    settings: Settings,
+    incumbent: Incumbent | None,
+    content: Embedded | None,
+    steps: Steps,
+    *,
+    drift: Drift | None = None,
 ) -> Trial:
     """Score a candidate on ratings that it has not seen, and judge it.
 
@@ -155,6 +168,8 @@ def hold_trial(
         The content model's vectors; without them it does not compete.
     steps
         The clock of the run.
+    drift
+        Of the data since the current release: beyond its bounds, settings are searched again.
 
     Raises
     ------
@@ -162,30 +177,42 @@ def hold_trial(
         If nobody can be scored, or training diverged. A candidate that was scored and is not good
         enough raises nothing: its verdict says so.
     """
+    # Which games are liked is the measure itself, and read off the scale of all ratings; everything
+    # else about the candidate comes from the training part.
+    liked = like_threshold(settings.cf.like_threshold, ratings.matrix.data)
     with steps.step("hold_out"):
-        parts = split(ratings, settings.evaluation, settings.cf.like_threshold)
+        parts = split(ratings, settings.evaluation, liked)
     log.info("held out", extra=keys(**{key: value for key, value in parts.description().items() if value is not None}))
     curve = LearningCurve(parts, settings.evaluation.k)
     with steps.step("train_candidate"):
-        candidate = CollaborativeFilter(settings.cf).fit(parts.train, watch=curve.watch)
+        planned = plan(settings.cf.model_copy(update={"like_threshold": liked}), settings.gate, incumbent, drift)
+        log.info("settings", extra=keys(searched=planned.because or "no", reused=planned.reused is not None))
+        candidate = CollaborativeFilter(planned.settings).fit(parts.train, watch=curve.watch)
     contenders: list[Contender] = [Popularity.of(parts.train)]
     embeddings = None if content is None else content.rows_for(ratings.items)
     if embeddings is not None:
-        contenders.append(ContentProfile(parts.train, embeddings, settings.cf.like_threshold))
+        contenders.append(ContentProfile(parts.train, embeddings, liked))
     contenders.append(Factors(CF, candidate.user_factors, candidate.item_factors))
-    if incumbent is not None and incumbent.recipe is not None and not incumbent.same_recipe(settings.cf):
+    if incumbent is not None and incumbent.recipe is not None and not incumbent.same_recipe(candidate.pinned):
         with steps.step("train_current_recipe"):
             rival = CollaborativeFilter(incumbent.recipe).fit(parts.train)
         contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
     with steps.step("evaluate"):
-        return _judged(evaluate(contenders, parts, settings.evaluation, embeddings), parts, settings, incumbent, curve)
+        evaluation = evaluate(contenders, parts, settings.evaluation, embeddings)
+    trial = _judged(evaluation, settings, incumbent, candidate.pinned, curve)
+    return replace(trial, tuning=planned.remember(candidate.tuning, trial.verdict.score.value))
 
 
 def _judged(
-    evaluation: Evaluation, parts: Split, settings: Settings, incumbent: Incumbent | None, curve: LearningCurve
+    evaluation: Evaluation,
+    settings: Settings,
+    incumbent: Incumbent | None,
+    recipe: CfSettings,
+    curve: LearningCurve,
 ) -> Trial:
-    measure = measure_of(parts, settings)
-    current = None if incumbent is None else incumbent.facing(settings.cf, measure)
+    assert recipe.like_threshold != "auto"
+    measure = measure_of(curve.split, settings, recipe.like_threshold)
+    current = None if incumbent is None else incumbent.facing(recipe, measure)
     verdict = judge(evaluation, settings.gate, current)
-    shown = exposure(evaluation, parts)
-    return Trial(evaluation, verdict, settings.cf, measure, tuple(curve.scores), shown)
+    shown = exposure(evaluation, curve.split)
+    return Trial(evaluation, verdict, recipe, measure, tuple(curve.scores), shown)

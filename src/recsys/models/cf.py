@@ -18,6 +18,8 @@ from recsys.data import Ratings
 from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
 from recsys.ids import Id, IdMap
 from recsys.log import keys, progress
+from recsys.models.confidence import confidence
+from recsys.models.recipe import Recipe
 from recsys.ranking import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse as sp
     from implicit.cpu.als import AlternatingLeastSquares
+
+    from recsys.models.tuning import Search
 
     Watch: TypeAlias = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
@@ -57,6 +61,10 @@ class CollaborativeFilter:
         CSR, float32, (users, items): the ratings trained on.
     recommendable
         bool, (items,): false for rated games that the catalogue does not have.
+    recipe
+        What it was trained by, with every setting found.
+    tuning
+        The search that found the recipe; None where there was none.
     """
 
     als_model: AlternatingLeastSquares
@@ -64,9 +72,16 @@ class CollaborativeFilter:
     items: IdMap
     ratings: sp.csr_matrix
     recommendable: npt.NDArray[np.bool_]
+    recipe: Recipe
+    tuning: Search | None = None
 
     def __init__(self, settings: CfSettings | None = None) -> None:
         self.settings = settings or CfSettings()
+
+    @property
+    def pinned(self) -> CfSettings:
+        """The settings with nothing ``auto`` left: they train the same without a search."""
+        return self.recipe.pin(self.settings)
 
     @property
     def user_factors(self) -> npt.NDArray[np.float32]:
@@ -86,6 +101,9 @@ class CollaborativeFilter:
     ) -> CollaborativeFilter:
         """Train on ratings, from scratch.
 
+        Settings that are ``auto`` are searched on these ratings, or set by rule with
+        ``tuning = "off"``; :attr:`recipe` then says what they are.
+
         Parameters
         ----------
         ratings_df
@@ -104,8 +122,16 @@ class CollaborativeFilter:
         self.users, self.items, self.ratings = ratings.users, ratings.items, ratings.matrix
         known = self.items if catalogue is None else IdMap.of(catalogue)
         self.recommendable = known.locate(self.items) >= 0
-        self.als_model = train_implicit(confidence(ratings.matrix, self.settings), self.settings, watch)
+        self.recipe = self._find_recipe()
+        self.als_model = train(ratings.matrix, self.recipe, self.settings, watch)
         return self
+
+    def _find_recipe(self) -> Recipe:
+        if self.settings.tuning == "auto":
+            from recsys.models.tuning import search
+
+            self.tuning = search(self.ratings, self.settings)
+        return self.tuning.winner if self.tuning else Recipe.by_rule(self.settings, self.ratings.data)
 
     def recommend(self, user_id: Id, k: int = 10) -> list[Scored]:
         """Return up to ``k`` games for a user, best first, none of which the user has rated.
@@ -177,6 +203,7 @@ class CollaborativeFilter:
             item_factors=self.item_factors,
             recommendable=self.recommendable,
             id_types=np.array([self.users.kind, self.items.kind]),
+            recipe=np.array(json.dumps(self.recipe.as_json())),
         )
         ratings = self.ratings
         write_arrays(folder / INTERACTIONS_FILE, indptr=ratings.indptr, indices=ratings.indices, ratings=ratings.data)
@@ -207,6 +234,7 @@ class CollaborativeFilter:
             model.users = IdMap.from_texts(mappings["user_id_to_idx"], users)
             model.items = IdMap.from_texts(mappings["item_id_to_idx"], items)
             model.recommendable = factors["recommendable"]
+            model.recipe = Recipe.from_json(json.loads(str(factors["recipe"])))
             model.ratings = sp.csr_matrix(
                 (stored["ratings"], stored["indices"], stored["indptr"]), shape=(len(model.users), len(model.items))
             )
@@ -237,63 +265,103 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         return dict(arrays)
 
 
-def confidence(ratings: sp.csr_matrix, settings: CfSettings) -> sp.csr_matrix:
-    """Turn ratings into the confidence that their user likes the game; float32, same shape.
+def train(
+    matrix: sp.csr_matrix, recipe: Recipe, settings: CfSettings, watch: Watch | None = None
+) -> AlternatingLeastSquares:
+    """Train on ratings by a recipe; the factors are in implicit's class, whoever found them.
 
-    With ``rating`` a rating is its own confidence, as in the textbooks: a 2 out of 10 then still
-    speaks *for* the game. With ``liked`` it is 1 from ``like_threshold`` on, and otherwise the
-    game counts as not seen.
+    Parameters
+    ----------
+    matrix
+        CSR, float32, users × games: ratings.
+    recipe
+        What to train.
+    settings
+        ``seed`` and ``threads`` are used.
+    watch
+        Is shown the factors after each iteration.
     """
-    import scipy.sparse as sp
+    weights = confidence(matrix, recipe.confidence, recipe.like_threshold)
+    started = time.perf_counter()
+    solve = _solve_implicit if recipe.solver == "implicit" else _solve_ials
+    with progress("ALS iterations", recipe.iterations) as advance:
 
-    if settings.confidence == "rating":
-        return ratings
-    liked = sp.csr_matrix(
-        ((ratings.data >= settings.like_threshold).astype(np.float32), ratings.indices, ratings.indptr),
-        shape=ratings.shape,
-        copy=False,
-    ).copy()
-    liked.eliminate_zeros()
-    return liked
+        def after(iteration: int, users: Any, items: Any) -> None:
+            advance(1)
+            log.debug("ALS iteration", extra=keys(iteration=iteration, seconds=time.perf_counter() - started))
+            if watch is not None:
+                watch(users, items)
+
+        model = solve(weights, recipe, _empty_model(recipe, settings), after)
+    log.info(
+        "trained ALS",
+        extra=keys(
+            solver=recipe.solver,
+            users=matrix.shape[0],
+            games=matrix.shape[1],
+            entries=weights.nnz,
+            factors=recipe.factors,
+            iterations=recipe.iterations,
+            seconds=time.perf_counter() - started,
+        ),
+    )
+    return model
 
 
-def train_implicit(matrix: sp.csr_matrix, settings: CfSettings, watch: Watch | None = None) -> AlternatingLeastSquares:
-    """Run implicit's ALS (Hu, Koren & Volinsky 2008) on a matrix of confidences.
+def _empty_model(recipe: Recipe, settings: CfSettings) -> AlternatingLeastSquares:
+    """Return implicit's model before its fit.
 
     A fresh object each time, since a second ``fit`` would silently continue from the first; an
-    integer seed, since a ``RandomState`` crashes it; BLAS held to one thread, since its threads
-    and implicit's own get in each other's way.
+    integer seed, since a ``RandomState`` crashes it. Its maker warns of BLAS with threads of its own.
     """
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"), progress("ALS iterations", settings.iterations) as advance:
-
-        def after(iteration: int, seconds: float, _: Any) -> None:
-            advance(1)
-            log.debug("ALS iteration", extra=keys(iteration=iteration + 1, seconds=seconds))
-            if watch is not None:
-                watch(model.user_factors, model.item_factors)
-
-        model = AlternatingLeastSquares(
-            factors=settings.factors,
-            regularization=settings.regularization,
-            alpha=settings.alpha,
-            iterations=settings.iterations,
+    with threadpool_limits(1, "blas"):
+        return AlternatingLeastSquares(
+            factors=recipe.factors,
+            regularization=recipe.regularization,
+            alpha=recipe.alpha,
+            iterations=recipe.iterations,
             num_threads=settings.threads,
             random_state=settings.seed,
         )
-        started = time.perf_counter()
-        model.fit(matrix, show_progress=False, callback=after)
-    log.info(
-        "trained ALS",
-        extra=keys(
-            users=matrix.shape[0],
-            games=matrix.shape[1],
-            entries=matrix.nnz,
-            factors=settings.factors,
-            iterations=settings.iterations,
-            seconds=time.perf_counter() - started,
-        ),
+
+
+def _solve_ials(
+    weights: sp.csr_matrix, recipe: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
+) -> AlternatingLeastSquares:
+    """Run our own solver, and leave the factors in implicit's class.
+
+    What implicit's ``recalculate_user`` minimizes is another objective, and does not match these
+    factors: :mod:`recsys.models.folding` is what to call instead.
+    """
+    from recsys.models.ials import factorize, initial_factors
+
+    model.user_factors, model.item_factors = factorize(
+        weights,
+        recipe.objective(weights),
+        initial_factors(*weights.shape, recipe.factors, model.random_state),
+        iterations=recipe.iterations,
+        threads=model.num_threads,
+        progress=lambda done, factors: after(done, *factors),
     )
+    return model
+
+
+def _solve_implicit(
+    weights: sp.csr_matrix, _: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
+) -> AlternatingLeastSquares:
+    """Run implicit's ALS (Hu, Koren & Volinsky 2008).
+
+    BLAS is held to one thread, since its threads and implicit's own get in each other's way.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        model.fit(
+            weights,
+            show_progress=False,
+            callback=lambda iteration, *_: after(iteration + 1, model.user_factors, model.item_factors),
+        )
     return model

@@ -4,11 +4,12 @@ What is minimized over user factors ``x`` and game factors ``y``::
 
     Σ_(u,i) rated  c_ui (1 - x_u·y_i)²                                   rated entries are wanted
     + α₀ Σ_(u,i)   (x_u·y_i)²                                            everything else less so
-    + λ Σ_u (n_u + α₀·games)^ν |x_u|² + λ Σ_i (n_i + α₀·users)^ν |y_i|²  no factor grows for free
+    + λ Σ_u (w_u + α₀·games)^ν |x_u|² + λ Σ_i (w_i + α₀·users)^ν |y_i|²  no factor grows for free
 
-``c_ui`` is any positive confidence, ``n`` a row's number of ratings. The second sum runs over all
-pairs (``overlap="all"``: Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS on
-Item Recommendation Benchmarks", arXiv 2110.14037) or over the pairs without a rating only
+``c_ui`` is any positive confidence, ``w`` the sum of a row's confidences: where all are 1, as in
+the paper, its number of ratings. The second sum runs over all pairs (``overlap="all"``: Rendle,
+Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks",
+arXiv 2110.14037) or over the pairs without a rating only
 (``overlap="unrated"``: Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback
 Datasets", 2008; with α₀ = 1, ν = 0 it is what the library implicit minimizes).
 
@@ -68,9 +69,9 @@ class Objective:
     overlap: Literal["all", "unrated"] = "all"
     """Whether α₀ weighs on all pairs, or on those without a rating only."""
 
-    def ridge(self, counts: NDArray[np.int64], others: int) -> Array:
-        """Return the λ of each row from its number of ratings; ``others`` is the other side's size."""
-        scaled = self.regularization * (counts + self.unobserved * others) ** self.exponent
+    def ridge(self, weights: NDArray[np.float64], others: int) -> Array:
+        """Return the λ of each row from its total confidence; ``others`` is the other side's size."""
+        scaled = self.regularization * (weights + self.unobserved * others) ** self.exponent
         return scaled.astype(np.float32)
 
 
@@ -89,7 +90,7 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     *,
     iterations: int,
     threads: int = 0,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int, Factors], None] = lambda *_: None,
 ) -> Factors:
     """Alternate over users and games ``iterations`` times.
 
@@ -109,7 +110,8 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     threads
         0 means one for each core.
     progress
-        Called with the number of iterations done.
+        Called with the number of iterations done and the factors, in a basis of their own that changes
+        from call to call: scores are right, single factors mean nothing. Must not change them.
 
     Raises
     ------
@@ -128,7 +130,7 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     with _pool(threads) as pool:
         for done in range(iterations):
             solver.sweep(pool)
-            progress(done + 1)
+            progress(done + 1, Factors(solver.users.factors, solver.items.factors))
         result = solver.factors(pool)
     if not all(np.isfinite(side).all() for side in result):
         raise ConfigError(
@@ -155,7 +157,7 @@ class _Side:
         self.indptr = confidence.indptr.astype(np.int64)
         self.indices = confidence.indices.astype(np.int32, copy=False)
         self.data = confidence.data.astype(np.float32, copy=False)
-        self.ridge = objective.ridge(np.diff(self.indptr), confidence.shape[1])
+        self.ridge = objective.ridge(_row_sums(confidence), confidence.shape[1])
         work = self.indptr + 8 * np.arange(len(self.indptr))
         cuts = np.searchsorted(work, np.arange(0, work[-1], _BLOCK_WORK))
         self.blocks = _pairs(np.unique(np.append(cuts, len(self.factors))))
@@ -219,6 +221,11 @@ class _Solver:
         alpha = self.objective.unobserved
         diagonal = (alpha * np.maximum(weights, 0)).astype(np.float32)
         solved.solve(pool, self.kernel, fixed.factors, diagonal, alpha if self.objective.overlap == "unrated" else 0.0)
+
+
+def _row_sums(matrix: csr_matrix) -> NDArray[np.float64]:
+    sums = np.concatenate(([0.0], np.cumsum(matrix.data, dtype=np.float64)))
+    return np.diff(sums[matrix.indptr])
 
 
 def _pairs(cuts: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from recsys.ids import IdMap
 
-_CHUNK = 1 << 17
-"""Ratings hashed at once: few enough to stay in the processor's cache."""
 _ROUNDS = (
     (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
     (np.uint64(27), np.uint64(0x94D049BB133111EB)),
@@ -36,6 +34,8 @@ def ratings_fingerprint(
     items: IdMap,
     matrix: Any,
     rated_at: npt.NDArray[np.int64] | None = None,
+    *,
+    chunk: int = 1 << 17,
 ) -> str:
     """Return the fingerprint of who rated what, how (and when).
 
@@ -47,6 +47,8 @@ def ratings_fingerprint(
         CSR, float32, users × items.
     rated_at
         int64, microseconds, aligned with ``matrix.data``; None where the mart does not say.
+    chunk
+        Ratings hashed at once: few enough to stay in the processor's cache.
 
     Returns
     -------
@@ -55,9 +57,9 @@ def ratings_fingerprint(
     """
     user_hashes, item_hashes = _id_hashes(users.values), _id_hashes(items.values)
     sums = np.zeros(2, dtype=np.uint64)
-    rows = np.searchsorted(matrix.indptr, np.arange(0, matrix.nnz, _CHUNK), side="right") - 1
-    for number, start in enumerate(range(0, matrix.nnz, _CHUNK)):
-        stop = min(start + _CHUNK, matrix.nnz)
+    rows = np.searchsorted(matrix.indptr, np.arange(0, matrix.nnz, chunk), side="right") - 1
+    for number, start in enumerate(range(0, matrix.nnz, chunk)):
+        stop = min(start + chunk, matrix.nnz)
         last = int(np.searchsorted(matrix.indptr, stop, side="left"))
         bounds = np.clip(matrix.indptr[rows[number] : last + 1], start, stop)
         hashes = np.repeat(user_hashes[rows[number] : last], np.diff(bounds))

@@ -87,6 +87,10 @@ class Blend:
 
         return rank
 
+    def prepare(self) -> None:
+        """Build what the first question would build."""
+        _ = self._mean, self._covariance
+
     def _deviation(self, query: Floats) -> float:
         """Return the standard deviation of the cosines of all games with ``query``."""
         return float(np.sqrt(max(float(query @ self._covariance @ query), 1e-12)))

@@ -59,6 +59,10 @@ class Editions:
             stems.add(self._stems[row])
             yield row
 
+    def prepare(self) -> None:
+        """Build what the first question would build."""
+        _ = self._stems
+
     @cached_property
     def _stems(self) -> list[str]:
         return [stem(name) for name in self._names]

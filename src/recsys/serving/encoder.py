@@ -11,23 +11,26 @@ if TYPE_CHECKING:
     from recsys.embedding import Encoder
     from recsys.release.manifest import Manifest
 
+_ENGINES = ("sentence_transformers", "openvino")
+
 
 def encoder_of(manifest: Manifest) -> Encoder:
-    """Return the encoder that made a release's vectors.
+    """Return the encoder for the texts that people search for in a release.
+
+    It runs the release's model with whatever engine is best on this machine, and keeps nothing of
+    the texts.
 
     Raises
     ------
     MissingExtra
-        If what runs the model is not installed.
+        If nothing that runs the model is installed.
+    ModelNotFound
+        If the release was embedded by a model in a folder, and the folder is not there.
     """
-    if importlib.util.find_spec("sentence_transformers") is None:
+    if not any(importlib.util.find_spec(engine) for engine in _ENGINES):
         raise MissingExtra("train", "searching by text")
     from recsys.config import ContentSettings
     from recsys.embedding import open_encoder
 
-    known = ContentSettings.model_fields
-    settings = manifest.content.settings.get("content", {})
-    # Where texts were encoded, how many at once: that is up to this machine.
-    return open_encoder(
-        ContentSettings(**{name: settings[name] for name in ("model",) if name in settings and name in known})
-    )
+    model = manifest.content.settings.get("content", {}).get("model", "")
+    return open_encoder(ContentSettings(model=model, cache_mb=0))

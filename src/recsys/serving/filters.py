@@ -105,6 +105,10 @@ class Filters:
             self._masks[wanted] = mask
         return mask
 
+    def prepare(self) -> None:
+        """Build what the first question would build."""
+        _ = self._index
+
     def _one(self, wanted: Filter) -> npt.NDArray[np.bool_]:
         column = wanted.column.upper()
         if column == ANY_TAG.upper() or column in TAG_COLUMNS:

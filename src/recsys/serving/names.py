@@ -65,12 +65,9 @@ class NameIndex:
         alike = [Match(row, likeness) for row in self._candidates(wanted) if (likeness := self._likeness(wanted, row))]
         return sorted(alike, key=lambda match: (-match.likeness, -self._n_ratings[match.row], match.row))[:k]
 
-    def certain(self, matches: Sequence[Match]) -> bool:
-        """Say whether the first match is meant: the same name, or nearly so and nothing else near."""
-        if not matches or matches[0].likeness < CERTAIN:
-            return False
-        first = matches[0].likeness
-        return first == 1 or len(matches) == 1 or first - matches[1].likeness >= _CLEARLY
+    def prepare(self) -> None:
+        """Build what the first question would build."""
+        _ = self._index
 
     def _likeness(self, wanted: str, row: int) -> float:
         """Compare two plain names: equal, begun with, containing all words, or spelled alike."""
@@ -109,3 +106,17 @@ class NameIndex:
 def _trigrams(name: str) -> set[str]:
     padded = f"  {name} "
     return {padded[at : at + 3] for at in range(len(padded) - 2)}
+
+
+def certain(likenesses: Sequence[float]) -> bool:
+    """Say whether the first of some matches is meant: the same name, or nearly so and nothing else near.
+
+    Parameters
+    ----------
+    likenesses
+        Of the matches, in descending order.
+    """
+    if not likenesses or likenesses[0] < CERTAIN:
+        return False
+    first, second = likenesses[0], likenesses[1] if len(likenesses) > 1 else 0.0
+    return first == 1 or first - second >= _CLEARLY

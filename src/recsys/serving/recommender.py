@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import ConfigError, IncompatibleArtifact, NotInModel
 from recsys.release.loading import load_release
 from recsys.serving import questions
+from recsys.serving.names import certain
 from recsys.serving.snapshot import Snapshot, Wanted
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     Conditions = Iterable[Filter | str]
 
 
-def load(path: Path | str = "models/v1", *, key: bytes | None = None, encoder: Encoder | None = None) -> Recommender:
+def load(
+    path: Path | str = "models/v1", *, key: bytes | None = None, encoder: Encoder | None = None, eager: bool = False
+) -> Recommender:
     """Verify a release, load it, and return what answers from it.
 
     Parameters
@@ -38,13 +41,16 @@ def load(path: Path | str = "models/v1", *, key: bytes | None = None, encoder: E
     encoder
         Turns texts into vectors for :meth:`Recommender.search`; the release's own model, from the
         extra ``train``, when not given.
+    eager
+        Build at once what is otherwise built when it is first needed (the indexes of tags and
+        names), so that no later question waits for it.
 
     Raises
     ------
     ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
         If there is no release, or it is not sound.
     """
-    return Recommender(path, key=key, encoder=encoder)
+    return Recommender(path, key=key, encoder=encoder, eager=eager)
 
 
 class Recommender:
@@ -55,17 +61,20 @@ class Recommender:
 
     Parameters
     ----------
-    path, key, encoder
+    path, key, encoder, eager
         As for :func:`load`.
     """
 
-    def __init__(self, path: Path | str, *, key: bytes | None = None, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self, path: Path | str, *, key: bytes | None = None, encoder: Encoder | None = None, eager: bool = False
+    ) -> None:
         self.path = Path(path)
         self._key = key
         self._encoder = encoder
+        self._eager = eager
         self._loading = threading.Lock()
         self._encoding = threading.Lock()
-        self._snapshot = Snapshot(load_release(self.path, key=key))
+        self._snapshot = self._load()
 
     @property
     def release(self) -> str:
@@ -96,7 +105,7 @@ class Recommender:
         with self._loading:
             if self.path.exists() and self.path.resolve() == self._snapshot.path:
                 return False
-            fresh = Snapshot(load_release(self.path, key=self._key))
+            fresh = self._load()
             changed = fresh.path != self._snapshot.path
             self._snapshot = fresh
             return changed
@@ -266,6 +275,16 @@ class Recommender:
         The score is 1 for the same name but for case, accents and punctuation.
         """
         return self._snapshot.named(name, k)
+
+    def _load(self) -> Snapshot:
+        snapshot = Snapshot(load_release(self.path, key=self._key))
+        if self._eager:
+            snapshot.prepare()
+        return snapshot
+
+    def is_certain(self, found: Sequence[Suggestion]) -> bool:
+        """Say whether the first of what :meth:`find` returned is meant: the name itself, or nearly and nothing else."""
+        return certain([game.score for game in found])
 
     def _embedded(self, at: Snapshot, text: str) -> npt.NDArray[np.float32]:
         from recsys.serving.encoder import encoder_of

@@ -130,6 +130,13 @@ class Snapshot:
         self.place_of_row = np.full(len(self.catalogue), -1, dtype=np.intp)
         self.place_of_row[self.taste_rows] = np.arange(len(self.taste_rows))
 
+    def prepare(self) -> None:
+        """Build what is otherwise built when it is first needed."""
+        self.filters.prepare()
+        self.editions.prepare()
+        self.names.prepare()
+        self.blend.prepare()
+
     @cached_property
     def popularity(self) -> Floats:
         """float32, (games,): number of ratings."""
@@ -183,8 +190,9 @@ class Snapshot:
     def taste_cosines(self, row: int) -> Floats:
         """Return the cosines of factors with those of the game at ``row``, in the order of ``taste_rows``."""
         place = self.place_of_row[row]
-        cosines: Floats = self.row_factors @ (self.row_factors[place] / self._norms[place])
-        return np.divide(cosines, self._norms, dtype=np.float32)
+        cosines = self.row_factors @ (self.row_factors[place] / self._norms[place])
+        scaled: Floats = (cosines / self._norms).astype(np.float32)
+        return scaled
 
     def content_profile(self, rows: Rows) -> Floats | None:
         """Return the unit mean of the games' embeddings; None without games, or where they cancel out."""

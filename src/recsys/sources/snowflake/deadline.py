@@ -8,6 +8,7 @@ the end of the interpreter joins such a thread.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Future
@@ -15,9 +16,12 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from recsys.errors import DeadlineExceeded
+from recsys.log import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -47,9 +51,12 @@ class Deadline:
         The budget.
     clock
         Monotonic seconds.
+    notice_s
+        A wait that lasts is logged this often.
     """
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic, *, notice_s: float = 30.0) -> None:
+        self._notice_s = notice_s
         self.seconds = seconds
         self._left = seconds
         self._clock = clock
@@ -79,21 +86,24 @@ class Deadline:
         allowed = self.left if limit is None else min(limit, self.left)
         start = self._clock()
         try:
-            return future.result(timeout=allowed)
-        except FutureTimeout:
-            if future.done():  # the work itself raised a TimeoutError, which is the same class
-                return future.result()
-            bound, setting = (limit, "login_timeout_s") if limit == allowed else (self.seconds, "deadline_s")
-            raise DeadlineExceeded(
-                f"Snowflake gave no answer while {doing}: after {allowed:.3g} s the {bound:g} s of snowflake.{setting} "
-                "are spent. Run again; if the service is only slow, raise that setting"
-            ) from None
+            while (rest := allowed - (self._clock() - start)) > 0:
+                try:
+                    return future.result(timeout=min(self._notice_s, rest))
+                except FutureTimeout:
+                    if future.done():  # by now, or with a TimeoutError of its own, which is the same class
+                        return future.result()
+                if rest > self._notice_s:
+                    log.info("still waiting for Snowflake", extra=keys(doing=doing, seconds=self._clock() - start))
+            raise self._exceeded(doing, allowed, limit)
         finally:
             self._left -= self._clock() - start
 
-    def call(self, work: Callable[[], T], doing: str, limit: float | None = None) -> T:
-        """Run ``work`` in the background and :meth:`wait` for it."""
-        return self.wait(in_background(work, f"snowflake: {doing}"), doing, limit)
+    def _exceeded(self, doing: str, allowed: float, limit: float | None) -> DeadlineExceeded:
+        bound, setting = (limit, "login_timeout_s") if limit == allowed else (self.seconds, "deadline_s")
+        return DeadlineExceeded(
+            f"Snowflake gave no answer while {doing}: after {allowed:.3g} s the {bound:g} s of snowflake.{setting} "
+            "are spent. Run again; if the service is only slow, raise that setting"
+        )
 
 
 class Prefetch(Generic[T]):

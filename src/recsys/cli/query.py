@@ -1,0 +1,204 @@
+"""``recsys similar``, ``search`` and ``recommend``: try a release from the command line."""
+
+from __future__ import annotations
+
+import json as json_
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from recsys.cli.state import State
+from recsys.errors import ConfigError, NotInModel
+
+if TYPE_CHECKING:
+    from recsys.ids import Id
+    from recsys.serving import Answer, Recommender
+
+
+class Way(StrEnum):
+    """What an answer goes by."""
+
+    taste = "taste"
+    content = "content"
+    blend = "blend"
+
+
+Models: TypeAlias = Annotated[Path, typer.Option(help="Folder of the releases.", metavar="DIR")]
+Release: TypeAlias = Annotated[str, typer.Option(help="A release: its run id, or current.", metavar="NAME")]
+Count: TypeAlias = Annotated[int, typer.Option("-k", "--count", min=1, help="Games shown at most.", metavar="N")]
+Conditions: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        help="Show only games with this tag or column, such as tag=Economic or 'N_RATINGS>=100'; may be repeated.",
+        metavar="CONDITION",
+    ),
+]
+Collapse: TypeAlias = Annotated[bool, typer.Option("--collapse", help="Show one edition of a game only.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def similar(  # noqa: PLR0913 - each parameter is an option
+    context: typer.Context,
+    game: Annotated[str, typer.Argument(help="A game's id, or its name, forgivingly.", metavar="NAME_OR_ID")],
+    *,
+    by: Annotated[Way, typer.Option(help="Liked by the same people, described alike, or both.")] = Way.blend,
+    count: Count = 10,
+    filter_: Conditions = None,
+    collapse: Collapse = False,
+    models: Models = Path("models"),
+    release: Release = "current",
+    json: Json = False,
+) -> None:
+    """Print the games that are most like one."""
+    context.ensure_object(State).json = json
+    recommender = _load(models, release)
+    id_ = resolve(recommender, game)
+    answer = recommender.similar(id_, count, by=by.value, filters=filter_ or (), collapse=collapse)
+    _tell(recommender, answer, {"game_id": id_, "name": _name(recommender, id_)}, json=json)
+
+
+def search(  # noqa: PLR0913 - each parameter is an option
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="What the game should be like, in words.", metavar="TEXT")],
+    *,
+    count: Count = 10,
+    filter_: Conditions = None,
+    collapse: Collapse = False,
+    models: Models = Path("models"),
+    release: Release = "current",
+    json: Json = False,
+) -> None:
+    """Print the games whose descriptions are nearest to a text."""
+    context.ensure_object(State).json = json
+    recommender = _load(models, release)
+    answer = recommender.search(text, count, filters=filter_ or (), collapse=collapse)
+    _tell(recommender, answer, {"text": text}, json=json)
+
+
+def recommend(  # noqa: PLR0913 - each parameter is an option
+    context: typer.Context,
+    user: Annotated[str | None, typer.Argument(help="A user's id.", metavar="USER")] = None,
+    *,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(help="In place of a user, a game that somebody likes; may be repeated.", metavar="NAME_OR_ID"),
+    ] = None,
+    by: Annotated[Way, typer.Option(help="What liked games say: their players, their texts, or both.")] = Way.taste,
+    count: Count = 10,
+    filter_: Conditions = None,
+    collapse: Collapse = False,
+    models: Models = Path("models"),
+    release: Release = "current",
+    json: Json = False,
+) -> None:
+    """Print games for a user, or for somebody who likes some games, and the liked games that speak for each."""
+    context.ensure_object(State).json = json
+    if (user is None) == (not like):
+        raise typer.BadParameter("name either a user or, with --like, some games that somebody likes")
+    recommender = _load(models, release)
+    if user is not None:
+        asked: dict[str, Any] = {"user_id": _user(recommender, user)}
+        answer = recommender.recommend(
+            asked["user_id"], count, by=by.value, filters=filter_ or (), collapse=collapse, why=True
+        )
+    else:
+        ids = [resolve(recommender, each) for each in like or ()]
+        asked = {"liked": [{"game_id": id_, "name": _name(recommender, id_)} for id_ in ids]}
+        answer = recommender.recommend_from(ids, count, by=by.value, filters=filter_ or (), collapse=collapse, why=True)
+    _tell(recommender, answer, asked, json=json)
+
+
+def resolve(recommender: Recommender, text: str) -> Id:
+    """Return the id of the game that a text means: by id, else by name, forgivingly.
+
+    Raises
+    ------
+    NotInModel
+        If no game is meant for certain; the message names those that may be.
+    """
+    catalogue = recommender.snapshot.catalogue
+    id_ = catalogue.id_from(text)
+    if id_ is not None and catalogue.find(id_) is not None:
+        return id_
+    found = recommender.find(text, 5)
+    if not found:
+        raise NotInModel(f"no game is called anything like {text!r}")
+    if not recommender.is_certain(found):
+        close = ", ".join(f"{game.name} ({game.game_id})" for game in found)
+        raise NotInModel(f"no game is called {text!r}; the nearest names are {close}: ask by name or id of one of them")
+    if found[0].score < 1:
+        typer.echo(f"taking {text!r} for {found[0].name} ({found[0].game_id})", err=True)
+    return found[0].game_id
+
+
+def _user(recommender: Recommender, text: str) -> Id:
+    id_ = recommender.snapshot.user_id(text)
+    if id_ is None:
+        raise ConfigError(f"{text!r} is no user id: those of this release are whole numbers")
+    return id_
+
+
+def path_of(models: Path, release: str) -> Path:
+    """Return the folder of a release, or the link to the current one."""
+    from recsys.release.store import CURRENT, LINK, ReleaseStore
+
+    return models / LINK if release == CURRENT else ReleaseStore(models).path(release)
+
+
+def _load(models: Path, release: str) -> Recommender:
+    from recsys.serving import load
+
+    return load(path_of(models, release))
+
+
+def _name(recommender: Recommender, id_: Id) -> str:
+    catalogue = recommender.snapshot.catalogue
+    return catalogue.names[catalogue.row(id_)]
+
+
+def _tell(recommender: Recommender, answer: Answer, asked: dict[str, Any], *, json: bool) -> None:
+    if json:
+        typer.echo(json_.dumps({"asked": asked, **answer.to_json()}, ensure_ascii=False))
+        return
+    for line in (_question(asked), answer.note):
+        if line:
+            typer.echo(line)
+    _print(recommender, answer)
+
+
+def _question(asked: dict[str, Any]) -> str:
+    if "name" in asked:
+        return f"like {asked['name']} ({asked['game_id']})"
+    if "liked" in asked:
+        return "for somebody who likes " + ", ".join(game["name"] for game in asked["liked"])
+    return ""
+
+
+def _print(recommender: Recommender, answer: Answer) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    catalogue = recommender.snapshot.catalogue
+    why = any(game.because for game in answer)
+    table = Table("id", "game", box=SIMPLE)
+    if catalogue.years:
+        table.add_column("year", justify="right")
+    table.add_column("ratings" if answer.by == "popularity" else f"score by {answer.by}", justify="right")
+    if why:
+        table.add_column("because of")
+    for game in answer:
+        cells = [str(game.game_id), escape(game.name)]
+        if catalogue.years:
+            cells.append(str(catalogue.years[catalogue.row(game.game_id)] or ""))
+        cells.append(f"{game.score:,.0f}" if answer.by == "popularity" else f"{game.score:.3f}")
+        if why:
+            cells.append(escape(", ".join(f"{reason.name} {reason.share:.0%}" for reason in game.because)))
+        table.add_row(*cells)
+    console = Console(width=None if typer.get_text_stream("stdout").isatty() else 120, highlight=False)
+    console.print(table)
+    console.print(f"{len(answer)} games from release {answer.release}")

@@ -1,0 +1,127 @@
+"""What a release remembers of the search for its settings, and when a night searches again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from recsys.config import CfSettings, GateSettings
+    from recsys.evaluation.drift import Drift
+    from recsys.evaluation.incumbent import Incumbent
+    from recsys.models.tuning import Search
+
+FACT = "tuning"
+"""Name of the memory among the manifest's facts."""
+
+_SEARCHED = ("factors", "regularization", "unobserved", "confidence")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The last search and what became of it.
+
+    Attributes
+    ----------
+    search
+        All that was tried, ready for JSON; see :meth:`recsys.models.tuning.Search.as_json`.
+    because
+        Why it was made.
+    age
+        Releases since then; 0 in the release that it was made for.
+    score
+        What that release scored on held-out ratings; None until it is known.
+    """
+
+    search: dict[str, Any]
+    because: str
+    age: int = 0
+    score: float | None = None
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Memory | None:
+        """Read the memory of a release from its manifest's facts."""
+        stored = facts.get(FACT)
+        return cls(**stored) if stored else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the memory ready for JSON."""
+        return {"search": self.search, "because": self.because, "age": self.age, "score": self.score}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How tonight's candidate gets its settings.
+
+    Attributes
+    ----------
+    settings
+        Section ``cf``; what is still ``auto`` is searched, or set by rule.
+    because
+        Why it is searched; empty where earlier settings are reused.
+    reused
+        The memory that they come from.
+    """
+
+    settings: CfSettings
+    because: str = ""
+    reused: Memory | None = None
+
+    def remember(self, search: Search | None, score: float) -> Memory | None:
+        """Return what tonight's release remembers, given what its candidate scored."""
+        if search is not None:
+            return Memory(search.as_json(), self.because, 0, score)
+        if self.reused is None:
+            return None
+        return Memory(self.reused.search, self.reused.because, self.reused.age + 1, self.reused.score)
+
+
+def plan(settings: CfSettings, gate: GateSettings, incumbent: Incumbent | None, drift: Drift | None) -> Plan:
+    """Reuse the settings that the current release found, unless something asks for a search.
+
+    That is: no release or none with a memory, other given settings, data that drifted beyond the
+    bounds of the gate, a score that fell by more than ``gate.max_drop`` since the search, or
+    ``cf.tuning_every`` releases.
+
+    Parameters
+    ----------
+    settings
+        Section ``cf`` of the run.
+    gate
+        ``max_drop`` is used.
+    incumbent
+        The current release.
+    drift
+        Of the data since then.
+    """
+    if settings.tuning == "off" or not any(getattr(settings, name) == "auto" for name in _SEARCHED):
+        return Plan(settings)
+    if incumbent is None or incumbent.recipe is None or incumbent.tuning is None:
+        return Plan(settings, "no earlier search is remembered")
+    memory = incumbent.tuning
+    because = _reason(settings, gate, incumbent, memory, drift)
+    if because:
+        return Plan(settings, because)
+    found = {name: getattr(incumbent.recipe, name) for name in _SEARCHED}
+    return Plan(settings.model_copy(update=found), reused=memory)
+
+
+def _reason(settings: CfSettings, gate: GateSettings, incumbent: Incumbent, memory: Memory, drift: Drift | None) -> str:
+    assert incumbent.recipe is not None
+    others = [
+        name
+        for name in (*_SEARCHED, "solver", "exponent", "iterations", "like_threshold")
+        if getattr(settings, name) not in {"auto", getattr(incumbent.recipe, name)}
+    ]
+    if others:
+        return f"other settings than those of {incumbent.name}: " + ", ".join(f"cf.{name}" for name in others)
+    if drift is not None and drift.reason:
+        return f"the data drifted: {drift.reason}"
+    if settings.tuning_every and memory.age + 1 >= settings.tuning_every:
+        return f"{memory.age + 1} releases since the last search"
+    now = (incumbent.measure or {}).get("score")
+    if now is not None and memory.score is not None and now < memory.score * (1 - gate.max_drop):
+        return f"the score fell from {memory.score:.4f} at the last search to {now:.4f}"
+    return ""

@@ -1,0 +1,96 @@
+"""What a rating says: whether its user likes the game, and how sure that is.
+
+Every function works on the scale that the table shows. Its top is the smallest of 1, 5, 10 and
+100 that no rating exceeds, so that 1-5, 0.5-5, 1-10 and 0-100 are told apart by their largest
+rating alone; a table beyond 100 is its own scale.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import scipy.sparse as sp
+
+ConfidenceName: TypeAlias = Literal["graded", "liked", "rating"]
+
+_TOPS = (1.0, 5.0, 10.0, 100.0)
+_LIKED_SHARE = 0.7
+"""Of the top: 7 of 10, 3.5 of 5, 70 of 100. Where ratings are whole numbers, 4 of 5."""
+_NEUTRAL_SHARE = 0.3
+"""Of the top: where graded confidence would reach zero, were it not kept above its floor."""
+_FLOOR, _CEILING = 0.25, 2.0
+"""Of graded confidence: also a bad rating says that the user wanted to try the game."""
+
+
+def scale_top(ratings: npt.NDArray[np.float32]) -> float:
+    """Return the top of the scale that these ratings are on."""
+    highest = float(ratings.max()) if len(ratings) else 0.0
+    return next((top for top in _TOPS if highest <= top), highest)
+
+
+def like_threshold(setting: float | Literal["auto"], ratings: npt.NDArray[np.float32]) -> float:
+    """Return the rating from which on a game counts as liked.
+
+    ``auto`` is 0.7 of the scale's top, rounded up to the step of the ratings (1 or ½): 4 on 1-5,
+    3.5 on 0.5-5, 7 on 1-10, 70 on 0-100.
+
+    Parameters
+    ----------
+    setting
+        ``cf.like_threshold``.
+    ratings
+        float32: ratings of the table, of any shape.
+    """
+    if setting != "auto":
+        return float(setting)
+    threshold = round(_LIKED_SHARE * scale_top(ratings), 6)
+    for step in (1.0, 0.5):
+        if not np.any(ratings % np.float32(step)):
+            return float(np.ceil(threshold / step) * step)
+    return threshold
+
+
+def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -> sp.csr_matrix:
+    """Turn ratings into the confidence that their user likes the game.
+
+    ``rating``
+        The rating is its own confidence, as in the textbooks: a 2 out of 10 speaks *for* the game,
+        if less than a 9 does.
+    ``liked``
+        1 from the threshold on; below it the game counts as not seen.
+    ``graded``
+        ``clip((r - n) / (threshold - n), ¼, 2)`` with n = 0.3 of the scale's top: 1 at the
+        threshold, up to 2 above it, and little below. On 1-10: ``clip((r - 3) / 4, ¼, 2)``.
+
+    Parameters
+    ----------
+    ratings
+        CSR, float32, users × games; not changed.
+    name
+        Which function.
+    threshold
+        From :func:`like_threshold`.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        float32, of the same shape, without entries that are not positive.
+    """
+    import scipy.sparse as sp
+
+    values = ratings.data
+    if name == "liked":
+        values = (values >= np.float32(threshold)).astype(np.float32)
+    elif name == "graded":
+        neutral = min(_NEUTRAL_SHARE * scale_top(values), 0.9 * threshold)
+        values = np.clip((values - neutral) / (threshold - neutral), _FLOOR, _CEILING).astype(np.float32)
+    result = sp.csr_matrix((values.copy(), ratings.indices.copy(), ratings.indptr.copy()), shape=ratings.shape)
+    if len(values) and values.min() <= 0:
+        result.data = np.maximum(result.data, 0)
+        result.eliminate_zeros()
+    result.has_sorted_indices = ratings.has_sorted_indices
+    return result

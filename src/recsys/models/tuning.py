@@ -1,0 +1,321 @@
+"""The search for settings that is part of training.
+
+A fixed list of trials, cheap ones first, each scored on an inner hold-out that is drawn from the
+training part alone:
+
+1. ``scales``: a grid around the rule of :mod:`recsys.models.recipe`, a few iterations on a sample
+   of the users; the best third is prolonged from where it stands (successive halving).
+2. ``confidence``: the other ways to read ratings, with the best scales, on the same sample.
+3. ``refine``: the neighbours of the best, as long as they improve, on the same sample.
+4. ``rule``: the best against the rule, on as many ratings as the search ever looks at. It must
+   win by more than two standard errors of the difference, or the rule stays: on small tables the
+   best of many trials is mostly luck.
+5. ``factors``: longer and shorter factors for the one that stayed, on the same ratings.
+
+Settings that are given are never varied. Everything but the time limit depends on the ratings,
+the settings and the seed alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.log import keys
+from recsys.models.confidence import confidence
+from recsys.models.ials import Factors, factorize, initial_factors
+from recsys.models.inner_split import InnerSplit
+from recsys.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy.typing as npt
+    import scipy.sparse as sp
+
+    from recsys.config import CfSettings
+
+log = logging.getLogger(__name__)
+
+UNOBSERVED = (1.5, 3.0, 6.0, 12.0)
+REGULARIZATION = (0.25, 0.35, 0.5, 0.7, 1.0)
+CONFIDENCE = ("graded", "rating", "liked")
+FACTORS = (64, 128, 256)
+"""What is searched, around the rule."""
+
+_SMALL, _LARGE = 150_000, 1_000_000
+"""Ratings of the samples that cheap and dear trials train on."""
+_SCORED = 5000
+"""At most so many users are scored by a trial."""
+_ENOUGH = 2500
+"""With fewer users to score, the hold-out is drawn again, up to ``_DRAWS`` times."""
+_DRAWS = 4
+_CHEAP, _FULL = 4, 10
+"""Iterations of a first and of a prolonged trial."""
+_STEPS = (("unobserved", 1.5), ("regularization", 1.25))
+_REFINEMENTS = 3
+_SHORTER = 0.005
+"""Shorter factors are taken where they cost no more than this share of the score."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe, tried."""
+
+    stage: str
+    recipe: Recipe
+    iterations: int
+    ratings: int
+    """Training ratings of the sample."""
+    ndcg: float
+    """Mean NDCG@10 on the inner hold-out."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was tried and what won; told by the report, and kept in the manifest.
+
+    Attributes
+    ----------
+    winner
+        The recipe to train with.
+    trials
+        In the order in which they ran.
+    rule, best
+        NDCG@10 of the rule and of the winner on the same inner hold-out; NaN if the time was up.
+    users
+        Users that the last stages scored, over all draws.
+    complete
+        False if the time limit ended the search.
+    seconds
+        Wall time.
+    """
+
+    winner: Recipe
+    trials: tuple[Trial, ...]
+    rule: float
+    best: float
+    users: int
+    complete: bool
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the search ready for JSON."""
+        told = asdict(self)
+        for score in ("rule", "best"):
+            told[score] = None if np.isnan(told[score]) else told[score]
+        return told
+
+
+def search(
+    ratings: sp.csr_matrix,
+    settings: CfSettings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    progress: Callable[[Trial], None] = lambda _: None,
+) -> Search | None:
+    """Find the settings that are ``auto``.
+
+    Parameters
+    ----------
+    ratings
+        CSR, float32, users × items: the training part, nothing else.
+    settings
+        Section ``cf``.
+    clock
+        Seconds, for the time limit.
+    progress
+        Called after each trial.
+
+    Returns
+    -------
+    Search or None
+        None if there is nothing to search: every setting is given, the solver is implicit's, or
+        nobody has both a rating to learn from and a liked one to hold out.
+    """
+    rule = Recipe.by_rule(settings, ratings.data)
+    free = frozenset(name for name in _SEARCHED if getattr(settings, name) == "auto")
+    if settings.solver == "implicit" or not free:
+        return None
+    laboratory = _Laboratory(ratings, rule, settings, clock, progress)
+    if not laboratory.users(_LARGE):
+        return None
+    return laboratory.search(free)
+
+
+_SEARCHED = ("factors", "regularization", "unobserved", "confidence")
+
+
+class _TimeIsUp(Exception):
+    """The search ends with what it has."""
+
+
+@dataclass
+class _Laboratory:
+    """Runs trials, remembers their factors and scores, watches the time."""
+
+    ratings: sp.csr_matrix
+    rule: Recipe
+    settings: CfSettings
+    clock: Callable[[], float]
+    progress: Callable[[Trial], None]
+    trials: list[Trial] = field(default_factory=list)
+    _splits: dict[int, list[InnerSplit]] = field(default_factory=dict)
+    _factors: dict[tuple[Recipe, int], tuple[int, list[Factors]]] = field(default_factory=dict)
+    _scores: dict[tuple[Recipe, int, int], npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def users(self, size: int) -> int:
+        return sum(len(split.users) for split in self.splits(size))
+
+    def splits(self, size: int) -> list[InnerSplit]:
+        """Return the inner hold-outs on a sample of ``size`` ratings; several where users are few."""
+        size = min(size, max(self.ratings.nnz, 1))
+        if size not in self._splits:
+            drawn: list[InnerSplit] = []
+            while len(drawn) < _DRAWS and sum(len(split.users) for split in drawn) < _ENOUGH:
+                drawn.append(
+                    InnerSplit.draw(
+                        self.ratings,
+                        self.rule.like_threshold,
+                        self.settings.seed + len(drawn),
+                        max_ratings=size,
+                        max_users=_SCORED,
+                    )
+                )
+            self._splits[size] = drawn
+        return self._splits[size]
+
+    def search(self, free: frozenset[str]) -> Search:
+        """Run the stages; see the module's docstring."""
+        best, complete = self.rule, True
+        try:
+            best = self._scales(free)
+            if "confidence" in free:
+                others = (replace(best, confidence=name) for name in CONFIDENCE)  # type: ignore[arg-type]
+                best = self._best(others, "confidence", _SMALL, _FULL)
+            best = self._surely_better(self._refine(best, free))
+            if "factors" in free:
+                best = self._length_of_factors(best)
+        except _TimeIsUp:
+            complete = False
+            best = self._best_so_far(best)
+        return self._result(best, complete=complete)
+
+    def _result(self, winner: Recipe, *, complete: bool) -> Search:
+        size = min(_LARGE, self.ratings.nnz)
+        rule, score = (
+            float(self._scores[recipe, size, _FULL].mean()) if (recipe, size, _FULL) in self._scores else float("nan")
+            for recipe in (self.rule, winner)
+        )
+        seconds = self.clock() - self.started
+        log.info(
+            "searched settings",
+            extra=keys(
+                trials=len(self.trials), complete=complete, seconds=seconds, rule=rule, best=score,
+                factors=winner.factors, regularization=winner.regularization, unobserved=winner.unobserved,
+                confidence=winner.confidence,
+            ),
+        )  # fmt: skip
+        return Search(
+            replace(winner, iterations=self.rule.iterations),
+            tuple(self.trials),
+            rule,
+            score,
+            self.users(_LARGE),
+            complete,
+            seconds,
+        )
+
+    def score(self, recipe: Recipe, stage: str, size: int, iterations: int) -> npt.NDArray[np.float64]:
+        """Try a recipe: NDCG@10 of each scored user; going on where an earlier trial stopped."""
+        size = min(size, self.ratings.nnz)
+        known = self._scores.get((recipe, size, iterations))
+        if known is not None:
+            return known
+        if self.clock() - self.started > self.settings.tuning_seconds:
+            raise _TimeIsUp
+        began = self.clock()
+        splits = self.splits(size)
+        done, start = self._factors.pop((recipe, size), (0, []))
+        results = []
+        for place, split in enumerate(splits):
+            weights = confidence(split.train, recipe.confidence, recipe.like_threshold)
+            results.append(
+                factorize(
+                    weights,
+                    recipe.objective(weights),
+                    start[place] if start else initial_factors(*weights.shape, recipe.factors, self.settings.seed),
+                    iterations=iterations - done,
+                    threads=self.settings.threads,
+                )
+            )
+        scores = np.concatenate([split.score(result) for split, result in zip(splits, results, strict=True)])
+        if iterations < _FULL:
+            self._factors[recipe, size] = iterations, results
+        self._scores[recipe, size, iterations] = scores
+        trained = sum(split.train.nnz for split in splits)
+        trial = Trial(stage, recipe, iterations, trained, float(scores.mean()), self.clock() - began)
+        self.trials.append(trial)
+        self.progress(trial)
+        return scores
+
+    def _best(self, recipes: Iterable[Recipe], stage: str, size: int, iterations: int) -> Recipe:
+        return self._ranked(recipes, stage, size, iterations)[0]
+
+    def _ranked(self, recipes: Iterable[Recipe], stage: str, size: int, iterations: int) -> list[Recipe]:
+        scored = [(float(self.score(recipe, stage, size, iterations).mean()), recipe) for recipe in recipes]
+        return [recipe for _, recipe in sorted(scored, key=lambda pair: -pair[0])]
+
+    def _scales(self, free: frozenset[str]) -> Recipe:
+        ranked = self._ranked(self._grid(free), "scales", _SMALL, _CHEAP)
+        self._factors = {key: kept for key, kept in self._factors.items() if key[0] in ranked[: len(ranked) // 3 + 1]}
+        best = self._best(ranked[: len(ranked) // 3 + 1], "scales", _SMALL, _FULL)
+        self._factors.clear()
+        return best
+
+    def _grid(self, free: frozenset[str]) -> Iterator[Recipe]:
+        unobserved = UNOBSERVED if "unobserved" in free else (self.rule.unobserved,)
+        regularization = REGULARIZATION if "regularization" in free else (self.rule.regularization,)
+        for rho, kappa in product(unobserved, regularization):
+            yield replace(self.rule, unobserved=rho, regularization=kappa)
+
+    def _length_of_factors(self, best: Recipe) -> Recipe:
+        recipes = [replace(best, factors=factors) for factors in FACTORS]
+        means = [float(self.score(recipe, "factors", _LARGE, _FULL).mean()) for recipe in recipes]
+        return next(recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= (1 - _SHORTER) * max(means))
+
+    def _refine(self, best: Recipe, free: frozenset[str]) -> Recipe:
+        for _ in range(_REFINEMENTS):
+            neighbours = [best]
+            for name, factor in _STEPS:
+                if name in free:
+                    neighbours += [replace(best, **{name: getattr(best, name) * f}) for f in (factor, 1 / factor)]
+            better = self._best(neighbours, "refine", _SMALL, _FULL)
+            if better == best:
+                break
+            best = better
+        return best
+
+    def _surely_better(self, best: Recipe) -> Recipe:
+        """Return the best of the trials, or the rule if that is not surely worse."""
+        ours, rule = (self.score(recipe, "rule", _LARGE, _FULL) for recipe in (best, self.rule))
+        difference = ours - rule
+        error = difference.std() / np.sqrt(len(difference))
+        return best if difference.mean() > 2 * error else self.rule
+
+    def _best_so_far(self, best: Recipe) -> Recipe:
+        """Return the best of the trials on the most ratings, with the most iterations."""
+        if not self.trials:
+            return best
+        most = max((trial.ratings, trial.iterations) for trial in self.trials)
+        last = [trial for trial in self.trials if (trial.ratings, trial.iterations) == most]
+        return max(last, key=lambda trial: trial.ndcg).recipe

@@ -1,0 +1,209 @@
+"""The routes of the service, over one recommender."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from recsys import __version__
+from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
+from recsys.service import schema
+from recsys.service.page import PAGE, POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from recsys.ids import Id
+    from recsys.service.watch import Watch
+    from recsys.serving import Recommender
+    from recsys.serving.answers import Answer, Explanation
+
+LONGEST = 1000
+"""Games that one answer may have."""
+
+By = Annotated[Literal["taste", "content", "blend"], Query(description="What the answer goes by.")]
+Count = Annotated[int, Query(ge=1, le=LONGEST, description="Games at most.")]
+Conditions = Annotated[
+    list[str],
+    Query(
+        alias="filter",
+        description="Conditions such as `tag=Economic` or `N_RATINGS>=100`; every game meets all of them.",
+        max_length=20,
+    ),
+]
+Collapse = Annotated[bool, Query(description="Show one edition of a game only.")]
+Why = Annotated[bool, Query(description="Name the liked games that speak for each.")]
+Text = Annotated[str, Query(min_length=1, max_length=500)]
+GameId = Annotated[str, Path(description="A game's id.")]
+UserId = Annotated[str, Path(description="A user's id; an unknown user gets the most rated games.")]
+
+_STATUS: dict[type[RecsysError], int] = {NotInModel: 404, ConfigError: 422, MissingDependency: 501, IncompatibleArtifact: 501}
+_WRONG: dict[int | str, dict[str, Any]] = {422: {"model": schema.Problem, "description": "An argument is wrong"}}
+_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": schema.Problem, "description": "No such game or user"}}
+
+
+def create_app(recommender: Recommender, watch: Watch | None = None) -> FastAPI:
+    """Return the service over a recommender.
+
+    Parameters
+    ----------
+    recommender
+        Answers the questions.
+    watch
+        Started and stopped with the service; without one, the release that is loaded stays.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if watch is not None:
+            watch.start()
+        try:
+            yield
+        finally:
+            if watch is not None:
+                watch.stop()
+
+    app = FastAPI(
+        title="recsys",
+        version=__version__,
+        description="Games that are alike, and games for people, from one release at a time.",
+        lifespan=lifespan,
+    )
+    _add_errors(app)
+    _add_questions(app, recommender)
+    _add_about(app, recommender, watch)
+    return app
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(RecsysError)
+    async def failed(_: Request, error: RecsysError) -> Response:
+        status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
+        return _json({"error": type(error).__name__, "message": str(error)}, status)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(_: Request, error: RequestValidationError) -> Response:
+        told = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
+        return _json({"error": "ConfigError", "message": told}, 422)
+
+
+def _add_questions(app: FastAPI, recommender: Recommender) -> None:
+    # Answers take well under a millisecond: handing them to a thread would cost more. They are written
+    # as JSON here and not checked against their own schema again; tests do that.
+
+    @app.get("/similar/{game_id}", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["games"])
+    async def similar(
+        game_id: GameId, k: Count = 10, by: By = "blend", filters: Conditions = [], collapse: Collapse = False  # noqa: B006, FBT002
+    ) -> Response:
+        """Return the games that are most like one."""
+        id_ = _game_id(recommender, game_id)
+        return _answer(recommender.similar(id_, k, by=by, filters=filters, collapse=collapse))
+
+    @app.get("/recommend/user/{user_id}", response_model=schema.Answer, responses=_WRONG, tags=["people"])
+    async def recommend(  # noqa: PLR0913 - each is a parameter of the route
+        user_id: UserId,
+        k: Count = 10,
+        by: By = "taste",
+        filters: Conditions = [],  # noqa: B006
+        collapse: Collapse = False,  # noqa: FBT002
+        why: Why = False,  # noqa: FBT002
+    ) -> Response:
+        """Return games for a user, none of which they have rated."""
+        id_ = _user_id(recommender, user_id)
+        return _answer(recommender.recommend(id_, k, by=by, filters=filters, collapse=collapse, why=why))
+
+    @app.get("/recommend/from", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
+    async def recommend_from(  # noqa: PLR0913 - each is a parameter of the route
+        like: Annotated[list[str], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")],
+        k: Count = 10,
+        by: By = "taste",
+        filters: Conditions = [],  # noqa: B006
+        collapse: Collapse = False,  # noqa: FBT002
+        why: Why = False,  # noqa: FBT002
+    ) -> Response:
+        """Return games for somebody of whom only a few liked games are known."""
+        ids = [_game_id(recommender, text) for text in like]
+        return _answer(recommender.recommend_from(ids, k, by=by, filters=filters, collapse=collapse, why=why))
+
+    @app.get("/explain/{user_id}/{game_id}", response_model=schema.Explanation, responses=_UNKNOWN | _WRONG, tags=["people"])
+    async def explain(user_id: UserId, game_id: GameId) -> Response:
+        """Return which of the games that a user likes speak for a game."""
+        return _answer(recommender.explain(_user_id(recommender, user_id), _game_id(recommender, game_id)))
+
+    @app.get(
+        "/search",
+        response_model=schema.Answer,
+        responses=_WRONG | {501: {"model": schema.Problem, "description": "The embedding model is not at hand"}},
+        tags=["games"],
+    )
+    def search(  # a thread of its own: embedding the text takes a while
+        text: Text, k: Count = 10, filters: Conditions = [], collapse: Collapse = False  # noqa: B006, FBT002
+    ) -> Response:
+        """Return the games whose descriptions are nearest to a text."""
+        return _answer(recommender.search(text, k, filters=filters, collapse=collapse))
+
+    @app.get("/games", response_model=schema.Names, responses=_WRONG, tags=["games"])
+    def games(name: Text, k: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
+        """Return the games whose names resemble a name, forgivingly."""
+        at = recommender.snapshot
+        found = [
+            {
+                "game_id": game.game_id,
+                "name": game.name,
+                "likeness": game.score,
+                "n_ratings": int(at.catalogue.n_ratings[row := at.catalogue.row(game.game_id)]),
+                "tags": [tag for column in at.catalogue.tags.values() for tag in column[row]],
+            }
+            for game in at.named(name, k)
+        ]
+        return _json({"release": at.name, "games": found})
+
+
+def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> None:
+    @app.get("/health", response_model=schema.Health, tags=["service"])
+    async def health() -> Response:
+        """Return what is being served, and whether it is what should be."""
+        at = recommender.snapshot
+        problem = watch.problem if watch else None
+        return _json(
+            {
+                "status": "degraded" if problem else "ok",
+                "problem": problem,
+                "release": at.name,
+                "created": at.manifest.created,
+                "games": len(at.catalogue),
+                "users": len(at.users),
+            }
+        )
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return Response(PAGE, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
+
+
+def _game_id(recommender: Recommender, text: str) -> Id:
+    id_ = recommender.snapshot.catalogue.id_from(text)
+    if id_ is None:
+        raise ConfigError(f"{text!r} is no game id: those of this release are whole numbers; /games finds ids by name")
+    return id_
+
+
+def _user_id(recommender: Recommender, text: str) -> Id:
+    id_ = recommender.snapshot.user_id(text)
+    if id_ is None:
+        raise ConfigError(f"{text!r} is no user id: those of this release are whole numbers")
+    return id_
+
+
+def _answer(answer: Answer | Explanation) -> Response:
+    return _json(answer.to_json())
+
+
+def _json(values: dict[str, Any], status: int = 200) -> Response:
+    content = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # A lone surrogate, which an argument may hold, has no place in UTF-8.
+    return Response(content.encode("utf-8", "replace"), status, media_type="application/json")

@@ -1,0 +1,95 @@
+"""What the routes answer, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Id = int | str
+
+
+class _Answered(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Reason(_Answered):
+    """A liked game that speaks for a suggestion."""
+
+    game_id: Id
+    name: str
+    share: float = Field(ge=0, le=1)
+    """Its part of the score."""
+
+
+class Suggestion(_Answered):
+    """One game of an answer."""
+
+    game_id: Id
+    name: str
+    score: float
+    """The higher the better; what it means depends on ``by``."""
+    because: list[Reason]
+    """The liked games that speak for it, where ``why`` was asked for."""
+
+
+class Answer(_Answered):
+    """A list of games, best first, all from one release."""
+
+    release: str
+    by: Literal["taste", "content", "blend", "popularity"]
+    note: str
+    """Why the answer is not by what was asked for; empty where it is."""
+    games: list[Suggestion]
+
+
+class Explanation(_Answered):
+    """Which of the games that a user likes speak for a game."""
+
+    release: str
+    by: Literal["taste", "content", "blend", "popularity"]
+    game_id: Id
+    name: str
+    score: float
+    because: list[Reason]
+
+
+class Named(_Answered):
+    """A game by its name."""
+
+    game_id: Id
+    name: str
+    likeness: float = Field(gt=0, le=1)
+    """1 for the same name but for case, accents and punctuation."""
+    n_ratings: int
+    tags: list[str]
+
+
+class Names(_Answered):
+    """Games whose names resemble what was asked, most alike first."""
+
+    release: str
+    games: list[Named]
+
+
+class Health(_Answered):
+    """What is being served."""
+
+    status: Literal["ok", "degraded"]
+    """``degraded``: the current release cannot be served; the one before answers."""
+    problem: str | None
+    """Why it cannot be."""
+    release: str
+    created: str
+    """When the release was published: UTC, ISO 8601."""
+    games: int
+    users: int
+
+
+class Problem(_Answered):
+    """Why there is no answer."""
+
+    error: str
+    """The kind of error, as on the command line."""
+    message: str
+    """What failed, and what to do next."""

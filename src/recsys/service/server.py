@@ -1,0 +1,82 @@
+"""Running the service: the socket, the event loop, and nothing else."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+from recsys.errors import ConfigError, MissingExtra
+from recsys.log import keys
+from recsys.service.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recsys.serving import Recommender
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+
+def serve(
+    recommender: Recommender,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    every: float = 1.0,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve until a signal ends the process.
+
+    Parameters
+    ----------
+    recommender
+        Answers the questions; it moves on when its path leads to another release.
+    host, port
+        Where to listen; port 0 takes any that is free.
+    every
+        Seconds between two looks at the current release.
+    ready
+        Called with the address once it can be asked.
+
+    Raises
+    ------
+    MissingExtra
+        If the extra ``serve`` is not installed.
+    ConfigError
+        If the address cannot be listened on.
+    """
+    try:
+        import uvicorn
+
+        from recsys.service.app import create_app
+    except ImportError as error:
+        raise MissingExtra("serve", "recsys serve") from error
+
+    listening = _listen(host, port)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    if not _is_loopback(listening):
+        log.warning("anybody who reaches this address may ask: there is no log-in", extra=keys(address=address))
+    app = create_app(recommender, Watch(recommender, every))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    log.info("serving", extra=keys(address=address, release=recommender.release))
+    ready(address)
+    server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"cannot listen on {host}, port {port}: {error}; name another with --host and --port (0: any that is free)"
+        ) from error
+
+
+def _is_loopback(listening: socket.socket) -> bool:
+    return ipaddress.ip_address(listening.getsockname()[0]).is_loopback

@@ -1,0 +1,95 @@
+"""The watch on the current release: what is published is served, what is broken is told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from recsys.errors import RecsysError
+from recsys.log import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from recsys.serving import Recommender
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Moves a recommender on when its path leads to another release.
+
+    Parameters
+    ----------
+    recommender
+        Goes on answering from what it has while the next release loads, and where that is not
+        sound.
+    every
+        Seconds between two looks at the link.
+    retry_after
+        Seconds until a release that could not be loaded is tried again.
+    clock
+        Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        recommender: Recommender,
+        every: float = 1.0,
+        retry_after: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._recommender = recommender
+        self._every = every
+        self._retry_after = retry_after
+        self._clock = clock
+        self._failed: Path | None = None
+        self._failed_at = 0.0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="release watch", daemon=True)
+        self.problem: str | None = None
+        """Why the release that is current is not the one that answers; None where it is."""
+
+    def start(self) -> None:
+        """Look at the link from now on, in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a load that is under way is waited for."""
+        self._stopped.set()
+        self._thread.join()
+
+    def look(self) -> bool:
+        """Look once; return whether another release answers than before."""
+        target = self._recommender.path.resolve()
+        if target == self._recommender.snapshot.path:
+            self._failed = self.problem = None
+            return False
+        if target == self._failed and self._clock() - self._failed_at < self._retry_after:
+            return False
+        try:
+            moved = self._recommender.reload()
+        except Exception as error:
+            # Whatever is wrong with a new release, the old one goes on.
+            self._tell(target, error)
+            return False
+        self._failed = self.problem = None
+        log.info("serving another release", extra=keys(release=self._recommender.release))
+        return moved
+
+    def _tell(self, target: Path, error: Exception) -> None:
+        told = str(error) if isinstance(error, RecsysError) else f"{type(error).__name__}: {error}"
+        self.problem = f"{target.name} is current and cannot be served: {told}"
+        if target != self._failed:
+            log.error(
+                "a release cannot be served; the one before goes on",
+                extra=keys(release=target.name, serving=self._recommender.release, cause=told),
+            )
+        self._failed, self._failed_at = target, self._clock()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(self._every):
+            self.look()

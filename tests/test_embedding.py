@@ -1,0 +1,315 @@
+"""The encoder: the right vectors, each distinct text once, by the fastest way the machine has."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import subprocess
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import require
+from marts import RECIPE, games, write_marts
+from recsys.config import ContentSettings
+from recsys.embedding import open_cache, open_encoder
+from recsys.embedding.batches import Tokenization
+from recsys.embedding.cache import VectorCache
+from recsys.embedding.encoder import TextEncoder
+from recsys.embedding.engine import load_engine
+from recsys.embedding.hardware import Hardware, cpu_flags, usable_cores
+from recsys.embedding.model import PINNED, ModelFolder, find_model
+from recsys.embedding.plan import Plan, choose
+from recsys.errors import ConfigError, MissingExtra
+from recsys.text import embedding_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from sentence_transformers import SentenceTransformer
+
+PLAN = Plan("cpu", "float32", "torch", 1)
+LONG = "the quick brown fox jumps over the lazy dog " * 100
+
+
+class CountingEngine:
+    """An engine whose vectors are made of the text's length; remembers what it was asked for."""
+
+    def __init__(self, spoil: float = 1.0) -> None:
+        self.asked: list[str] = []
+        self.spoil = spoil
+
+    def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Yield vectors in batches of two, the last text first."""
+        self.asked += texts
+        places = list(range(len(texts)))[::-1]
+        for start in range(0, len(places), 2):
+            some = np.array(places[start : start + 2], dtype=np.intp)
+            rows = np.ones((len(some), 384), dtype=np.float32)
+            rows[:, 0] = [len(texts[place]) for place in some]
+            yield some, rows * np.float32(self.spoil)
+
+
+def counting(engine: CountingEngine, cache: VectorCache | None = None, plan: Plan = PLAN) -> TextEncoder:
+    """Return an encoder around ``engine``."""
+    return TextEncoder(PINNED, plan, lambda: engine, cache)
+
+
+@pytest.fixture(scope="module")
+def folder() -> ModelFolder:
+    """Return the real model's folder."""
+    return find_model()
+
+
+@pytest.fixture(scope="module")
+def direct(folder: ModelFolder) -> SentenceTransformer:
+    """Return the model as its documentation loads it."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    # Threads that share a busy machine's cores wait for each other.
+    torch.set_num_threads(1)
+    return SentenceTransformer(str(folder.path), device="cpu", local_files_only=True)
+
+
+def through(plan: Plan, texts: list[str], budget: int = 1024) -> NDArray[np.float32]:
+    """Encode with the real model, uncached."""
+    if plan.engine == "openvino":
+        require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
+    return TextEncoder(PINNED, plan, lambda: load_engine(find_model(), plan, budget)).encode(texts)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_vectors_equal_a_direct_call(direct: SentenceTransformer, engine: str) -> None:
+    """Every engine, in float32: what sentence-transformers itself returns, in the order of the texts."""
+    texts = ["", "Catan", LONG, "トリック", *embedding_text(games()).tolist()[:8], "a b c", LONG + "unseen"]
+    found = through(Plan("cpu", "float32", engine, 1), texts)  # type: ignore[arg-type]
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(found, direct.encode(texts), atol=2e-6)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_bfloat16_keeps_the_neighbours_of_float32(real_data: Path, direct: SentenceTransformer, engine: str) -> None:
+    """Of each real game's ten nearest by float32, at least 99% are among its ten nearest by bfloat16."""
+    texts = embedding_text(pd.read_parquet(real_data / "mart_games.parquet").iloc[::200]).str[:300].tolist()
+    lower = through(Plan("cpu", "bfloat16", engine, 1), texts)  # type: ignore[arg-type]
+    exact = direct.encode(texts)
+    assert not np.array_equal(lower, exact)
+    kept = [len(set(a) & set(b)) for a, b in zip(nearest(lower), nearest(exact), strict=True)]
+    assert np.mean(kept) / 10 >= 0.99
+
+
+def nearest(vectors: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the ten nearest others of each row."""
+    likeness = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    np.fill_diagonal(likeness, -np.inf)
+    return np.argsort(-likeness, axis=1)[:, :10]
+
+
+def test_identical_texts_are_encoded_once() -> None:
+    """Each distinct text reaches the model once; every place of it gets its vector."""
+    engine = CountingEngine()
+    texts = ["aaa", "b", "aaa", "cc", "b", "aaa"]
+    found = counting(engine).encode(texts)
+    assert sorted(engine.asked) == ["aaa", "b", "cc"]
+    expected = np.ones((6, 384)) * [[len(text)] + [1] * 383 for text in texts]
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+
+
+def test_no_texts_give_no_vectors() -> None:
+    """An empty list is no error, and loads nothing."""
+    engine = CountingEngine()
+    assert counting(engine).encode([]).shape == (0, 384)
+    assert engine.asked == []
+
+
+def test_a_single_text_is_refused() -> None:
+    """A string is a sequence of strings: its letters must not be encoded."""
+    with pytest.raises(TypeError, match="given one text"):
+        counting(CountingEngine()).encode("Catan")
+
+
+@pytest.mark.parametrize("spoil", [np.nan, np.inf, 0.0])
+def test_vectors_without_a_direction_are_refused_and_never_cached(tmp_path: Path, spoil: float) -> None:
+    """A broken engine ends the run; the cache does not remember what it said."""
+    cache = VectorCache(tmp_path, 10**8)
+    with pytest.raises(ValueError, match="zero or not finite"):
+        counting(CountingEngine(spoil), cache).encode(["a", "b"])
+    assert cache.info().vectors == 0
+
+
+def test_only_new_texts_are_encoded(tmp_path: Path) -> None:
+    """A second run asks the model for what the first had not seen, and returns the same bits for the rest."""
+    cache = VectorCache(tmp_path, 10**8)
+    first = counting(CountingEngine(), cache).encode(["aaa", "b"])
+    engine = CountingEngine()
+    second = counting(engine, cache).encode(["new text", "b", "aaa"])
+    assert engine.asked == ["new text"]
+    np.testing.assert_array_equal(second[[2, 1]], first)
+
+
+def test_an_interrupted_run_keeps_what_it_encoded(tmp_path: Path) -> None:
+    """Vectors reach the cache on the way, not at the end."""
+
+    class Interrupted(CountingEngine):
+        def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+            yield from itertools.islice(super().embed(texts), 1000)
+            raise KeyboardInterrupt
+
+    cache = VectorCache(tmp_path, 10**8)
+    with pytest.raises(KeyboardInterrupt):
+        counting(Interrupted(), cache).encode([f"text {number}" for number in range(3000)])
+    assert cache.info().vectors >= 1024
+
+
+@pytest.mark.parametrize(
+    ("identity", "plan"),
+    [
+        ({"revision": "another"}, {}),
+        ({"max_tokens": 128}, {}),
+        ({}, {"precision": "bfloat16"}),
+    ],
+)
+def test_another_recipe_is_another_vector(tmp_path: Path, identity: dict[str, str], plan: dict[str, str]) -> None:
+    """Whatever decides a vector is part of its key: revision, maximum length, precision."""
+    from dataclasses import replace
+
+    cache = VectorCache(tmp_path, 10**8)
+    counting(CountingEngine(), cache).encode(["a"])
+    engine = CountingEngine()
+    model = replace(PINNED, **identity)  # type: ignore[arg-type]
+    TextEncoder(model, replace(PLAN, **plan), lambda: engine, cache).encode(["a"])  # type: ignore[arg-type]
+    assert engine.asked == ["a"]
+
+
+def test_a_run_whose_texts_are_cached_imports_no_model(tmp_path: Path) -> None:
+    """The whole pipeline, twice: the second run reads vectors, and neither torch nor its company is imported."""
+    settings = ContentSettings(cache_dir=str(tmp_path / "cache"))
+    encoder = open_encoder(settings)
+    assert isinstance(encoder, TextEncoder)
+    filler = TextEncoder(PINNED, encoder.plan, CountingEngine, open_cache(settings))
+    filler.encode(embedding_text(games()).tolist())
+    source = write_marts(tmp_path / "marts")
+    quick = [part for key, value in RECIPE.items() for part in ("--set", f"cf.{key}={value}")]
+    code = (
+        "import sys; from recsys.cli import run\n"
+        f"assert run(['train', '--source', {str(source)!r}, '--output', {str(tmp_path / 'models')!r},"
+        f" '--set', 'content.cache_dir={settings.cache_dir}', *{quick!r}]) == 0\n"
+        "print(sorted({'torch', 'sentence_transformers', 'transformers', 'tokenizers', 'openvino'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("budget", [256, 1000, 5000])
+def test_batches_hold_every_text_once_within_their_budget(
+    folder: ModelFolder, direct: SentenceTransformer, budget: int
+) -> None:
+    """The same token ids as sentence-transformers' own, cut at 256; the mask marks them; the longest first."""
+    texts = ["word " * (number * 37 % 400) for number in range(60)]
+    seen: dict[int, list[int]] = {}
+    shortest = 256
+    for batch in Tokenization(folder.path, 256).batches(texts, budget):
+        assert batch.token_ids.size <= budget
+        assert batch.token_ids.shape[1] <= shortest, "a longer text comes after a shorter one"
+        shortest = batch.mask.sum(axis=1).min()
+        for place, ids, mask in zip(batch.places.tolist(), batch.token_ids, batch.mask, strict=True):
+            assert place not in seen
+            assert mask.tolist() == sorted(mask.tolist(), reverse=True)
+            seen[place] = ids[mask == 1].tolist()
+    direct.max_seq_length = 256
+    expected = [direct.tokenize([text])["input_ids"][0].tolist() for text in texts]
+    assert [seen[place] for place in range(60)] == expected
+    assert max(map(len, expected)) == 256
+
+
+AMX, AVX = Hardware(2, amx=True), Hardware(2, avx512_bf16=True)
+OLD, GPU, MAC = Hardware(2), Hardware(8, cuda=True, amx=True), Hardware(8, mps=True)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "openvino", "settings", "plan"),
+    [
+        (AMX, True, {}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (AVX, True, {}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (AMX, False, {}, Plan("cpu", "bfloat16", "torch", 2)),
+        (OLD, False, {}, Plan("cpu", "float32", "torch", 2)),
+        (OLD, True, {}, Plan("cpu", "float32", "openvino", 2)),
+        (GPU, True, {}, Plan("cuda", "float32", "torch", 8)),
+        (MAC, False, {}, Plan("mps", "float32", "torch", 8)),
+        (GPU, True, {"device": "cpu"}, Plan("cpu", "bfloat16", "openvino", 8)),
+        (AMX, True, {"precision": "float32", "engine": "torch"}, Plan("cpu", "float32", "torch", 2)),
+        (OLD, True, {"precision": "bfloat16", "threads": 1}, Plan("cpu", "bfloat16", "openvino", 1)),
+    ],
+)
+def test_auto_asks_the_hardware(
+    hardware: Hardware,
+    openvino: bool,  # noqa: FBT001
+    settings: dict[str, str],
+    plan: Plan,
+) -> None:
+    """A GPU where there is one; bfloat16 on a CPU that multiplies it; OpenVINO where it is installed."""
+    assert choose(ContentSettings(**settings), hardware, openvino=openvino) == plan  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"device": "cuda:1"}, ConfigError, "no such device"),
+        ({"device": "mps"}, ConfigError, "no such device"),
+        ({"engine": "openvino"}, MissingExtra, r"recsys\[openvino\]"),
+    ],
+)
+def test_what_is_named_is_taken_or_is_an_error(settings: dict[str, str], error: type[Exception], words: str) -> None:
+    """Nothing named is ever replaced by something else."""
+    with pytest.raises(error, match=words):
+        choose(ContentSettings(**settings), AMX, openvino=False)  # type: ignore[arg-type]
+
+
+def test_openvino_on_a_gpu_is_a_contradiction() -> None:
+    """Both are named: neither gives way."""
+    with pytest.raises(ConfigError, match="runs on the CPU"):
+        choose(ContentSettings(engine="openvino", device="cuda"), GPU, openvino=True)
+
+
+def test_the_cpu_is_asked_for_its_instruction_sets() -> None:
+    """The flags of the first CPU, under the name that each architecture gives them."""
+    assert cpu_flags("processor\t: 0\nflags\t\t: fpu amx_bf16 avx512_bf16\n\nprocessor\t: 1\nflags\t\t: fpu\n") >= {
+        "amx_bf16",
+        "avx512_bf16",
+    }
+    assert cpu_flags("Features\t: fp asimd bf16\n") == {"fp", "asimd", "bf16"}
+    assert cpu_flags("") == frozenset()
+
+
+@pytest.mark.parametrize(("quota", "at_most"), [("100000 100000", 1), ("50000 100000", 1), ("max 100000", 10**6)])
+def test_a_containers_quota_bounds_the_threads(tmp_path: Path, quota: str, at_most: int) -> None:
+    """One CPU of a machine with many means one thread; an unlimited quota, or none, means all."""
+    (tmp_path / "cpu.max").write_text(quota)
+    assert 1 <= usable_cores({}, tmp_path / "cpu.max") <= at_most
+    if at_most > 1:
+        assert usable_cores({}, tmp_path / "cpu.max") == usable_cores({}, tmp_path / "none")
+
+
+def test_omp_num_threads_bounds_the_threads(tmp_path: Path) -> None:
+    """What schedulers set for every numerical library counts here too; nonsense in it does not."""
+    assert usable_cores({"OMP_NUM_THREADS": "1"}, tmp_path / "none") == 1
+    assert usable_cores({"OMP_NUM_THREADS": "many"}, tmp_path / "none") == usable_cores({}, tmp_path / "none")
+
+
+def test_the_log_says_how_texts_were_encoded(caplog: pytest.LogCaptureFixture) -> None:
+    """How many, how fast, and by which engine: the manifest of a slow night."""
+    with caplog.at_level(logging.INFO, "recsys"):
+        counting(CountingEngine()).encode(["a", "b"])
+    (record,) = [record for record in caplog.records if record.getMessage() == "encoded texts"]
+    told = record.recsys_keys  # type: ignore[attr-defined]
+    assert (told["new"], told["cached"], told["engine"], told["precision"]) == (2, 0, "torch", "float32")

@@ -1,0 +1,220 @@
+"""The cache of vectors: what it keeps, what it survives, and what it never does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys.cli import run
+from recsys.embedding.cache import VectorCache, cache_folder
+from recsys.errors import ArtifactWriteError
+
+ROOM = 100_000_000
+
+WRITER = """
+import sys, numpy as np
+from pathlib import Path
+from recsys.embedding.cache import VectorCache
+cache = VectorCache(Path(sys.argv[1]), 100_000_000)
+for number in range(int(sys.argv[3])):
+    keys = [f"{sys.argv[2]} {number} {row}".encode() for row in range(50)]
+    cache.store(keys, np.full((50, 384), number, dtype=np.float32))
+    print(number, flush=True)
+"""
+
+
+def vectors(count: int, seed: int = 0) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Return float32 rows."""
+    return np.random.default_rng(seed).standard_normal((count, 384), dtype=np.float32)
+
+
+def names(*numbers: int) -> list[bytes]:
+    """Return a key for each number."""
+    return [f"key {number}".encode() for number in numbers]
+
+
+def writer(folder: Path, name: str, rounds: int) -> subprocess.Popen[str]:
+    """Start a process that stores 50 vectors a round, all equal to the round's number."""
+    command = [sys.executable, "-c", WRITER, str(folder), name, str(rounds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+def test_vectors_come_back_bit_for_bit(tmp_path: Path) -> None:
+    """What was stored is found by its key, through another object, and nothing else is."""
+    rows = vectors(1200)
+    VectorCache(tmp_path, ROOM).store(names(*range(1200)), rows)
+    found = VectorCache(tmp_path, ROOM).look_up(names(*range(2000)))
+    assert list(found) != []
+    assert set(found) == set(names(*range(1200)))
+    np.testing.assert_array_equal([found[key] for key in names(*range(1200))], rows)
+
+
+def test_an_empty_cache_makes_no_file(tmp_path: Path) -> None:
+    """Looking and counting leave nothing behind."""
+    cache = VectorCache(tmp_path / "deep" / "down", ROOM)
+    assert cache.look_up(names(1)) == {}
+    assert (cache.info().vectors, cache.info().oldest) == (0, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_writer_leaves_whole_vectors(tmp_path: Path) -> None:
+    """Whenever the process is killed: each transaction is there or not, and the next writer goes on."""
+    for attempt in range(4):
+        process = writer(tmp_path, f"life {attempt}", 100_000)
+        assert process.stdout is not None
+        for _ in range(3 + 5 * attempt):
+            process.stdout.readline()
+        time.sleep(0.0007 * attempt)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        cache = VectorCache(tmp_path, ROOM)
+        with sqlite3.connect(cache.path) as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert cache.info().vectors % 50 == 0
+        assert cache.info().vectors >= 50 * (3 + 5 * attempt)
+        found = cache.look_up([f"life {attempt} 2 {row}".encode() for row in range(50)])
+        np.testing.assert_array_equal(list(found.values()), np.full((50, 384), 2, dtype=np.float32))
+
+
+def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Each waits for the other; both find all of theirs afterwards."""
+    both = [writer(tmp_path, name, 40) for name in ("left", "right")]
+    assert [process.wait(120) for process in both] == [0, 0]
+    for process in both:
+        process.communicate()
+    keys = [
+        f"{name} {number} {row}".encode() for name in ("left", "right") for number in range(40) for row in range(50)
+    ]
+    assert len(VectorCache(tmp_path, ROOM).look_up(keys)) == 4000
+
+
+def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
+    """At the bound, what was looked up lately stays, what was not goes; the file stays below the bound."""
+    clock = Clock()
+    cache = VectorCache(tmp_path, 2_000_000, clock)
+    cache.store(names(*range(500)), vectors(500))
+    clock.now += 86_400
+    cache.store(names(*range(500, 900)), vectors(400))
+    clock.now += 86_400
+    assert len(cache.look_up(names(*range(100)))) == 100
+    cache.store(names(*range(900, 1300)), vectors(400))
+    found = set(cache.look_up(names(*range(1300))))
+    assert found >= set(names(*range(100))) | set(names(*range(900, 1300)))
+    assert not found & set(names(*range(100, 300)))
+    assert 800 < len(found) < 1150
+    assert cache.path.stat().st_size <= 2_000_000
+    assert cache.info().size <= 2_000_000
+
+
+def test_a_lowered_bound_shrinks_the_file(tmp_path: Path) -> None:
+    """The next write brings the file below the new bound."""
+    VectorCache(tmp_path, ROOM).store(names(*range(2000)), vectors(2000))
+    cache = VectorCache(tmp_path, 1_000_000)
+    assert cache.path.stat().st_size > 3_000_000
+    cache.store(names(9999), vectors(1))
+    assert cache.path.stat().st_size <= 1_000_000
+    assert len(cache.look_up(names(9999))) == 1
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A vector whose bytes changed on disk is not returned, is told, and can be stored anew."""
+    cache = VectorCache(tmp_path, ROOM)
+    rows = vectors(3)
+    cache.store(names(1, 2, 3), rows)
+    content = bytearray(cache.path.read_bytes())
+    content[content.index(rows[1].tobytes()) + 700] ^= 4
+    cache.path.write_bytes(content)
+    assert set(cache.look_up(names(1, 2, 3))) == set(names(1, 3))
+    assert "cached vectors are damaged" in caplog.text
+    cache.store(names(2), rows[1:2])
+    np.testing.assert_array_equal(cache.look_up(names(2))[names(2)[0]], rows[1])
+
+
+@pytest.mark.parametrize("spoilt", [b"this is no database", b"SQLite format 3\0" + bytes(50_000)])
+def test_a_file_that_is_no_database_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spoilt: bytes
+) -> None:
+    """The run goes on as if nothing were cached, says so, and the next one has a working cache."""
+    cache = VectorCache(tmp_path, ROOM)
+    cache.path.write_bytes(spoilt)
+    assert cache.look_up(names(1)) == {}
+    assert "the embedding cache failed" in caplog.text
+    assert cache.path.with_suffix(".damaged").read_bytes() == spoilt
+    cache.store(names(1), vectors(1))
+    assert len(cache.look_up(names(1))) == 1
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Storing warns and returns: a read-only home must not end a nightly run."""
+    (tmp_path / "file").write_text("")
+    cache = VectorCache(tmp_path / "file" / "folder", ROOM)
+    cache.store(names(1), vectors(1))
+    assert "the embedding cache failed" in caplog.text
+    assert cache.look_up(names(1)) == {}
+
+
+def test_the_folder_follows_the_setting_then_xdg_then_home() -> None:
+    """A relative XDG_CACHE_HOME is ignored, as its specification says."""
+    assert cache_folder("/named", {"XDG_CACHE_HOME": "/xdg"}) == Path("/named")
+    assert cache_folder("", {"XDG_CACHE_HOME": "/xdg"}) == Path("/xdg/recsys")
+    assert cache_folder("", {"XDG_CACHE_HOME": "relative"}) == Path.home() / ".cache" / "recsys"
+    assert cache_folder("", {}) == Path.home() / ".cache" / "recsys"
+
+
+def test_the_command_line_counts_and_clears(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``recsys cache info`` and ``clear``, for people and as JSON."""
+    VectorCache(tmp_path, ROOM).store(names(*range(70)), vectors(70))
+    here = f"content.cache_dir={tmp_path}"
+    assert run(["cache", "info", "--set", here]) == 0
+    assert "70 vectors" in capsys.readouterr().out
+    assert run(["cache", "clear", "--set", here, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["vectors"] == 70
+    assert run(["cache", "info", "--set", here, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["vectors"] == 0
+
+
+def test_a_cache_that_cannot_be_read_is_an_error_of_the_command(tmp_path: Path) -> None:
+    """Asked about the cache itself, the failure is the answer; ``clear`` mends it."""
+    cache = VectorCache(tmp_path, ROOM)
+    cache.path.write_bytes(b"this is no database")
+    with pytest.raises(ArtifactWriteError, match="cannot be read"):
+        cache.info()
+    cache.clear()
+    assert cache.info().vectors == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a full device, /dev/full or a small file limit")
+def test_a_full_disk_costs_only_time(tmp_path: Path) -> None:
+    """With no room for the file, storing warns, and what was there before is still there."""
+    VectorCache(tmp_path, ROOM).store(names(1), vectors(1))
+    code = (
+        "import resource, signal, sys, numpy as np; from pathlib import Path\n"
+        "from recsys.embedding.cache import VectorCache\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "keys = [str(n).encode() for n in range(500)]\n"
+        "VectorCache(Path(sys.argv[1]), 10**8).store(keys, np.ones((500, 384), np.float32))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the embedding cache failed" in done.stderr
+    assert VectorCache(tmp_path, ROOM).info().vectors == 1

@@ -1,0 +1,243 @@
+"""Settings that find themselves: confidence, relative scales, the inner hold-out and the search."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from marts import ratings as shelves
+from recsys.config import CfSettings, load_settings
+from recsys.errors import ConfigError
+from recsys.models import CollaborativeFilter, tuning
+from recsys.models.confidence import confidence, like_threshold
+from recsys.models.inner_split import InnerSplit
+from recsys.models.recipe import Recipe
+from recsys.models.tuning import search
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = CfSettings(factors=8, threads=1)
+
+
+@pytest.fixture(scope="module")
+def ratings() -> sp.csr_matrix:
+    """Ratings 1-10 of 400 users and 60 games in three taste groups, some games more popular."""
+    rng = np.random.default_rng(9)
+    group = np.arange(400)[:, None] % 3 == np.arange(60) % 3
+    rated = rng.random((400, 60)) < np.where(group, 0.3, 0.06) * rng.uniform(0.3, 1.5, 60)
+    values = np.clip(np.round(np.where(group, 8, 5) + rng.normal(0, 1.5, rated.shape)), 1, 10)
+    matrix = sp.csr_matrix(np.where(rated, values, 0).astype(np.float32))
+    matrix.sort_indices()
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "step", "liked"),
+    [(1, 5, 1, 4), (0.5, 5, 0.5, 3.5), (1, 10, 1, 7), (1, 10, 0.1, 7), (1, 100, 1, 70), (1, 1, 1, 1)],
+)
+def test_like_threshold_fits_the_scale(lowest: float, highest: float, step: float, liked: float) -> None:
+    """`auto` reads the threshold off the scale that the ratings are on; a given one stays."""
+    values = np.arange(lowest, highest + step / 2, step, dtype=np.float32).round(2)
+    assert like_threshold("auto", values) == pytest.approx(liked)
+    assert like_threshold(6.5, values) == 6.5
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 10.0])
+def test_graded_confidence_means_the_same_on_every_scale(factor: float) -> None:
+    """On 1-10 it is clip((r - 3) / 4, ¼, 2); the same tastes on 0.5-5 and 10-100 weigh the same."""
+    points = np.array([[1, 2, 4, 5, 7, 9, 10]], dtype=np.float32)
+    graded = confidence(sp.csr_matrix(points * np.float32(factor)), "graded", 7 * factor)
+    np.testing.assert_allclose(graded.data, np.clip((points[0] - 3) / 4, 0.25, 2), rtol=1e-5)
+
+
+def test_liked_and_rating_confidence() -> None:
+    """`liked` leaves out what is not liked; `rating` is the rating; neither touches the ratings."""
+    matrix = sp.csr_matrix(np.array([[2, 7, 0], [9, 0, 6.5]], dtype=np.float32))
+    assert confidence(matrix, "liked", 7).toarray().tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert confidence(matrix, "rating", 7).toarray().tolist() == matrix.toarray().tolist()
+    assert matrix.nnz == 4
+
+
+def test_unobserved_weigh_a_multiple_of_the_ratings(ratings: sp.csr_matrix) -> None:
+    """α₀ over all pairs sums to ρ times the confidence, whatever the table's size and density."""
+    rule = replace(Recipe.by_rule(SMALL, ratings.data), unobserved=6.0)
+    kept = sp.csr_matrix(sp.random(400, 60, 0.4, random_state=1).toarray() > 0)
+    for table in (ratings, ratings[:50], ratings.multiply(kept).tocsr()):
+        used = table[np.diff(table.indptr) > 0]
+        used = used[:, np.unique(used.indices)]
+        alpha = rule.objective(used).unobserved
+        assert alpha * used.shape[0] * used.shape[1] == pytest.approx(6 * used.data.sum(), rel=1e-5)
+
+
+def test_regularization_is_relative_to_chance() -> None:
+    """κ = 1 is the largest singular value of a normalized matrix without any taste in it."""
+    rng = np.random.default_rng(3)
+    noise = sp.csr_matrix((rng.random((600, 400)) < 0.05).astype(np.float32))
+    objective = replace(Recipe.by_rule(SMALL, noise.data), regularization=1.0, unobserved=4.0).objective(noise)
+    rows, columns = (np.asarray(noise.sum(axis)).ravel() for axis in (1, 0))
+    rows, columns = rows + objective.unobserved * 400, columns + objective.unobserved * 600
+    normalized = (noise.toarray() - noise.mean()) / np.sqrt(rows[:, None] * columns)
+    assert np.linalg.norm(normalized, 2) == pytest.approx(objective.regularization, rel=0.1)
+
+
+def test_scaling_every_confidence_changes_nothing(ratings: sp.csr_matrix) -> None:
+    """Ratings on 10-100 give the scores of ratings on 1-10."""
+    scores = []
+    for factor in (1, 10):
+        frame_free = CollaborativeFilter(CfSettings(factors=6, tuning="off", iterations=4))
+        frame_free.ratings = (ratings * factor).astype(np.float32)
+        recipe = Recipe.by_rule(frame_free.settings, frame_free.ratings.data)
+        weights = confidence(frame_free.ratings, recipe.confidence, recipe.like_threshold)
+        scores.append((recipe.objective(weights), weights.data))
+    assert scores[0][0].regularization == pytest.approx(scores[1][0].regularization, rel=1e-5)
+    np.testing.assert_allclose(scores[0][1], scores[1][1], rtol=1e-5)
+
+
+def test_the_inner_hold_out_parts_the_ratings(ratings: sp.csr_matrix) -> None:
+    """Scored users lose a fifth, others nothing; relevant are held-out likes, and never trained on."""
+    split = InnerSplit.draw(ratings, 7, 0, max_ratings=10**9, max_users=50)
+    lost = np.diff(ratings.indptr) - np.diff(split.train.indptr)
+    assert 0 < np.count_nonzero(lost) <= 50
+    expected = np.round(0.2 * np.diff(ratings.indptr))
+    assert np.all((lost == 0) | (lost == expected))
+    assert set(split.users) <= set(np.flatnonzero(lost))
+    assert split.train.multiply(split.relevant).nnz == 0
+    assert split.relevant.data.min() >= 7
+    assert split.train.nnz + lost.sum() == ratings.nnz
+
+
+def test_the_inner_score_is_ndcg(ratings: sp.csr_matrix) -> None:
+    """NDCG@10 of every scored user, against a plain loop over the ranking."""
+    split = InnerSplit.draw(ratings, 7, 0, max_ratings=10**9, max_users=40)
+    from recsys.models.ials import Factors
+
+    rng = np.random.default_rng(0)
+    factors = Factors(rng.normal(size=(400, 5)).astype(np.float32), rng.normal(size=(60, 5)).astype(np.float32))
+    expected = []
+    for user in split.users:
+        seen = set(split.train[user].indices)
+        order = [game for game in np.argsort(-(factors.items @ factors.users[user])) if game not in seen][:10]
+        wanted = set(split.relevant[user].indices)
+        gain = sum(1 / np.log2(rank + 2) for rank, game in enumerate(order) if game in wanted)
+        expected.append(gain / sum(1 / np.log2(rank + 2) for rank in range(min(10, len(wanted)))))
+    np.testing.assert_allclose(split.score(factors), expected, rtol=1e-6)
+
+
+def test_the_search_never_sees_what_is_held_out(ratings: sp.csr_matrix) -> None:
+    """Whatever stands in the gate's hold-out, the search finds the same, trial by trial."""
+    rng = np.random.default_rng(1)
+    held_out = rng.random(ratings.nnz) < 0.2
+    found = []
+    for canary in (1.0, 10.0):
+        table = ratings.copy()
+        table.data[held_out] = canary  # whoever looked at these would learn another threshold and taste
+        train = table.copy()
+        train.data = np.where(held_out, 0, train.data).astype(np.float32)
+        train.eliminate_zeros()
+        found.append(search(train, SMALL, clock=itertools.count().__next__))
+    assert found[0] == found[1]
+
+
+def test_the_search_is_repeatable(ratings: sp.csr_matrix) -> None:
+    """The same ratings and seed give the same trials and scores, with any number of threads."""
+    one, two = (
+        search(ratings, SMALL.model_copy(update={"threads": threads}), clock=itertools.count().__next__)
+        for threads in (1, 2)
+    )
+    assert one is not None
+    assert one == two
+
+
+def test_given_settings_are_never_searched(ratings: sp.csr_matrix) -> None:
+    """What is set explicitly has one value in all trials; the rest has several."""
+    found = search(ratings, CfSettings(factors=8, unobserved=5.0, confidence="liked", threads=1))
+    assert found is not None
+    tried = [trial.recipe for trial in found.trials]
+    assert {(recipe.factors, recipe.unobserved, recipe.confidence) for recipe in tried} == {(8, 5.0, "liked")}
+    assert len({recipe.regularization for recipe in tried}) >= 5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CfSettings(solver="implicit"),
+        CfSettings(factors=8, regularization=0.5, unobserved=4.0, confidence="graded"),
+    ],
+)
+def test_nothing_to_search(ratings: sp.csr_matrix, settings: CfSettings) -> None:
+    """With implicit's solver, or when all is given, there is no search."""
+    assert search(ratings, settings) is None
+
+
+def test_the_winner_beats_far_off_settings(ratings: sp.csr_matrix) -> None:
+    """The best trial is well above the worst, and the winner no worse than the rule."""
+    found = search(ratings, SMALL)
+    assert found is not None
+    scores = [trial.ndcg for trial in found.trials]
+    assert max(scores) > 1.1 * min(scores)
+    assert found.best >= found.rule
+    assert found.complete
+
+
+def test_good_trials_are_prolonged(ratings: sp.csr_matrix) -> None:
+    """Every scale is tried for a few iterations; only the best third goes on, from where it stood."""
+    found = search(ratings, SMALL)
+    assert found is not None
+    first = [trial for trial in found.trials if trial.stage == "scales" and trial.iterations == 4]
+    longer = [trial for trial in found.trials if trial.stage == "scales" and trial.iterations == 10]
+    assert len(first) == len(tuning.UNOBSERVED) * len(tuning.REGULARIZATION)
+    best = sorted(first, key=lambda trial: -trial.ndcg)[: len(longer)]
+    assert {trial.recipe for trial in longer} == {trial.recipe for trial in best}
+    assert len(longer) == len(first) // 3 + 1
+
+
+def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix) -> None:
+    """The search ends after the limit with the best so far, and says that it is not complete."""
+    found = search(ratings, SMALL.model_copy(update={"tuning_seconds": 12.0}), clock=itertools.count().__next__)
+    assert found is not None
+    assert not found.complete
+    assert 0 < len(found.trials) < 12
+    assert found.winner.regularization == max(found.trials, key=lambda trial: trial.ndcg).recipe.regularization
+    assert found.as_json()["complete"] is False
+    assert found.as_json()["best"] is None
+
+
+def test_fit_alone_finds_its_settings() -> None:
+    """`CollaborativeFilter().fit(frame)` searches by itself, keeps to the recipe, and finds the shelves."""
+    model = CollaborativeFilter().fit(shelves())
+    assert model.tuning is not None
+    assert model.recipe == model.tuning.winner
+    assert model.item_factors.shape == (40, model.recipe.factors)
+    hits = [game.game_id % 4 == user % 4 for user in range(80) for game in model.recommend(user, 4)]
+    assert np.mean(hits) > 0.95
+
+
+def test_a_remembered_recipe_is_not_searched_again() -> None:
+    """Pinned settings train by their recipe, and nothing is searched."""
+    recipe = replace(Recipe.by_rule(CfSettings(), np.array([10], np.float32)), factors=5, unobserved=3.3)
+    pinned = Recipe.from_json(recipe.as_json()).pin(CfSettings())
+    model = CollaborativeFilter(pinned).fit(shelves())
+    assert model.tuning is None
+    assert model.recipe == recipe
+    assert model.pinned == pinned
+    assert model.item_factors.shape[1] == 5
+
+
+def test_the_recipe_survives_the_disk(tmp_path: Path) -> None:
+    """A loaded model knows what it was trained by."""
+    model = CollaborativeFilter(CfSettings(factors=4, tuning="off")).fit(shelves())
+    model.save(tmp_path)
+    assert CollaborativeFilter.load(tmp_path).recipe == model.recipe
+
+
+def test_implicits_regularization_is_refused_with_ials() -> None:
+    """λ = 200 belongs to implicit; with ials the error says what to write instead."""
+    with pytest.raises(ConfigError, match=r"shrink everything.*about 0\.5"):
+        load_settings(overrides=["cf.regularization=200"], environ={})
+    assert load_settings(overrides=["cf.solver=implicit", "cf.regularization=200"], environ={}).cf.factors == "auto"
