@@ -124,8 +124,9 @@ def test_the_same_data_gives_the_same_bytes_and_nothing_new(tmp_path: Path) -> N
     store = ReleaseStore(tmp_path)
     before, after = store.manifest(first.run_id), store.manifest(forced.run_id)
     assert set(before.files) == set(after.files)
-    # Only the trial differs: the second one had a release to be compared with.
-    assert {name for name in before.files if before.files[name] != after.files[name]} == {"metrics.json"}
+    # Only the trial and its page differ: the second one had a release to be compared with.
+    different = {name for name in before.files if before.files[name] != after.files[name]}
+    assert different == {"metrics.json", "report.html"}
     assert after.replaces == first.run_id
 
 
