@@ -18,7 +18,12 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -40,7 +45,7 @@ def address(port: int) -> dict[str, str]:
     }
 
 
-def ours(port: int) -> tuple[float, int, int]:
+def frame(port: int) -> tuple[float, int, int]:
     """Fetch through the source into the trainer's frame; return seconds, rows and MB held before."""
     import implicit  # noqa: F401 - both sides hold what a training run holds
     import pandas as pd  # noqa: F401
@@ -52,12 +57,12 @@ def ours(port: int) -> tuple[float, int, int]:
     with open_source("snowflake", None, address(port)) as source:
         before, start = peak(), time.perf_counter()
         result = source.execute(QUERY)
-        frame = frame_of(result.schema, result.batches, ENCODED)
-        return time.perf_counter() - start, len(frame), before
+        made = frame_of(result.schema, result.batches, ENCODED)
+        return time.perf_counter() - start, len(made), before
 
 
-def batches(port: int) -> tuple[float, int, int]:
-    """Fetch through the source and keep the batches as they come; return seconds, rows and MB held before."""
+def stream(port: int) -> tuple[float, int, int]:
+    """Fetch through the source, letting go of each batch; return seconds, rows and MB held before."""
     import implicit  # noqa: F401 - every side holds what a training run holds
     import pandas as pd  # noqa: F401
 
@@ -65,11 +70,11 @@ def batches(port: int) -> tuple[float, int, int]:
 
     with open_source("snowflake", None, address(port)) as source:
         before, start = peak(), time.perf_counter()
-        kept = list(source.execute(QUERY).batches)
-        return time.perf_counter() - start, sum(len(batch) for batch in kept), before
+        rows = sum(len(batch) for batch in source.execute(QUERY).batches)
+        return time.perf_counter() - start, rows, before
 
 
-def theirs(port: int) -> tuple[float, int, int]:
+def theirs(port: int, *, encode: bool = False) -> tuple[float, int, int]:
     """Fetch with the connector alone; return seconds, rows and MB held before."""
     import implicit  # noqa: F401 - both sides hold what a training run holds
     import snowflake.connector
@@ -79,6 +84,9 @@ def theirs(port: int) -> tuple[float, int, int]:
         cursor = connection.cursor()
         before, start = peak(), time.perf_counter()
         frame = cursor.execute(QUERY).fetch_pandas_all()
+        if encode:
+            for column in ("USER_ID", "GAME_ID"):
+                frame[column] = frame[column].astype("category")
         return time.perf_counter() - start, len(frame), before
 
 
@@ -95,7 +103,12 @@ def measured(side: str, port: int) -> dict[str, float]:
     return found
 
 
-SIDES = {"frame": ours, "batches": batches, "connector": theirs}
+SIDES: dict[str, Callable[[int], tuple[float, int, int]]] = {
+    "frame": frame,
+    "stream": stream,
+    "connector": theirs,
+    "textbook": partial(theirs, encode=True),
+}
 
 
 def main() -> None:

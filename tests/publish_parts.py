@@ -8,6 +8,7 @@ process that checks the staged release; ``here`` checks in the publisher itself.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
@@ -46,6 +47,12 @@ def publish(files: dict[str, bytes], facts: RunFacts, models: str, run_id: str, 
     return 0
 
 
+def _let_anybody_trace() -> None:
+    """Allow a tracer that is not our parent, where the kernel (Yama) asks for that."""
+    set_ptracer, anybody = 0x59616D61, -1
+    ctypes.CDLL(None).prctl(set_ptracer, ctypes.c_ulong(anybody), 0, 0, 0)
+
+
 def serve(files: dict[str, bytes], facts: RunFacts) -> None:
     """Fork a publisher for every line; write its process id, and its exit code when it has ended."""
     for line in sys.stdin:
@@ -53,6 +60,7 @@ def serve(files: dict[str, bytes], facts: RunFacts) -> None:
         pid = os.fork()
         if not pid:
             os.close(told)
+            _let_anybody_trace()
             os.read(go, 1)
             os._exit(publish(files, facts, *line.rstrip("\n").split("\t")))
         os.close(go)

@@ -202,6 +202,20 @@ def test_batches_may_be_any_size() -> None:
     assert whole["USER_ID"].astype(np.int64).tolist() == table["USER_ID"].to_pylist()
 
 
+@pytest.mark.parametrize("kind", ["int64", "string", "decimal128(38, 0)"])
+def test_ids_of_millions_of_rows_are_what_pandas_makes_of_them(kind: str) -> None:
+    """Rows beyond the first group of a million share one dictionary with it, nulls and all."""
+    rng = np.random.default_rng(3)
+    numbers = pa.array(rng.integers(10**6, 10**6 + 3000, 1_200_000), mask=rng.random(1_200_000) < 0.001)
+    column = numbers.cast({"int64": pa.int64(), "string": pa.string()}.get(kind, pa.decimal128(38, 0)))
+    table = pa.table({"USER_ID": column})
+    made = frame_of(table.schema, table.to_batches(max_chunksize=100_000), ENCODED)["USER_ID"]
+    values = numbers.to_pandas(types_mapper=pd.ArrowDtype) if kind != "string" else column.to_pandas()
+    codes, uniques = pd.factorize(values, sort=True)
+    assert np.array_equal(made.cat.codes.to_numpy(), codes)
+    assert made.cat.categories.tolist() == list(uniques)
+
+
 def test_integers_beside_nulls_keep_their_digits() -> None:
     """A null beside 2^53 + 1 does not turn the column into floats."""
     table = pa.table({"GAME_ID": [2**53 + 1, None]})

@@ -83,12 +83,10 @@ def test_ids_count_as_they_are() -> None:
 def test_times_count_where_there_are_any() -> None:
     """A rating given at another time is another rating."""
     ratings = Ratings.from_frame(frame(60))
-    arguments: tuple[Any, ...] = (ratings.users, ratings.items, ratings.matrix)
     times = np.arange(60, dtype=np.int64)
     prints = {
-        ratings_fingerprint(*arguments),
-        ratings_fingerprint(*arguments, times),
-        ratings_fingerprint(*arguments, times[::-1].copy()),
+        ratings_fingerprint(ratings.users, ratings.items, ratings.matrix, given)
+        for given in (None, times, times[::-1].copy())
     }
     assert len(prints) == 3
 
@@ -98,7 +96,13 @@ def test_games_count_by_row_and_column() -> None:
     ids, names = ["1", "2"], ["Catan", "Go"]
     original = games_fingerprint([ids, names])
     assert games_fingerprint([ids[::-1], names[::-1]]) == original
-    others = [[ids, names[::-1]], [names, ids], [[1, 2], names], [["1", "2"], ["Catan", "Go "]], [["1"], ["Catan"]]]
+    others: list[list[list[Any]]] = [
+        [ids, names[::-1]],
+        [names, ids],
+        [[1, 2], names],
+        [["1", "2"], ["Catan", "Go "]],
+        [["1"], ["Catan"]],
+    ]
     assert original not in {games_fingerprint(other) for other in others}
 
 

@@ -9,12 +9,14 @@ import pickle
 import random
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import recsys
 from recsys.errors import ArtifactCorrupt, ConfigError, IncompatibleArtifact, ReleaseNotFound
 from recsys.release.check import check_here
 from recsys.release.loading import load_release
@@ -22,9 +24,6 @@ from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, digest_file
 from recsys.release.signature import VARIABLE, key_from_environment
 from recsys.release.store import ReleaseStore
 from small_release import Parts, make_parts, npz
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FLIPS = 200
 KEY = b"a signing key of tests"
@@ -245,6 +244,21 @@ def test_other_golden_answers_are_found(tmp_path: Path, parts: Parts) -> None:
     replace(parts, facts=replace(parts.facts, golden=golden)).publish(store, "odd")
     with pytest.raises(ArtifactCorrupt, match="neighbours of game 100"):
         store.verify()
+
+
+def test_loading_needs_the_core_alone(release: Path) -> None:
+    """A serving machine has none of what training brings, and settings are not read either."""
+    script = (
+        "import sys\n"
+        "for name in ('pandas', 'scipy', 'implicit', 'torch', 'duckdb', 'pydantic', 'typer', 'rich', 'snowflake'):\n"
+        "    sys.modules[name] = None\n"
+        "from recsys.release.check import check_here; from recsys.release.store import ReleaseStore\n"
+        "from pathlib import Path\n"
+        f"check_here(Path({str(release)!r})); print(ReleaseStore({str(release.parents[1])!r}).current())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(recsys.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout == "signed\n", done.stderr
 
 
 class _Touch:

@@ -117,10 +117,10 @@ class CfSettings(_Section):
     (``tuning = "off"``); what is given stays as given.
     """
 
-    solver: Literal["ials", "implicit"] = "ials"
-    """``ials``: any confidence and unobserved weight, scaled λ; ``implicit``: that library's own ALS."""
     factors: Annotated[int, Field(ge=1, le=4096)] | Auto = "auto"
     """Length of a user's or game's factor vector."""
+    solver: Literal["ials", "implicit"] = "ials"
+    """``ials``: any confidence and unobserved weight, scaled λ; ``implicit``: that library's own ALS."""
     regularization: Annotated[float, Field(ge=0)] | Auto = "auto"
     """How much is shrunk. With ``ials`` a multiple of what chance alone would show, about 0.5 on any
     table; with ``implicit`` its λ, around 200 (not 0.01) with ``alpha`` 20."""

@@ -1,7 +1,7 @@
 """From Arrow batches to the data frame that the trainer works with, in bounded memory.
 
-Ids of the ratings arrive as millions of repeated values. Each batch is dictionary-encoded as it
-comes, so that a row costs its two codes and its rating, and string ids cost their dictionary.
+Ids of the ratings arrive as millions of repeated values. They are dictionary-encoded as they come,
+so that a row costs its two codes and its rating, and string ids cost their dictionary.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recsys.ids import IdMap, NotAnId, id_array, python_ids, sort_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
     import pandas as pd
+
+_GROUP = 1 << 20
+"""Values of a column that are encoded at once."""
 
 
 def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: frozenset[str]) -> pd.DataFrame:
@@ -72,35 +76,58 @@ class _Plain:
 
 
 class _Codes:
-    """A column of ids, held as codes into one growing dictionary per batch."""
+    """A column of ids, held as codes.
+
+    Batches are encoded in groups with a dictionary each: one for each batch would hold nearly every
+    id again in each of them, and waiting for the last one would hold every value.
+    """
 
     def __init__(self) -> None:
-        self.chunks: list[pa.DictionaryArray] = []
+        self.values: list[pa.Array] = []
+        self.groups: list[tuple[list[pa.Array], pa.Array]] = []
 
     def append(self, values: pa.Array) -> None:
-        self.chunks.append(values if pa.types.is_dictionary(values.type) else values.dictionary_encode())
+        self.values.append(values.dictionary_decode() if pa.types.is_dictionary(values.type) else values)
+        if sum(map(len, self.values)) >= _GROUP:
+            self._encode()
 
     def series(self) -> pd.Series:
         import pandas as pd
 
-        codes, dictionary = self._unified()
+        if self.values:
+            self._encode()
+        if not self.groups:
+            return pd.Series(pd.Categorical([]))
         try:
-            ordered, ids = sort_codes(codes, dictionary)
+            ids = IdMap.of(id_array(pa.concat_arrays([dictionary for _, dictionary in self.groups])))
         except NotAnId:
-            return pd.Series(dictionary.take(pa.array(codes, mask=codes < 0)).to_pandas())
-        return pd.Series(pd.Categorical.from_codes(ordered, categories=categories(ids), validate=False))
+            decoded = [dictionary.take(part) for parts, dictionary in self.groups for part in parts]
+            return cast("pd.Series[Any]", pa.chunked_array(decoded).to_pandas())
+        return pd.Series(pd.Categorical.from_codes(self._codes(ids), categories=categories(ids), validate=False))
 
-    def _unified(self) -> tuple[npt.NDArray[np.int32], pa.Array]:
-        if not self.chunks:
-            return np.empty(0, dtype=np.int32), pa.array([], pa.int64())
-        unified = pa.chunked_array(self.chunks).unify_dictionaries()
-        self.chunks = []
-        codes = np.empty(len(unified), dtype=np.int32)
+    def _encode(self) -> None:
+        """Turn the values that wait into a group."""
+        encoded = pa.chunked_array(self.values).dictionary_encode()
+        self.values = []
+        self.groups.append(([chunk.indices for chunk in encoded.chunks], encoded.chunk(0).dictionary))
+
+    def _codes(self, ids: IdMap) -> npt.NDArray[np.int32]:
+        """Return the places of all values in ``ids``, -1 for null, letting go of each group."""
+        codes = np.empty(sum(len(part) for parts, _ in self.groups for part in parts), dtype=np.int32)
         start = 0
-        for chunk in unified.chunks:
-            codes[start : start + len(chunk)] = chunk.indices.fill_null(-1)
-            start += len(chunk)
-        return codes, unified.chunk(unified.num_chunks - 1).dictionary
+        for parts, dictionary in _released(self.groups):
+            places = pc.index_in(id_array(dictionary).cast(ids.values.type), value_set=ids.values)
+            renumbered = np.append(np.asarray(places, dtype=np.int32), np.int32(-1))
+            for part in parts:
+                np.take(renumbered, part.fill_null(-1), out=codes[start : start + len(part)])
+                start += len(part)
+        return codes
+
+
+def _released(groups: list[Any]) -> Iterator[Any]:
+    groups.reverse()
+    while groups:
+        yield groups.pop()
 
 
 def categories(ids: IdMap) -> pd.Index[Any]:

@@ -312,18 +312,20 @@ def _empty_model(recipe: Recipe, settings: CfSettings) -> AlternatingLeastSquare
     """Return implicit's model before its fit.
 
     A fresh object each time, since a second ``fit`` would silently continue from the first; an
-    integer seed, since a ``RandomState`` crashes it.
+    integer seed, since a ``RandomState`` crashes it. Its maker warns of BLAS with threads of its own.
     """
     from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
 
-    return AlternatingLeastSquares(
-        factors=recipe.factors,
-        regularization=recipe.regularization,
-        alpha=recipe.alpha,
-        iterations=recipe.iterations,
-        num_threads=settings.threads,
-        random_state=settings.seed,
-    )
+    with threadpool_limits(1, "blas"):
+        return AlternatingLeastSquares(
+            factors=recipe.factors,
+            regularization=recipe.regularization,
+            alpha=recipe.alpha,
+            iterations=recipe.iterations,
+            num_threads=settings.threads,
+            random_state=settings.seed,
+        )
 
 
 def _solve_ials(

@@ -133,7 +133,7 @@ class Taste:
         # Ids alone could be guessed and hashed; who rated what cannot, and no page contains it.
         digest = hashlib.sha256()
         for array in (self.indptr, self.indices, self.ratings):
-            digest.update(np.ascontiguousarray(array).view(np.uint8))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.digest()
 
     def alias(self, user: int) -> str:

@@ -107,4 +107,5 @@ def _repulsion(places: Points, landmarks: Points) -> Points:
     near *= near
     # Both sums run over the same landmarks: their number, and its share of all points, cancel out.
     force = np.stack([np.einsum("ij,ij->i", near, axis) for axis in apart], axis=1)
-    return (force / total).astype(np.float32)
+    pushed: Points = (force / total).astype(np.float32)
+    return pushed

@@ -157,7 +157,7 @@ class SnowflakeSource:
         """Yield the chunks in order, each with the rows that it promised."""
         batches, query_id = _arrow_batches(cursor), cursor.sfqid
         connection, promised = self._session.connection, [batch.rowcount for batch in batches]
-        prefetch: Prefetch[pa.Table] = Prefetch(lambda batch: batch.to_arrow(connection=connection), batches)
+        prefetch: Prefetch[pa.Table] = Prefetch(lambda batch: _owned(batch.to_arrow(connection=connection)), batches)
         received = 0
         try:
             for number, rows in enumerate(promised):
@@ -202,6 +202,11 @@ def _type_names() -> list[str]:
     from snowflake.connector.constants import FIELD_TYPES
 
     return [kind.name for kind in FIELD_TYPES]
+
+
+def _owned(table: pa.Table) -> pa.Table:
+    """Copy a chunk out of the connector's memory into Arrow's, which is given back and used again."""
+    return table.combine_chunks()
 
 
 def _released(held: list[pa.Table]) -> Iterator[pa.Table]:

@@ -1,0 +1,109 @@
+"""Factors for a user whom training has not seen, from what they liked: folding in.
+
+This is what to call instead of implicit's ``recalculate_user``, which minimizes implicit's own
+objective (α₀ = 1, a constant λ) and does not match factors that were trained for another. It needs
+numpy alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from recsys.models.cf import CollaborativeFilter
+
+
+@dataclass(frozen=True, eq=False)
+class FoldIn:
+    """Solves one user's row of the objective for fixed game factors, exactly.
+
+    The row minimizes ``Σ c (1 - x·y)² + α₀ Σ_all (x·y)² + ridge · |x|²`` with
+    ``ridge = λ (Σ c + α₀·games)^ν``; see :mod:`recsys.models.ials`. With ``overlap`` = α₀ the second
+    sum leaves out the rated games, as in implicit.
+
+    Attributes
+    ----------
+    gramian
+        float64, (factors, factors): α₀ Σ y yᵀ over all games that were trained on.
+    floor
+        α₀ times the number of games that were trained on.
+    regularization
+        λ.
+    exponent
+        ν.
+    overlap
+        Weight of the unobserved that a rated game does not carry: 0, or α₀ with implicit.
+    confidence
+        Of a game that is liked, when no other is given.
+    """
+
+    gramian: npt.NDArray[np.float64] = field(repr=False)
+    floor: float
+    regularization: float
+    exponent: float
+    overlap: float
+    confidence: float
+
+    @classmethod
+    def of(cls, model: CollaborativeFilter) -> Self:
+        """Take the objective from a trained model; a like counts as the mean of those it was trained on."""
+        from recsys.models.confidence import confidence
+
+        recipe, ratings = model.recipe, model.ratings
+        weights = confidence(ratings, recipe.confidence, recipe.like_threshold)
+        scale = recipe.alpha if recipe.solver == "implicit" else 1.0
+        liked = weights.data[weights.data >= _at_threshold(recipe.confidence, recipe.like_threshold)]
+        like = scale * float(liked.mean()) if len(liked) else scale
+        factors = model.item_factors.astype(np.float64)
+        if recipe.solver == "implicit":
+            return cls(factors.T @ factors, len(factors), recipe.regularization, 0.0, 1.0, like)
+        objective = recipe.objective(weights)
+        alpha = objective.unobserved
+        gramian = alpha * (factors.T @ factors)
+        return cls(gramian, alpha * len(factors), objective.regularization, objective.exponent, 0.0, like)
+
+    def user(
+        self, liked: npt.NDArray[np.float32], confidence: Sequence[float] | npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return a user's factors.
+
+        Parameters
+        ----------
+        liked
+            float32, (n, factors): factors of the games that they liked; also of games that training
+            did not know.
+        confidence
+            (n,), positive: how sure each like is; :attr:`confidence` for each when not given.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, (factors,); zero for somebody who liked nothing.
+        """
+        y = liked.astype(np.float64)
+        c = np.full(len(y), self.confidence) if confidence is None else np.asarray(confidence, dtype=np.float64)
+        normal = self.gramian + y.T @ ((c - self.overlap)[:, None] * y)
+        normal[np.diag_indices(len(normal))] += self.regularization * (c.sum() + self.floor) ** self.exponent
+        return np.linalg.solve(normal, y.T @ c).astype(np.float32)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything as arrays for an ``.npz`` file."""
+        numbers = (self.floor, self.regularization, self.exponent, self.overlap, self.confidence)
+        return {"gramian": self.gramian, "fold_in": np.array(numbers, dtype=np.float64)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Rebuild from what :meth:`arrays` returned."""
+        return cls(arrays["gramian"], *(float(number) for number in arrays["fold_in"]))
+
+
+def _at_threshold(confidence: str, like_threshold: float) -> float:
+    """Return the confidence from which on a game was liked."""
+    return like_threshold if confidence == "rating" else 1.0
