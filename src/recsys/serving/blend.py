@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.ranking import top_k
+from recsys.ranking import inner_products, top_k
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +100,7 @@ class Blend:
 
     def _deviation(self, query: Floats) -> float:
         """Return the standard deviation of the cosines of all games with ``query``."""
-        # Not `@`: see Embeddings.cosines.
-        variance = float(np.einsum("ij,j->i", self._covariance, query).dot(query))
+        variance = float(inner_products(self._covariance, query).dot(query))
         return float(np.sqrt(max(variance, 1e-12)))
 
     @cached_property

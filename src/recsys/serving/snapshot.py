@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ConfigError
-from recsys.ranking import top_k
+from recsys.ranking import inner_products, top_k
 from recsys.release.loading import INDEX
 from recsys.serving.answers import Answer, By, Reason, Suggestion
 from recsys.serving.blend import Blend
@@ -190,13 +190,12 @@ class Snapshot:
 
     def taste_scores(self, factors: Floats) -> Floats:
         """Return inner products with a person's factors, in the order of ``taste_rows``."""
-        scores: Floats = self.row_factors @ factors
-        return scores
+        return inner_products(self.row_factors, factors)
 
     def taste_cosines(self, row: int) -> Floats:
         """Return the cosines of factors with those of the game at ``row``, in the order of ``taste_rows``."""
         place = self.place_of_row[row]
-        cosines = self.row_factors @ (self.row_factors[place] / self._norms[place])
+        cosines = inner_products(self.row_factors, self.row_factors[place] / self._norms[place])
         scaled: Floats = (cosines / self._norms).astype(np.float32)
         return scaled
 
