@@ -75,7 +75,7 @@ def test_what_is_published_was_trained_on_all_ratings(tmp_path: Path) -> None:
 
 
 def test_a_refused_candidate_leaves_the_current_release_alone(tmp_path: Path) -> None:
-    """Every byte of the current release stays; the candidate's metrics are kept, no model is."""
+    """Every byte of the current release stays; the candidate's metrics and page are kept, no model is."""
     first = trainer(tmp_path).run_pipeline()
     assert first.path is not None
     before = {path.name: path.read_bytes() for path in first.path.iterdir()}
@@ -87,7 +87,7 @@ def test_a_refused_candidate_leaves_the_current_release_alone(tmp_path: Path) ->
     assert {path.name: path.read_bytes() for path in first.path.iterdir()} == before
     assert [path.name for path in (tmp_path / "releases").iterdir()] == [first.run_id]
     (kept,) = (tmp_path / "refused").iterdir()
-    assert [path.name for path in kept.iterdir()] == ["metrics.json"]
+    assert sorted(path.name for path in kept.iterdir()) == ["metrics.json", "report.html"]
     told = json.loads((kept / "metrics.json").read_text())
     assert not told["verdict"]["published"]
     assert told == caught.value.trial

@@ -224,15 +224,16 @@ def browser(needs_tool: Callable[[str], Path], tmp_path_factory: pytest.TempPath
 
 
 def _open(browser: Chrome, page: Path, width: int, scheme: str) -> list[str]:
-    """Open a page at a width, light or dark, and return the address of every request."""
-    browser.get_log("performance")
+    """Open a page at a width, light or dark, and return the address of every request that it made."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     size: dict[str, Any] = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(page.as_uri())
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    # The tab that the browser starts with loads resources of its own.
+    return [request["request"]["url"] for request in sent if request["documentURL"] == page.as_uri()]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
