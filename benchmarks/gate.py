@@ -4,7 +4,8 @@
 
 FOLDER holds ``mart_user_ratings.parquet``. A first part scores the settings' recipe beside popularity
 and the textbook recipe (ratings as confidence, λ 0.01), with the seconds that scoring took; a second
-one judges the settings' recipe against itself under other seeds.
+one judges the settings' recipe (the one that was found, with ``cf.tuning = auto``) against itself under
+other seeds.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from recsys.evaluation.gate import CurrentRelease, judge
 from recsys.evaluation.score import evaluate
 from recsys.evaluation.split import split
 from recsys.models.cf import CollaborativeFilter
+from recsys.models.confidence import like_threshold
 
 if TYPE_CHECKING:
     from recsys.config import Settings
     from recsys.evaluation.contenders import Contender
     from recsys.evaluation.split import Split
 
-TEXTBOOK = {"confidence": "rating", "alpha": 1.0, "factors": 64, "regularization": 0.01}
+TEXTBOOK = CfSettings(
+    solver="implicit", tuning="off", confidence="rating", alpha=1.0, factors=64, regularization=0.01, iterations=15
+)
 
 
 def main() -> None:
@@ -43,7 +47,10 @@ def main() -> None:
     asked = parser.parse_args()
     settings = load_settings(overrides=asked.settings, environ={})
     parts = _split(asked.folder, settings)
-    current = _trained(CURRENT, parts, settings.cf)
+    model = CollaborativeFilter(settings.cf).fit(parts.train)
+    print(f"recipe: {model.pinned}")
+    settings = settings.model_copy(update={"cf": model.pinned})
+    current = Factors(CURRENT, model.user_factors, model.item_factors)
     _recipes(parts, settings, current)
     _luck(parts, settings, asked.seeds)
 
@@ -53,7 +60,7 @@ def _split(folder: Path, settings: Settings) -> Split:
 
     ratings = Ratings.from_frame(pd.read_parquet(folder / "mart_user_ratings.parquet"))
     began = time.perf_counter()
-    parts = split(ratings, settings.evaluation, settings.cf.like_threshold)
+    parts = split(ratings, settings.evaluation, like_threshold(settings.cf.like_threshold, ratings.matrix.data))
     print(f"hold-out: {parts.description()} in {time.perf_counter() - began:.2f} s")
     return parts
 
@@ -64,7 +71,7 @@ def _trained(name: str, parts: Split, recipe: CfSettings) -> Factors:
 
 
 def _recipes(parts: Split, settings: Settings, current: Factors) -> None:
-    textbook = _trained(CF, parts, CfSettings.model_validate({**settings.cf.model_dump(), **TEXTBOOK}))
+    textbook = _trained(CF, parts, TEXTBOOK)
     began = time.perf_counter()
     evaluation = evaluate([Popularity.of(parts.train), current, textbook], parts, settings.evaluation)
     took = time.perf_counter() - began

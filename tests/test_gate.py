@@ -14,6 +14,7 @@ from recsys.config import CfSettings, EvaluationSettings, GateSettings
 from recsys.errors import ConfigError
 from recsys.evaluation.contenders import CF, CURRENT, Factors, Popularity
 from recsys.evaluation.gate import CurrentRelease, Verdict, judge
+from recsys.evaluation.result import ContenderScores, Evaluation
 from recsys.evaluation.score import evaluate
 from recsys.evaluation.split import Split, split
 from recsys.models.cf import CollaborativeFilter
@@ -186,3 +187,26 @@ def test_another_contender_or_metric_may_decide(parts: Split) -> None:
     assert (found.contender, found.metric) == ("other", "recall@10")
     with pytest.raises(ConfigError, match="'nobody' was not evaluated; the contenders are popularity, cf"):
         verdict(parts, cf, gate=GateSettings(contender="nobody"))
+
+
+def scores_of(values: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return per-user scores as an evaluation keeps them."""
+    return {"ndcg@10": values}
+
+
+def test_a_lead_that_may_be_luck_is_refused() -> None:
+    """Better on average is not enough: the interval must lie above 0. With a hundred times the users it passes."""
+    draw = np.random.default_rng(0)
+    for users, passes in ((400, False), (40_000, True)):
+        lists = np.tile(np.arange(20, dtype=np.int32), (users, 1))
+        popular = draw.random(users)
+        lead = draw.normal(0.01, 0.3, users)
+        lead += 0.01 - lead.mean()  # the lead itself is the same
+        entries = {"popularity": popular, CF: popular + lead}
+        contenders = {
+            name: ContenderScores(name, scores_of(values), lists, coverage=1.0, seconds=0.0)
+            for name, values in entries.items()
+        }
+        found = judge(Evaluation(contenders, SETTINGS, {}, 0.0), GATE, None)
+        assert found.passed is passes
+        assert "difference +0.0100" in found.reason

@@ -124,10 +124,23 @@ def test_the_same_data_gives_the_same_bytes_and_nothing_new(tmp_path: Path) -> N
     store = ReleaseStore(tmp_path)
     before, after = store.manifest(first.run_id), store.manifest(forced.run_id)
     assert set(before.files) == set(after.files)
-    # Only the trial and its page differ: the second one had a release to be compared with.
-    different = {name for name in before.files if before.files[name] != after.files[name]}
-    assert different == {"metrics.json", "report.html"}
+    # Only what the run tells differs: the second one had a release to be compared with.
+    assert {name for name in before.files if before.files[name] != after.files[name]} == {"metrics.json", "report.html"}
     assert after.replaces == first.run_id
+
+
+def test_another_number_of_threads_changes_less_than_the_tolerance(tmp_path: Path) -> None:
+    """Bits may differ there; the promise is 1e-4 of the largest factor, and everything else is equal."""
+    loaded = []
+    for threads in (1, 2):
+        other = SETTINGS.model_copy(update={"cf": SETTINGS.cf.model_copy(update={"threads": threads})})
+        trainer(tmp_path / str(threads), settings=other).run_pipeline()
+        loaded.append(load_release(tmp_path / str(threads) / "v1"))
+    one, two = loaded
+    for left, right in ((one.user_factors, two.user_factors), (one.item_factors, two.item_factors)):
+        assert float(np.abs(left - right).max()) <= 1e-4 * float(np.abs(left).max())
+    for name in ("rag_index.faiss", "metadata.json", "cf_mappings.json", "interactions.npz", "games.parquet"):
+        assert one.manifest.files[name] == two.manifest.files[name]
 
 
 def test_a_changed_rating_or_setting_is_new(tmp_path: Path) -> None:

@@ -146,35 +146,38 @@ def test_a_game_without_ratings_has_neighbours_by_content(served: Recommender) -
         served.similar(UNRATED, by="taste")
 
 
-def test_folding_in_solves_the_objective_of_the_release(
-    store: Path, served: Recommender, trained: CollaborativeFilter
-) -> None:
-    """The factors of likes are those that implicit computes for a user who has rated just so."""
-    import scipy.sparse as sp
+def test_folding_in_solves_the_objective_of_the_release(served: Recommender, trained: CollaborativeFilter) -> None:
+    """The factors of likes minimize the very sum that training minimized, written out here as least squares."""
+    from recsys.models.confidence import confidence
 
     likes = [FIRST_GAME, FIRST_GAME + 4, FIRST_GAME + 8]
-    codes = trained.items.codes_of(likes)
-    row = sp.csr_matrix((np.ones(3, np.float32), (np.zeros(3, int), codes)), shape=(1, len(trained.items)))
-    expected = dict(
-        zip(trained.items.ids(), trained.item_factors @ trained.als_model.recalculate_user(0, row), strict=True)
-    )
+    weights = confidence(trained.ratings, trained.recipe.confidence, trained.recipe.like_threshold)
+    objective = trained.recipe.objective(weights)
+    mean_like = float(np.mean(trained.ratings.data[trained.ratings.data >= trained.recipe.like_threshold]))
+    sure = float(np.clip((mean_like - 3) / 4, 0.25, 2))  # graded, on a scale of 1 to 10
+    y = trained.item_factors.astype(np.float64)
+    liked = y[trained.items.codes_of(likes)]
+    ridge = objective.regularization * (3 * sure + objective.unobserved * len(y)) ** objective.exponent
+    left = np.vstack([np.sqrt(sure) * liked, np.sqrt(objective.unobserved) * y, np.sqrt(ridge) * np.eye(y.shape[1])])
+    right = np.concatenate([np.full(3, np.sqrt(sure)), np.zeros(len(y) + y.shape[1])])
+    expected = dict(zip(trained.items.ids(), y @ np.linalg.lstsq(left, right, rcond=None)[0], strict=True))
     answer = served.recommend_from(likes, 37)
     assert answer.by == "taste"
     assert set(answer.ids) == set(expected) - set(likes)
     for id_, score in pairs(answer):
-        assert score == pytest.approx(expected[id_], abs=1e-4)
+        assert score == pytest.approx(expected[id_], abs=1e-5)
 
 
-def test_a_rating_that_is_its_own_confidence_folds_in_so(tmp_path: Path) -> None:
-    """Under the textbook's objective a user folded in from their ratings scores as the trained user does."""
-    served = recsys.load(publish(tmp_path, confidence="rating", alpha=1.0, iterations=30))
-    at = served.snapshot
+@pytest.mark.parametrize("confidence", ["liked", "rating"])
+def test_folding_into_factors_of_implicit_agrees_with_implicit(tmp_path: Path, confidence: str) -> None:
+    """Where implicit has trained, its own ``recalculate_user`` finds the same user."""
+    path = publish(tmp_path, solver="implicit", confidence=confidence, alpha=2.0, regularization=3.0)
+    at, trained = recsys.load(path).snapshot, CollaborativeFilter.load(path)
     for user in range(5):
-        known = at.profile_of_user(user)
-        assert known is not None
-        folded = at.taste.fold_in(known.items, known.ratings)
-        # Conjugate gradients stop a little before the minimum.
-        np.testing.assert_allclose(at.taste_scores(folded), at.taste_scores(known.factors), atol=0.05)
+        ratings = trained.ratings[user]
+        weights = ratings if confidence == "rating" else (ratings >= trained.recipe.like_threshold).astype(np.float32)
+        folded = at.taste.fold_in(ratings.indices, ratings.data)
+        np.testing.assert_allclose(folded, trained.als_model.recalculate_user(0, weights), atol=1e-3)
 
 
 def test_likes_without_ratings_are_gone_by_content(served: Recommender) -> None:
@@ -221,6 +224,7 @@ def test_explanations_add_up_to_the_score(served: Recommender, trained: Collabor
     }
     assert {reason.game_id for reason in why.because} <= liked
     assert {shelf(reason.game_id) for reason in why.because[:3]} == {2}
+    assert why.because[0].game_id not in {each.game_id for each in served.explain(2, why.because[0].game_id).because}
     assert sum(reason.share for reason in why.because) == pytest.approx(1)
     assert [reason.share for reason in why.because] == sorted((reason.share for reason in why.because), reverse=True)
 

@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.query import Models, Release
+from recsys.cli.query import Models, Release  # noqa: TC001 - typer reads the annotations
 from recsys.cli.train import LogFormat
 
 
 def serve(  # noqa: PLR0913 - each parameter is an option
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on; the default is for this machine alone.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; the default is for this machine alone.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")] = 8000,
     poll: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks for a new release.")] = 1.0,
     models: Models = Path("models"),

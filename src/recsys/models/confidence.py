@@ -54,8 +54,10 @@ def like_threshold(setting: float | Literal["auto"], ratings: npt.NDArray[np.flo
     return threshold
 
 
-def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -> sp.csr_matrix:
-    """Turn ratings into the confidence that their user likes the game.
+def weigh(
+    ratings: npt.NDArray[np.float32], name: ConfidenceName, threshold: float, top: float
+) -> npt.NDArray[np.float32]:
+    """Return the confidence that each rating's user likes the game; not positive where it does not count.
 
     ``rating``
         The rating is its own confidence, as in the textbooks: a 2 out of 10 speaks *for* the game,
@@ -65,6 +67,29 @@ def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -
     ``graded``
         ``clip((r - n) / (threshold - n), ¼, 2)`` with n = 0.3 of the scale's top: 1 at the
         threshold, up to 2 above it, and little below. On 1-10: ``clip((r - 3) / 4, ¼, 2)``.
+
+    Parameters
+    ----------
+    ratings
+        float32, of any shape.
+    name
+        Which function.
+    threshold
+        From :func:`like_threshold`.
+    top
+        Of the scale, from :func:`scale_top`.
+    """
+    if name == "liked":
+        return (ratings >= np.float32(threshold)).astype(np.float32)
+    if name == "graded":
+        neutral = min(_NEUTRAL_SHARE * top, 0.9 * threshold)
+        graded: npt.NDArray[np.float32] = np.clip((ratings - neutral) / (threshold - neutral), _FLOOR, _CEILING)
+        return graded.astype(np.float32, copy=False)
+    return ratings
+
+
+def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -> sp.csr_matrix:
+    """Turn a table of ratings into confidences; see :func:`weigh`.
 
     Parameters
     ----------
@@ -82,12 +107,7 @@ def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -
     """
     import scipy.sparse as sp
 
-    values = ratings.data
-    if name == "liked":
-        values = (values >= np.float32(threshold)).astype(np.float32)
-    elif name == "graded":
-        neutral = min(_NEUTRAL_SHARE * scale_top(values), 0.9 * threshold)
-        values = np.clip((values - neutral) / (threshold - neutral), _FLOOR, _CEILING).astype(np.float32)
+    values = weigh(ratings.data, name, threshold, scale_top(ratings.data))
     result = sp.csr_matrix((values.copy(), ratings.indices.copy(), ratings.indptr.copy()), shape=ratings.shape)
     if len(values) and values.min() <= 0:
         result.data = np.maximum(result.data, 0)

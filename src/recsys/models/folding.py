@@ -8,15 +8,16 @@ numpy alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
+
+    from recsys.models.cf import CollaborativeFilter
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +30,10 @@ class FoldIn:
 
     Attributes
     ----------
-    trained
-        float32, (games, factors): factors of the games that training knew.
-    unobserved
-        α₀.
+    gramian
+        float64, (factors, factors): α₀ Σ y yᵀ over all games that were trained on.
+    floor
+        α₀ times the number of games that were trained on.
     regularization
         λ.
     exponent
@@ -43,22 +44,30 @@ class FoldIn:
         Of a game that is liked, when no other is given.
     """
 
-    trained: npt.NDArray[np.float32] = field(repr=False)
-    unobserved: float
+    gramian: npt.NDArray[np.float64] = field(repr=False)
+    floor: float
     regularization: float
     exponent: float
-    overlap: float = 0.0
-    confidence: float = 1.0
+    overlap: float
+    confidence: float
 
-    @cached_property
-    def _gramian(self) -> npt.NDArray[np.float64]:
-        factors = self.trained.astype(np.float64)
-        return self.unobserved * (factors.T @ factors)
+    @classmethod
+    def of(cls, model: CollaborativeFilter) -> Self:
+        """Take the objective from a trained model; a like counts as the mean of those it was trained on."""
+        from recsys.models.confidence import confidence
 
-    @property
-    def games(self) -> int:
-        """Games with factors; those without have no part in the second sum."""
-        return int(np.count_nonzero(self.trained.any(axis=1)))
+        recipe, ratings = model.recipe, model.ratings
+        weights = confidence(ratings, recipe.confidence, recipe.like_threshold)
+        scale = recipe.alpha if recipe.solver == "implicit" else 1.0
+        liked = weights.data[weights.data >= _at_threshold(recipe.confidence, recipe.like_threshold)]
+        like = scale * float(liked.mean()) if len(liked) else scale
+        factors = model.item_factors.astype(np.float64)
+        if recipe.solver == "implicit":
+            return cls(factors.T @ factors, len(factors), recipe.regularization, 0.0, 1.0, like)
+        objective = recipe.objective(weights)
+        alpha = objective.unobserved
+        gramian = alpha * (factors.T @ factors)
+        return cls(gramian, alpha * len(factors), objective.regularization, objective.exponent, 0.0, like)
 
     def user(
         self, liked: npt.NDArray[np.float32], confidence: Sequence[float] | npt.NDArray[np.float32] | None = None
@@ -80,17 +89,21 @@ class FoldIn:
         """
         y = liked.astype(np.float64)
         c = np.full(len(y), self.confidence) if confidence is None else np.asarray(confidence, dtype=np.float64)
-        ridge = self.regularization * (c.sum() + self.unobserved * self.games) ** self.exponent
-        normal = self._gramian + y.T @ ((c - self.overlap)[:, None] * y)
-        normal[np.diag_indices(len(normal))] += ridge
+        normal = self.gramian + y.T @ ((c - self.overlap)[:, None] * y)
+        normal[np.diag_indices(len(normal))] += self.regularization * (c.sum() + self.floor) ** self.exponent
         return np.linalg.solve(normal, y.T @ c).astype(np.float32)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return all but the factors, for an ``.npz`` file."""
-        numbers = (self.unobserved, self.regularization, self.exponent, self.overlap, self.confidence)
-        return {"fold_in": np.array(numbers, dtype=np.float64)}
+        """Return everything as arrays for an ``.npz`` file."""
+        numbers = (self.floor, self.regularization, self.exponent, self.overlap, self.confidence)
+        return {"gramian": self.gramian, "fold_in": np.array(numbers, dtype=np.float64)}
 
     @classmethod
-    def of(cls, trained: npt.NDArray[np.float32], arrays: dict[str, npt.NDArray[Any]]) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Rebuild from what :meth:`arrays` returned."""
-        return cls(trained, *(float(number) for number in arrays["fold_in"]))
+        return cls(arrays["gramian"], *(float(number) for number in arrays["fold_in"]))
+
+
+def _at_threshold(confidence: str, like_threshold: float) -> float:
+    """Return the confidence from which on a game was liked."""
+    return like_threshold if confidence == "rating" else 1.0

@@ -27,7 +27,7 @@ the best κ near ½ (``docs/quality.md``), where the best α₀ spread from 0.00
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -41,6 +41,14 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from recsys.config import CfSettings
+
+
+class Entries(NamedTuple):
+    """The arrays of a CSR matrix, for those who have no scipy."""
+
+    indptr: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int32]
+    data: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class Recipe:
         """Return the recipe ready for JSON."""
         return asdict(self)
 
-    def objective(self, confidence: sp.csr_matrix) -> Objective:
+    def objective(self, confidence: sp.csr_matrix | Entries) -> Objective:
         """Return α₀ and λ for a table; see the module's docstring.
 
         With ν < 1 a row of mean weight keeps its λ, so that the exponent changes how λ is spread
@@ -109,12 +117,12 @@ class Recipe:
         Parameters
         ----------
         confidence
-            CSR, float32, users × games.
+            CSR, float32, users × games, or the arrays of one.
         """
         # Rows without entries get no factors: they are no part of the table.
         users = max(int(np.count_nonzero(np.diff(confidence.indptr))), 1)
         items = max(len(np.unique(confidence.indices)), 1)
-        entries = max(confidence.nnz, 1)
+        entries = max(len(confidence.data), 1)
         total = float(confidence.data.sum(dtype=np.float64)) or 1.0
         alpha = self.unobserved * total / (users * items)
         noise = (np.sqrt(users / entries) + np.sqrt(items / entries)) / (1 + self.unobserved)

@@ -59,6 +59,8 @@ class LoadedRelease:
         float32, (users, factors) and (items, factors).
     recommendable
         bool, (items,): false for rated games that the catalogue does not have.
+    recipe
+        How the factors were trained, nothing left to be searched; see :mod:`recsys.models.recipe`.
     indptr, indices, ratings
         Who rated what, as the three arrays of a CSR matrix, users × items, sorted within rows.
     games
@@ -74,6 +76,7 @@ class LoadedRelease:
     user_factors: npt.NDArray[np.float32]
     item_factors: npt.NDArray[np.float32]
     recommendable: npt.NDArray[np.bool_]
+    recipe: dict[str, Any]
     indptr: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
     ratings: npt.NDArray[np.float32]
@@ -143,6 +146,7 @@ def _cf(contents: Any) -> dict[str, Any]:
         "user_factors": factors["user_factors"],
         "item_factors": factors["item_factors"],
         "recommendable": factors["recommendable"],
+        "recipe": json.loads(str(factors["recipe"])),
         "indptr": stored["indptr"],
         "indices": stored["indices"],
         "ratings": stored["ratings"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,7 +29,7 @@ LONGEST = 1000
 By = Annotated[Literal["taste", "content", "blend"], Query(description="What the answer goes by.")]
 Count = Annotated[int, Query(ge=1, le=LONGEST, description="Games at most.")]
 Conditions = Annotated[
-    list[str],
+    Sequence[str],
     Query(
         alias="filter",
         description="Conditions such as `tag=Economic` or `N_RATINGS>=100`; every game meets all of them.",
@@ -41,7 +42,12 @@ Text = Annotated[str, Query(min_length=1, max_length=500)]
 GameId = Annotated[str, Path(description="A game's id.")]
 UserId = Annotated[str, Path(description="A user's id; an unknown user gets the most rated games.")]
 
-_STATUS: dict[type[RecsysError], int] = {NotInModel: 404, ConfigError: 422, MissingDependency: 501, IncompatibleArtifact: 501}
+_STATUS: dict[type[RecsysError], int] = {
+    NotInModel: 404,
+    ConfigError: 422,
+    MissingDependency: 501,
+    IncompatibleArtifact: 501,
+}
 _WRONG: dict[int | str, dict[str, Any]] = {422: {"model": schema.Problem, "description": "An argument is wrong"}}
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": schema.Problem, "description": "No such game or user"}}
 
@@ -97,7 +103,12 @@ def _add_questions(app: FastAPI, recommender: Recommender) -> None:
 
     @app.get("/similar/{game_id}", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["games"])
     async def similar(
-        game_id: GameId, k: Count = 10, by: By = "blend", filters: Conditions = [], collapse: Collapse = False  # noqa: B006, FBT002
+        *,
+        game_id: GameId,
+        k: Count = 10,
+        by: By = "blend",
+        filters: Conditions = (),
+        collapse: Collapse = False,
     ) -> Response:
         """Return the games that are most like one."""
         id_ = _game_id(recommender, game_id)
@@ -105,12 +116,13 @@ def _add_questions(app: FastAPI, recommender: Recommender) -> None:
 
     @app.get("/recommend/user/{user_id}", response_model=schema.Answer, responses=_WRONG, tags=["people"])
     async def recommend(  # noqa: PLR0913 - each is a parameter of the route
+        *,
         user_id: UserId,
         k: Count = 10,
         by: By = "taste",
-        filters: Conditions = [],  # noqa: B006
-        collapse: Collapse = False,  # noqa: FBT002
-        why: Why = False,  # noqa: FBT002
+        filters: Conditions = (),
+        collapse: Collapse = False,
+        why: Why = False,
     ) -> Response:
         """Return games for a user, none of which they have rated."""
         id_ = _user_id(recommender, user_id)
@@ -118,18 +130,23 @@ def _add_questions(app: FastAPI, recommender: Recommender) -> None:
 
     @app.get("/recommend/from", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
     async def recommend_from(  # noqa: PLR0913 - each is a parameter of the route
-        like: Annotated[list[str], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")],
+        *,
+        like: Annotated[
+            list[str], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")
+        ],
         k: Count = 10,
         by: By = "taste",
-        filters: Conditions = [],  # noqa: B006
-        collapse: Collapse = False,  # noqa: FBT002
-        why: Why = False,  # noqa: FBT002
+        filters: Conditions = (),
+        collapse: Collapse = False,
+        why: Why = False,
     ) -> Response:
         """Return games for somebody of whom only a few liked games are known."""
         ids = [_game_id(recommender, text) for text in like]
         return _answer(recommender.recommend_from(ids, k, by=by, filters=filters, collapse=collapse, why=why))
 
-    @app.get("/explain/{user_id}/{game_id}", response_model=schema.Explanation, responses=_UNKNOWN | _WRONG, tags=["people"])
+    @app.get(
+        "/explain/{user_id}/{game_id}", response_model=schema.Explanation, responses=_UNKNOWN | _WRONG, tags=["people"]
+    )
     async def explain(user_id: UserId, game_id: GameId) -> Response:
         """Return which of the games that a user likes speak for a game."""
         return _answer(recommender.explain(_user_id(recommender, user_id), _game_id(recommender, game_id)))
@@ -141,7 +158,11 @@ def _add_questions(app: FastAPI, recommender: Recommender) -> None:
         tags=["games"],
     )
     def search(  # a thread of its own: embedding the text takes a while
-        text: Text, k: Count = 10, filters: Conditions = [], collapse: Collapse = False  # noqa: B006, FBT002
+        *,
+        text: Text,
+        k: Count = 10,
+        filters: Conditions = (),
+        collapse: Collapse = False,
     ) -> Response:
         """Return the games whose descriptions are nearest to a text."""
         return _answer(recommender.search(text, k, filters=filters, collapse=collapse))

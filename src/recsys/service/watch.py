@@ -72,8 +72,7 @@ class Watch:
             return False
         try:
             moved = self._recommender.reload()
-        except Exception as error:
-            # Whatever is wrong with a new release, the old one goes on.
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a new release, the old one goes on
             self._tell(target, error)
             return False
         self._failed = self.problem = None

@@ -150,11 +150,17 @@ def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By) -> list[tupl
         taste_weight = trust(len(profile.items)) * trust(at.catalogue.n_ratings[rows])
     shares = np.zeros((len(rows), len(profile.liked)))
     if by != "content":
-        shares += taste_weight[:, None] * _shares(_taste_parts(at, profile, rows))
+        shares += taste_weight[:, None] * _shares(_others(_taste_parts(at, profile, rows), profile.liked, rows))
     if by != "taste":
         vectors = at.embeddings.vectors
-        shares += (1 - taste_weight)[:, None] * _shares(vectors[rows] @ vectors[profile.liked].T)
+        cosines = vectors[rows] @ vectors[profile.liked].T
+        shares += (1 - taste_weight)[:, None] * _shares(_others(cosines, profile.liked, rows))
     return [_named(at, profile.liked, row) for row in shares]
+
+
+def _others(parts: npt.NDArray[np.floating[Any]], liked: Rows, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+    """Return the parts with that of a game for itself left out: no game is a reason for itself."""
+    return np.where(liked[None, :] == rows[:, None], 0, parts)
 
 
 def _taste_parts(at: Snapshot, profile: Profile, rows: Rows) -> Floats:

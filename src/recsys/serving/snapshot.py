@@ -18,7 +18,7 @@ from recsys.serving.content import Embeddings
 from recsys.serving.editions import Editions
 from recsys.serving.filters import Filter, Filters
 from recsys.serving.names import NameIndex
-from recsys.serving.taste import Objective, Taste
+from recsys.serving.taste import Taste, Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -108,8 +108,8 @@ class Snapshot:
         self.filters = Filters(self.catalogue)
         self.editions = Editions(self.catalogue.names, self.embeddings.vectors)
         self.names = NameIndex(self.catalogue)
-        objective = Objective.of(release.manifest.cf.settings["cf"])
-        self.taste = Taste(release.item_factors, objective)
+        self.taste = Taste(release.item_factors, Training.of(release))
+        self.like_threshold = self.taste.training.recipe.like_threshold
         self._release = release
         self._find_taste_rows(release)
         self._norms = np.linalg.norm(self.row_factors, axis=1)
@@ -172,15 +172,15 @@ class Snapshot:
 
     def _profile(self, factors: Floats, items: npt.NDArray[np.int32], ratings: Floats) -> Profile:
         rows = self.row_of_item[items]
-        liked_at = np.flatnonzero((ratings >= self.taste.objective.like_threshold) & (rows >= 0))
+        liked_at = np.flatnonzero((ratings >= self.like_threshold) & (rows >= 0))
         return Profile(factors, rows[liked_at], liked_at, rows[rows >= 0], items, ratings)
 
     @cached_property
     def a_like(self) -> float:
         """The rating that a like stands for: the mean of the ratings that say so."""
-        ratings, threshold = self._release.ratings, self.taste.objective.like_threshold
-        likes = ratings[ratings >= threshold]
-        return float(np.mean(likes, dtype=np.float64)) if len(likes) else threshold
+        ratings = self._release.ratings
+        likes = ratings[ratings >= self.like_threshold]
+        return float(np.mean(likes, dtype=np.float64)) if len(likes) else self.like_threshold
 
     def taste_scores(self, factors: Floats) -> Floats:
         """Return inner products with a person's factors, in the order of ``taste_rows``."""

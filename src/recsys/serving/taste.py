@@ -1,10 +1,11 @@
 """The taste side of a release: factors of users and games, and folding in people it has not seen.
 
-Folding in solves a user's row of the objective that the factors were trained with (Hu, Koren and
-Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", 2008, equations 4 and 6):
-``A = α₀ YᵀY + Σ (c_i - α₀) y_i y_iᵀ + λ I`` and ``x = A⁻¹ Σ c_i y_i`` over the games i of the user.
-The score of a game j is then a sum over the user's games, ``Σ c_i y_jᵀ A⁻¹ y_i``: what each of
-them contributes is its share in the explanation.
+Folding in solves a user's row of the very objective that the factors were trained with (see
+:mod:`recsys.models.ials`; Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback
+Datasets", 2008, equations 4 and 6): ``x = A⁻¹ Σ c_i y_i`` over the games i that the user has
+rated, with ``A = α₀ YᵀY + Σ (c_i - o) y_i y_iᵀ + λ (Σ c_i + α₀·games)^ν I``, where o is α₀ for
+implicit's objective and 0 for ours. The score of a game j is then a sum over the user's games,
+``Σ c_i y_jᵀ A⁻¹ y_i``: what each of them contributes is its share in the explanation.
 """
 
 from __future__ import annotations
@@ -14,49 +15,53 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from recsys.models.confidence import scale_top, weigh
+from recsys.models.ials import Objective
+from recsys.models.recipe import Entries, Recipe
 
+if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from recsys.release.loading import LoadedRelease
 
     Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Objective:
-    """What the factors of a release minimize, as its manifest says.
+class Training:
+    """How the factors of a release were trained, as far as folding in needs it.
 
     Attributes
     ----------
-    confidence
-        ``liked``: a rating counts from ``like_threshold`` on, and then as 1; ``rating``: it counts
-        as itself.
-    like_threshold
-        From this rating on, a game counts as liked.
-    alpha
-        Multiplies the confidence.
-    regularization
-        λ.
-    unobserved
-        α₀, the weight of a pair without a rating.
+    recipe
+        What the release was trained by.
+    top
+        Of the scale of its ratings.
+    objective
+        What its factors minimize.
     """
 
-    confidence: str
-    like_threshold: float
-    alpha: float
-    regularization: float
-    unobserved: float = 1.0
+    recipe: Recipe
+    top: float
+    objective: Objective
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Objective:
-        """Read the section ``cf`` of the settings in a manifest."""
-        names = ("confidence", "like_threshold", "alpha", "regularization")
-        return cls(**{name: settings[name] for name in names})
+    def of(cls, release: LoadedRelease) -> Training:
+        """Work out the objective anew from the recipe and the ratings, as training did."""
+        recipe, top = Recipe.from_json(release.recipe), scale_top(release.ratings)
+        if recipe.solver == "implicit":
+            objective = Objective(recipe.regularization, 1.0, 0.0, "unrated")
+            return cls(recipe, top, objective)
+        weights = weigh(release.ratings, recipe.confidence, recipe.like_threshold, top)
+        counts = weights > 0
+        indptr = np.append(0, np.cumsum(counts))[release.indptr]
+        entries = Entries(indptr, release.indices[counts], weights[counts])
+        return cls(recipe, top, recipe.objective(entries))
 
     def weights(self, ratings: Floats) -> Floats:
-        """Return the confidence c of each rating, float32; 0 where it does not count."""
-        given = np.where(ratings >= self.like_threshold, 1, 0) if self.confidence == "liked" else ratings
-        return np.float32(self.alpha) * given.astype(np.float32)
+        """Return the confidence c of each rating, float32; not positive where it does not count."""
+        weights = weigh(ratings, self.recipe.confidence, self.recipe.like_threshold, self.top)
+        return weights * np.float32(self.recipe.alpha) if self.recipe.solver == "implicit" else weights
 
 
 class Taste:
@@ -66,13 +71,13 @@ class Taste:
     ----------
     item_factors
         float32, (items, factors): all rated games.
-    objective
-        What they minimize.
+    training
+        How they were trained.
     """
 
-    def __init__(self, item_factors: Floats, objective: Objective) -> None:
+    def __init__(self, item_factors: Floats, training: Training) -> None:
         self.item_factors = item_factors
-        self.objective = objective
+        self.training = training
         exact = item_factors.astype(np.float64)
         self._gramian = exact.T @ exact
 
@@ -117,22 +122,22 @@ class Taste:
         added = np.zeros((len(targets), len(items)), dtype=np.float32)
         if len(rows):
             spread = _solve(self._matrix(rows, confidence), targets.T.astype(np.float64))
-            added[:, self.objective.weights(ratings) > 0] = (rows @ spread).T * confidence
+            added[:, self.training.weights(ratings) > 0] = (rows @ spread).T * confidence
         return added
 
     def _counted(
         self, items: npt.NDArray[np.integer[Any]], ratings: Floats
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        confidence = self.objective.weights(ratings)
+        confidence = self.training.weights(ratings)
         counts = confidence > 0
         return self.item_factors[items[counts]].astype(np.float64), confidence[counts].astype(np.float64)
 
     def _matrix(self, rows: npt.NDArray[np.float64], confidence: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        unobserved = self.objective.unobserved
-        matrix: npt.NDArray[np.float64] = (
-            unobserved * self._gramian + (rows * (confidence - unobserved)[:, None]).T @ rows
-        )
-        matrix.flat[:: len(matrix) + 1] += self.objective.regularization
+        objective = self.training.objective
+        overlap = objective.unobserved if objective.overlap == "unrated" else 0.0
+        matrix: npt.NDArray[np.float64] = objective.unobserved * self._gramian
+        matrix += (rows * (confidence - overlap)[:, None]).T @ rows
+        matrix.flat[:: len(matrix) + 1] += objective.ridge(confidence.sum(), len(self.item_factors))
         return matrix
 
 

@@ -1,0 +1,266 @@
+"""Taste for every game and every visitor: also for games without ratings, and people with few.
+
+A game's factors are ``s·y + (1 - s)·m(text, tags)``: its own factors y of the collaborative filter
+as far as its n ratings carry them, s = n / (n + 20), for the rest what a ridge regression, fitted on
+the rated games, expects from its text embedding and its tags.
+
+A visitor's factors are folded in from what they liked, plus half of the mean user's: whoever
+liked one game is otherwise shown that game's niche. As ratings come in, one's own factors outgrow
+the mean's. The score of a game is the inner product; where the visitor or the game has few ratings,
+the cosine of its text with the texts they liked is mixed in.
+
+Training and answering need numpy alone; :meth:`HybridRecommender.load` reads no other file than
+``hybrid.npz``.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
+from recsys.models.folding import FoldIn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from recsys.models.cf import CollaborativeFilter
+
+    Floats = npt.NDArray[np.float32]
+
+HYBRID_FILE = "hybrid.npz"
+
+HALF_TRUST = 20
+"""With so many ratings a game's own factors weigh as much as what its text and tags say."""
+TAG_SCALE = 0.3
+"""Of a tag in the regression's features, beside an embedding of length 1."""
+RIDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+"""λ of the regression: the one with the smallest leave-one-out error is taken."""
+MEAN_SHARE = 0.5
+"""Of the mean user in a visitor's factors."""
+CONTENT_SHARE = 0.3
+"""Of content in a blended score, where the ratings say nothing."""
+
+
+class HybridRecommender:
+    """Factors for a whole catalogue, and for people who are not in the model.
+
+    Attributes
+    ----------
+    factors
+        float32, (games, factors), in the order of the catalogue.
+    trust
+        float32, (games,): s, in [0, 1); 0 for games without ratings.
+    mean_user
+        float32, (factors,).
+    folding
+        Folds visitors in.
+    ridge
+        λ of the regression.
+    """
+
+    factors: Floats
+    trust: Floats
+    mean_user: Floats
+    folding: FoldIn
+    ridge: float
+
+    def fit(
+        self, model: CollaborativeFilter, codes: npt.NDArray[np.int32], vectors: Floats, tags: Sequence[Sequence[str]]
+    ) -> HybridRecommender:
+        """Learn the map from text and tags to taste, and apply it to the catalogue.
+
+        Parameters
+        ----------
+        model
+            The trained collaborative filter.
+        codes
+            int32, (games,): each game's code in ``model.items``; -1 if nobody rated it.
+        vectors
+            float32, (games, dimension): unit embeddings.
+        tags
+            Tags of each game.
+        """
+        counts = np.bincount(model.ratings.indices, minlength=len(model.items))
+        n = np.where(codes >= 0, counts[codes], 0)
+        self.trust = (n / (n + HALF_TRUST)).astype(np.float32)
+        own = np.where(codes[:, None] >= 0, model.item_factors[codes], np.float32(0))
+        features = content_features(vectors, tags)
+        rated = np.flatnonzero(own.any(axis=1))
+        predict, self.ridge = fit_ridge(features[rated], own[rated], self.trust[rated])
+        mapped = predict(features)
+        self.factors = self.trust[:, None] * own + (1 - self.trust[:, None]) * mapped
+        users = model.user_factors
+        active = np.count_nonzero(users.any(axis=1))
+        self.mean_user = (users.sum(axis=0, dtype=np.float64) / max(active, 1)).astype(np.float32)
+        self.folding = FoldIn.of(model)
+        return self
+
+    def fold_in(self, liked: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Floats:
+        """Return factors for somebody who liked some games, without training.
+
+        Parameters
+        ----------
+        liked
+            Rows of the catalogue; also of games without ratings.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, (factors,).
+
+        Raises
+        ------
+        NotInModel
+            If there is no such row.
+        """
+        rows = np.asarray(liked, dtype=np.int64)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self.factors)):
+            raise NotInModel(f"liked games {list(liked)!r}: the catalogue has rows 0 to {len(self.factors) - 1}")
+        return self.visitor(self.folding.user(self.factors[rows]))
+
+    def visitor(self, user: Floats) -> Floats:
+        """Return a user's factors, float32 (factors,), with half of the mean user's added."""
+        visitor: Floats = user + np.float32(MEAN_SHARE) * self.mean_user
+        return visitor
+
+    def scores(self, user: Floats, n_ratings: int, content: Floats | None = None) -> Floats:
+        """Score the catalogue for one user.
+
+        Parameters
+        ----------
+        user
+            float32, (factors,): from :meth:`fold_in` or :meth:`visitor`.
+        n_ratings
+            On how many ratings they rest.
+        content
+            float32, (games,): cosine of each game's text with the mean text of the liked games;
+            taste alone when not given.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, (games,): standard scores of taste, plus content's weighted by
+            ``0.3 (1 - s_user s_game)``; higher is better.
+        """
+        taste = _standard(self.factors @ user)
+        if content is None:
+            return taste
+        doubt = 1 - self.trust * np.float32(n_ratings / (n_ratings + HALF_TRUST))
+        blended: Floats = taste + np.float32(CONTENT_SHARE) * doubt * _standard(content)
+        return blended
+
+    def save(self, path: Path | str) -> None:
+        """Write ``hybrid.npz`` into the folder ``path``.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If it cannot be written whole.
+        """
+        from recsys.release.durable import write_bytes
+
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            allow_pickle=False,
+            factors=self.factors,
+            trust=self.trust,
+            mean_user=self.mean_user,
+            ridge=np.array(self.ridge),
+            **self.folding.arrays(),
+        )
+        write_bytes(Path(path) / HYBRID_FILE, buffer.getbuffer())
+
+    @classmethod
+    def load(cls, path: Path | str) -> HybridRecommender:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If the file is missing.
+        ArtifactCorrupt
+            If it is not what ``save`` writes.
+        """
+        file = Path(path) / HYBRID_FILE
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return cls.from_arrays(dict(arrays))
+        except FileNotFoundError as error:
+            raise ReleaseNotFound(f"{path} holds no hybrid model: {HYBRID_FILE} is missing") from error
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise ArtifactCorrupt(f"{file} cannot be read: {error}") from error
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> HybridRecommender:
+        """Build the model from the arrays of ``hybrid.npz``."""
+        model = cls()
+        model.factors, model.trust, model.mean_user = arrays["factors"], arrays["trust"], arrays["mean_user"]
+        model.ridge = float(arrays["ridge"])
+        model.folding = FoldIn.from_arrays(arrays)
+        return model
+
+
+def content_features(vectors: Floats, tags: Sequence[Sequence[str]]) -> Floats:
+    """Return embeddings beside one column a tag, 0.3 where a game has it; float32, (games, dimension + tags)."""
+    vocabulary = {tag: column for column, tag in enumerate(sorted({tag for row in tags for tag in row}))}
+    marks = np.zeros((len(vectors), len(vocabulary)), dtype=np.float32)
+    for row, own in enumerate(tags):
+        marks[row, [vocabulary[tag] for tag in own]] = TAG_SCALE
+    return np.hstack((vectors, marks))
+
+
+def fit_ridge(features: Floats, targets: Floats, weights: Floats) -> tuple[Any, float]:
+    """Fit a weighted ridge regression with an intercept; λ by leave-one-out error.
+
+    The error of each row if it were left out follows from the fit itself, ``e / (1 - h)`` with h
+    the row's leverage (Allen's PRESS; Hastie, Tibshirani and Friedman, "The Elements of Statistical
+    Learning", section 7.10).
+
+    Parameters
+    ----------
+    features
+        float32, (rows, columns).
+    targets
+        float32, (rows, factors).
+    weights
+        float32, (rows,), positive.
+
+    Returns
+    -------
+    predict
+        From features, (n, columns), to targets, float32 (n, factors).
+    ridge
+        λ.
+    """
+    w = weights.astype(np.float64)
+    share = w / max(w.sum(), 1e-12)
+    middle, level = share @ features, share @ targets
+    root = np.sqrt(w)[:, None]
+    x, y = root * (features - middle), root * (targets - level)
+    values, basis = np.linalg.eigh(x.T @ x)
+    rotated, moments = x @ basis, (x @ basis).T @ y
+    errors = []
+    for ridge in RIDGES:
+        shrunk = rotated / (np.maximum(values, 0) + ridge)
+        leverage = np.minimum(np.einsum("ij,ij->i", shrunk, rotated) + share, 0.99)
+        errors.append(float((((y - shrunk @ moments) / (1 - leverage)[:, None]) ** 2).sum()))
+    best = RIDGES[int(np.argmin(errors))]
+    coefficients = basis @ (moments / (np.maximum(values, 0) + best)[:, None])
+
+    def predict(rows: Floats) -> Floats:
+        predicted: Floats = ((rows - middle) @ coefficients + level).astype(np.float32)
+        return predicted
+
+    return predict, best
+
+
+def _standard(scores: Floats) -> Floats:
+    standard: Floats = ((scores - scores.mean()) / max(float(scores.std()), 1e-9)).astype(np.float32)
+    return standard
