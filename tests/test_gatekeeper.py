@@ -216,3 +216,13 @@ def test_the_same_run_gives_the_same_metrics(tmp_path: Path) -> None:
     """Two first runs on the same marts write metrics.json with the same bytes."""
     files = [trainer(tmp_path / name).run_pipeline().path for name in "ab"]
     assert len({(path / "metrics.json").read_bytes() for path in files if path}) == 1
+
+
+def test_another_range_of_the_contract_is_no_drift(tmp_path: Path) -> None:
+    """Histograms are compared in the bins of the current release, whatever the contract's range is tonight."""
+    trainer(tmp_path).run_pipeline()
+    result = trainer(tmp_path, ratings(seed=1), data={"rating_max": 100.0}).run_pipeline()
+    drift = metrics(result)["drift"]
+    assert drift["reason"] == ""
+    (histogram,) = [change for change in drift["changes"] if change["figure"] == "rating_histogram"]
+    assert histogram["change"] < 0.1
