@@ -14,6 +14,7 @@ from marts import FIRST_GAME, GAMES, RECIPE, USERS, TableSource, WordEncoder, ga
 from recsys.config import Settings
 from recsys.errors import DataContractError, QualityGateFailed
 from recsys.evaluation.drift import DataProfile
+from recsys.evaluation.incumbent import Incumbent
 from recsys.models import CollaborativeFilter
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
@@ -226,3 +227,14 @@ def test_another_range_of_the_contract_is_no_drift(tmp_path: Path) -> None:
     assert drift["reason"] == ""
     (histogram,) = [change for change in drift["changes"] if change["figure"] == "rating_histogram"]
     assert histogram["change"] < 0.1
+
+
+def test_a_recipe_that_cannot_be_trained_is_told(tmp_path: Path) -> None:
+    """A setting that this version does not know: the recipe does not compete, and the verdict says which and why."""
+    trainer(tmp_path).run_pipeline()
+    manifest = ReleaseStore(tmp_path).manifest()
+    manifest.facts["recipe"]["magic"] = 7
+    incumbent = Incumbent.of(manifest)
+    assert incumbent.recipe is None
+    assert "cf.magic: Extra inputs are not permitted" in incumbent.problem
+    assert not incumbent.same_recipe(Settings().cf)
