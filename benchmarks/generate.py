@@ -3,13 +3,14 @@
     python -m benchmarks.generate FOLDER [--ratings 19e6] [--users 411000] [--games 22000] [--seed 0]
 
 The same arguments give the same files. Activity is lognormal, popularity a shifted Zipf law, no user
-rates a game twice, and rows come in no order. Users are made block by block: memory is that of a block.
+rates a game twice, and rows come in no order. A rating takes 8 bytes of memory until it is written.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,22 +66,29 @@ def write_ratings(path: Path, ratings: int, users: int, games: int, seed: int = 
     # The most popular game has any number: ids say nothing about popularity.
     game_ids = rng.permutation(np.arange(1, 10 * games, 10, dtype=np.int64))
     names = user_names(users)
-    bounds = np.searchsorted(np.cumsum(activity), np.arange(BLOCK_RATINGS, ratings, BLOCK_RATINGS))
-    schema = pa.schema([("USER_ID", pa.string()), ("GAME_ID", pa.int64()), ("RATING", pa.float64())])
+    pairs = np.empty(activity.sum(), dtype=np.int64)
     written = 0
+    for start, end in user_blocks(activity):
+        some = distinct_pairs(rng, activity[start:end], popularity) + start * games
+        pairs[written : written + len(some)] = some
+        written += len(some)
+    pairs = pairs[:written]
+    rng.shuffle(pairs)
+    schema = pa.schema([("USER_ID", pa.string()), ("GAME_ID", pa.int64()), ("RATING", pa.float64())])
     # Without the Arrow schema in the file, readers see plain strings, as from a warehouse.
     with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
-        for start, end in zip([0, *bounds], [*bounds, users], strict=True):
-            who, what = distinct_pairs(rng, activity[start:end], popularity)
-            order = rng.permutation(len(who))
-            columns = [
-                names.slice(start, end - start).take(pa.array(who[order])),
-                pa.array(game_ids[what[order]]),
-                pa.array(np.clip(np.round(rng.normal(7.2, 1.6, len(who)) * 2) / 2, 1, 10)),
-            ]
+        for start in range(0, written, BLOCK_RATINGS):
+            who, what = np.divmod(pairs[start : start + BLOCK_RATINGS], games)
+            rating = np.clip(np.round(rng.normal(7.2, 1.6, len(who)) * 2) / 2, 1, 10)
+            columns = [names.take(pa.array(who)), pa.array(game_ids[what]), pa.array(rating)]
             writer.write_table(pa.table(columns, schema=schema))
-            written += len(who)
     return written
+
+
+def user_blocks(activity: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cut the users into blocks of about ``BLOCK_RATINGS`` ratings."""
+    ends = np.searchsorted(np.cumsum(activity), np.arange(BLOCK_RATINGS, activity.sum(), BLOCK_RATINGS))
+    return list(pairwise([0, *ends.tolist(), len(activity)]))
 
 
 def per_user(rng: np.random.Generator, ratings: int, users: int, games: int) -> NDArray[np.int64]:
@@ -96,8 +104,8 @@ def per_user(rng: np.random.Generator, ratings: int, users: int, games: int) -> 
 
 def distinct_pairs(
     rng: np.random.Generator, activity: NDArray[np.int64], popularity: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return users (counted from 0) and games of each pair: drawn again until they are distinct, eight times."""
+) -> NDArray[np.int64]:
+    """Return ``user · games + game`` of each pair, users counted from 0: drawn again until distinct, eight times."""
     games = len(popularity)
     wanted = np.repeat(np.arange(len(activity)), activity)
     found = np.empty(0, dtype=np.int64)
@@ -110,7 +118,7 @@ def distinct_pairs(
         wanted = np.repeat(np.arange(len(activity)), missing)
         if not len(wanted):
             break
-    return found // games, found % games
+    return found
 
 
 def user_names(users: int) -> pa.Array:
