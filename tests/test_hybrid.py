@@ -15,7 +15,7 @@ from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence
 from recsys.models.folding import FoldIn
-from recsys.models.hybrid import HYBRID_FILE, RIDGES, HybridRecommender, content_features, fit_ridge
+from recsys.models.hybrid import CONTENT_SHARE, HYBRID_FILE, RIDGES, HybridRecommender, content_features, fit_ridge
 from tastes import tastes
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def test_content_counts_where_ratings_say_nothing(hybrid: HybridRecommender) -> 
     moved = np.abs(hybrid.scores(user, 2, content) - hybrid.scores(user, 2))
     settled = np.abs(hybrid.scores(user, 2000, content) - hybrid.scores(user, 2000))
     standard = np.abs(content - content.mean()) / content.std()
-    np.testing.assert_allclose(settled[COLD], 0.3 * standard[COLD], rtol=1e-4)
+    np.testing.assert_allclose(settled[COLD], CONTENT_SHARE * standard[COLD], rtol=1e-4)
     popular = int(np.argmax(hybrid.trust))
     assert settled[popular] < 0.4 * moved[popular]
 

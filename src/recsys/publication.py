@@ -13,7 +13,7 @@ from recsys.models.cf import CollaborativeFilter
 from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
 from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
-from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, METADATA, REPORT
+from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, INDEX, METADATA, REPORT
 from recsys.release.manifest import Half, Step
 from recsys.release.provenance import CF_LIBRARIES, CONTENT_LIBRARIES, code_digest, git_commit, versions
 from recsys.release.staging import RunFacts
@@ -145,6 +145,8 @@ def publish(
     games, content_origin, neighbours = _save_content(staging, content)
     model, cf_origin, scores, proof = _save_taste(staging, taste, catalogue=None if taste else games)
     staging.write(GAMES, games_table(games, model.items, model.ratings.indices))
+    with steps.step("hybrid"):
+        _save_hybrid(staging, games, model)
     facts = RunFacts(
         content=content_origin,
         cf=cf_origin,
@@ -157,6 +159,26 @@ def publish(
     if page is not None:
         staging.write(REPORT, page(staging, facts))
     return staging.publish(facts)
+
+
+def _save_hybrid(staging: Staging, games: pd.DataFrame | pa.Table, model: CollaborativeFilter) -> None:
+    """Map texts and tags into the taste of both halves, whichever of them is new."""
+    import faiss
+    import numpy as np
+
+    from recsys.models.hybrid import HybridRecommender
+    from recsys.tags import split_tags
+
+    index = faiss.deserialize_index(np.frombuffer((staging.folder / INDEX).read_bytes(), dtype=np.uint8))
+    categories, mechanics = (split_tags(_column(games, name)) for name in ("CATEGORIES", "MECHANICS"))
+    tags = [[*own, *others] for own, others in zip(categories, mechanics, strict=True)]
+    codes = model.items.codes_of(_column(games, GAME_ID))
+    HybridRecommender().fit(model, codes, index.reconstruct_n(0, index.ntotal), tags).save(staging.folder)
+
+
+def _column(table: pd.DataFrame | pa.Table, name: str) -> list[Any]:
+    values = table[name]
+    return values.to_pylist() if hasattr(values, "to_pylist") else values.tolist()
 
 
 def catalogue_of(staging: Staging) -> list[Id]:

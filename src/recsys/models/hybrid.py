@@ -43,8 +43,8 @@ RIDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """λ of the regression: the one with the smallest leave-one-out error is taken."""
 MEAN_SHARE = 0.5
 """Of the mean user in a visitor's factors."""
-CONTENT_SHARE = 0.3
-"""Of content in a blended score, where the ratings say nothing."""
+CONTENT_SHARE = 0.1
+"""Of content in a blended score, where the ratings say nothing; 0.3 was worse (docs/quality.md)."""
 
 
 class HybridRecommender:
@@ -146,7 +146,7 @@ class HybridRecommender:
         -------
         numpy.ndarray
             float32, (games,): standard scores of taste, plus content's weighted by
-            ``0.3 (1 - s_user s_game)``; higher is better.
+            ``0.1 (1 - s_user s_game)``; higher is better.
         """
         taste = _standard(self.factors @ user)
         if content is None:

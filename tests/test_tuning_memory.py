@@ -1,0 +1,77 @@
+"""Searches across nights: what they see, what is remembered, and what asks for the next one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recsys.config import CfSettings, GateSettings, Settings
+from recsys.evaluation.drift import Change, Drift
+from recsys.evaluation.incumbent import Incumbent
+from recsys.evaluation.memory import Memory, plan
+from recsys.evaluation.split import split
+from recsys.evaluation.trial import hold_trial
+from recsys.steps import Steps
+from tastes import tastes
+
+
+def test_the_search_never_sees_the_hold_out() -> None:
+    """Canary: whatever the held-out ratings say, the search tries and finds the same, trial by trial.
+
+    The same pairs are held out of both tables (that depends on ids alone), and every held-out
+    rating is turned over in the second: who looked at one of them would score another number.
+    """
+    ratings = tastes(users=300, items=60)
+    settings = Settings(cf=CfSettings(factors=8, threads=1))
+    held_out = split(ratings, settings.evaluation, 7.0).held_out.tocsr()
+    turned = ratings.matrix.copy()
+    places = np.asarray(held_out[np.repeat(np.arange(300), np.diff(turned.indptr)), turned.indices]).ravel() > 0
+    turned.data[places] = 11 - turned.data[places]
+    assert np.count_nonzero(places) > 500
+    told = []
+    for table in (ratings, replace(ratings, matrix=turned)):
+        trial = hold_trial(table, settings, None, None, Steps())
+        assert trial.tuning is not None
+        found = trial.tuning.search
+        told.append(([(t["recipe"], t["iterations"], t["ndcg"]) for t in found["trials"]], found["winner"]))
+    assert told[0] == told[1]
+
+
+def test_a_later_night_reuses_the_winner() -> None:
+    """With a memory and unchanged settings nothing is searched; the memory grows older by a release."""
+    settings = CfSettings(threads=1)
+    memory = Memory({"trials": []}, "no earlier search is remembered", 3, 0.30)
+    recipe = CfSettings(factors=48, regularization=0.4, unobserved=5.0, confidence="rating", like_threshold=7.0)
+    incumbent = Incumbent("r1", recipe, measure={"score": 0.29}, tuning=memory)
+    planned = plan(settings, GateSettings(), incumbent, None)
+    assert (planned.settings.factors, planned.settings.confidence, planned.because) == (48, "rating", "")
+    assert planned.remember(None, 0.29) == replace(memory, age=4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "score", "age", "drift", "because"),
+    [
+        (CfSettings(), 0.30, 29, "", "30 releases since the last search"),
+        (CfSettings(tuning_every=0), 0.20, 500, "", "the score fell from 0.3000"),
+        (CfSettings(), 0.30, 0, "rating_histogram", "the data drifted"),
+        (CfSettings(factors=64), 0.30, 0, "", "other settings than those of r1: cf.factors"),
+    ],
+)
+def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: int, drift: str, because: str) -> None:
+    """By age, by a falling score, by drift, and by settings that somebody gave since."""
+    recipe = CfSettings(factors=48, regularization=0.4, unobserved=5.0, confidence="rating", like_threshold=7.0)
+    incumbent = Incumbent("r1", recipe, measure={"score": score}, tuning=Memory({"trials": []}, "first", age, 0.30))
+    changes = (Change(drift, None, None, 1.0, None, 0.1),) if drift else ()
+    planned = plan(settings, GateSettings(), incumbent, Drift("r1", changes))
+    assert planned.because.startswith(because)
+    assert planned.settings == settings
+
+
+def test_without_tuning_nothing_is_remembered() -> None:
+    """`tuning = "off"` sets `auto` by rule every night, whatever a release remembers."""
+    incumbent = Incumbent("r1", CfSettings(factors=48), tuning=Memory({"trials": []}, "first"))
+    planned = plan(CfSettings(tuning="off"), GateSettings(), incumbent, None)
+    assert planned.settings.factors == "auto"
+    assert planned.remember(None, 0.3) is None
