@@ -251,7 +251,7 @@ def test_a_corrupt_release_leaves_the_old_one_serving(tmp_path: Path) -> None:
 
 
 def test_the_command_serves_this_machine_alone(models: Path, tmp_path: Path) -> None:
-    """``recsys serve`` prints a loopback address, and SIGTERM ends it with 143."""
+    """``recsys serve`` prints a loopback address, and SIGTERM ends it with 143, in order."""
     with running("-m", "recsys", "serve", "--models", models, "--port", "0", log=tmp_path / "log") as (
         process,
         address,
@@ -261,7 +261,10 @@ def test_the_command_serves_this_machine_alone(models: Path, tmp_path: Path) -> 
         assert httpx.get(f"{address}/docs", timeout=30).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 143
-    assert "anybody who reaches this address" not in (tmp_path / "log").read_text()
+    said = (tmp_path / "log").read_text()
+    assert "serving address=http://127.0.0.1:" in said
+    assert "anybody who reaches this address" not in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def serve(  # noqa: PLR0913 - each parameter is an option
     models: Models = Path("models"),
     release: Release = "current",
     log_format: Annotated[LogFormat, typer.Option(help="How events are written to stderr.")] = LogFormat.human,
-) -> None:
+) -> int:
     """Serve a release over HTTP, with a page to try it; with current, also every release that is published later."""
     # Many small requests share the cores: a matrix product that takes them all only waits for the others.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -32,4 +32,4 @@ def serve(  # noqa: PLR0913 - each parameter is an option
     from recsys.serving import load
 
     set_up(log_format.value)
-    run(load(path_of(models, release), eager=True), host, port, every=poll, ready=typer.echo)
+    return run(load(path_of(models, release), eager=True), host, port, every=poll, ready=typer.echo)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import signal
 import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, MissingExtra
+from recsys.interrupt import SIGNALS
 from recsys.log import keys
 from recsys.service.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from recsys.serving import Recommender
 
@@ -29,8 +32,8 @@ def serve(
     *,
     every: float = 1.0,
     ready: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Serve until a signal ends the process.
+) -> int:
+    """Serve until a signal asks for the end; requests that are under way are answered first.
 
     Parameters
     ----------
@@ -42,6 +45,11 @@ def serve(
         Seconds between two looks at the current release.
     ready
         Called with the address once it can be asked.
+
+    Returns
+    -------
+    int
+        The exit code that the signal stands for: 130 for Ctrl-C, 143 for SIGTERM.
 
     Raises
     ------
@@ -65,7 +73,23 @@ def serve(
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
     log.info("serving", extra=keys(address=address, release=recommender.release))
     ready(address)
-    server.run(sockets=[listening])
+    # The command line's own watch on signals would end the process at once, requests and all.
+    signal.set_wakeup_fd(-1)
+    received: list[int] = []
+    with _recorded(received):
+        server.run(sockets=[listening])
+    return 128 + received[0] if received else 0
+
+
+@contextmanager
+def _recorded(received: list[int]) -> Iterator[None]:
+    """Record the signals that uvicorn hands on when it has shut down."""
+    before = {number: signal.signal(number, lambda got, _: received.append(got)) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:
