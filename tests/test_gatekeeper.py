@@ -14,6 +14,7 @@ from marts import FIRST_GAME, GAMES, RECIPE, USERS, TableSource, WordEncoder, ga
 from recsys.config import Settings
 from recsys.errors import DataContractError, QualityGateFailed
 from recsys.evaluation.drift import DataProfile
+from recsys.evaluation.incumbent import Incumbent
 from recsys.models import CollaborativeFilter
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
@@ -53,7 +54,7 @@ def test_a_release_carries_its_trial(tmp_path: Path) -> None:
     assert list(told["evaluation"]["contenders"]) == ["popularity", "content", "cf"]
     assert told["verdict"]["passed"]
     assert told["evaluation"]["split"]["held_out_ratings"] > 100
-    assert len(told["learning_curve"]) == 15
+    assert len(told["learning_curve"]) == told["recipe"]["iterations"]
     assert told["learning_curve"][-1] == pytest.approx(told["evaluation"]["contenders"]["cf"]["ndcg@10"]["value"])
     assert sum(told["exposure"]["games"]) == GAMES
     assert sum(told["exposure"]["recommended"]["cf"]) == pytest.approx(1, abs=1e-4)
@@ -216,3 +217,24 @@ def test_the_same_run_gives_the_same_metrics(tmp_path: Path) -> None:
     """Two first runs on the same marts write metrics.json with the same bytes."""
     files = [trainer(tmp_path / name).run_pipeline().path for name in "ab"]
     assert len({(path / "metrics.json").read_bytes() for path in files if path}) == 1
+
+
+def test_another_range_of_the_contract_is_no_drift(tmp_path: Path) -> None:
+    """Histograms are compared in the bins of the current release, whatever the contract's range is tonight."""
+    trainer(tmp_path).run_pipeline()
+    result = trainer(tmp_path, ratings(seed=1), data={"rating_max": 100.0}).run_pipeline()
+    drift = metrics(result)["drift"]
+    assert drift["reason"] == ""
+    (histogram,) = [change for change in drift["changes"] if change["figure"] == "rating_histogram"]
+    assert histogram["change"] < 0.1
+
+
+def test_a_recipe_that_cannot_be_trained_is_told(tmp_path: Path) -> None:
+    """A setting that this version does not know: the recipe does not compete, and the verdict says which and why."""
+    trainer(tmp_path).run_pipeline()
+    manifest = ReleaseStore(tmp_path).manifest()
+    manifest.facts["recipe"]["magic"] = 7
+    incumbent = Incumbent.of(manifest)
+    assert incumbent.recipe is None
+    assert "cf.magic: Extra inputs are not permitted" in incumbent.problem
+    assert not incumbent.same_recipe(Settings().cf)

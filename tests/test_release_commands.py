@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SCORES = {"recall@20": 0.25, "ndcg@10": 0.3125, "coverage": 0.5}
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store with three releases, the second of which is current, and the first damaged."""
@@ -24,7 +27,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = make_parts(folder / "parts")
     store = ReleaseStore(folder / "models", check=check_here)
     for name in ("a", "b", "c"):
-        replace(parts, facts=replace(parts.facts, scores={"ndcg@10": 0.3125})).publish(store, name)
+        told = replace(parts.facts, scores=SCORES, more={"measure": {"metric": "ndcg@10"}})
+        replace(parts, facts=told).publish(store, name)
     store.rollback("b")
     (store.path("a") / "manifest.json").write_bytes(b"{}")
     return store.root
@@ -42,13 +46,13 @@ def test_releases_are_listed(models: Path, capsys: pytest.CaptureFixture[str]) -
     assert [name for name, row in rows.items() if row["current"]] == ["b"]
     assert "is not what was published" in rows["a"]["problem"]
     assert rows["c"]["rows"] == {"games": 40, "ratings": rows["b"]["rows"]["ratings"], "users": 30}
-    assert rows["c"]["scores"] == {"ndcg@10": 0.3125}
+    assert rows["c"]["scores"] == SCORES
     assert rows["c"]["replaces"] == "b"
     assert run(["releases", "--models", str(models)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[:2] == ["a", "damaged;"]
     assert lines[2].startswith("*  b")
-    assert "ndcg@10 0.3125" in lines[3]
+    assert lines[3].endswith("ndcg@10 0.3125  coverage 0.5000")
 
 
 def test_an_empty_store_is_said_to_be_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

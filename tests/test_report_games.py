@@ -9,6 +9,7 @@ from recsys.ids import IdMap
 from recsys.report.contents import Catalogue, Contents, Facts, Taste
 from recsys.report.games import drawn_map, moved, well_known
 from recsys.report.labels import Label, place_labels
+from recsys.report.missing import Missing
 from recsys.report.neighbours import nearest, unit_rows
 from recsys.report.projection import project
 from recsys.report.users import samples
@@ -106,6 +107,21 @@ def test_sample_users_get_the_best_of_what_they_have_not_rated() -> None:
         assert user["recommended"] == [f"Game {game}" for game in order[:8]]
         assert user["rated"] == len(rated)
     assert not shown
+
+
+@pytest.mark.parametrize(("likers", "shown"), [(0, None), (3, 3), (5, 5), (12, 5)])
+def test_as_many_users_as_have_a_taste(likers: int, shown: int | None) -> None:
+    """Five different users, fewer where fewer liked enough games; with nobody the section says so."""
+    contents = random_release(9)
+    half = contents.taste
+    assert half is not None
+    half.ratings[half.indptr[likers] :] = 2
+    half.ratings[: half.indptr[likers]] = 9
+    if shown is None:
+        with pytest.raises(Missing, match="Nobody liked"):
+            samples(contents, None)
+    else:
+        assert len({user["alias"] for user in samples(contents, None)["users"]}) == shown
 
 
 def test_groups_stay_together_on_the_map() -> None:

@@ -6,16 +6,17 @@ so that a row costs its two codes and its rating, and string ids cost their dict
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recsys.ids import IdMap, NotAnId, id_array, python_ids, sort_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
 
     import numpy.typing as npt
     import pandas as pd
@@ -46,12 +47,20 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     import pandas as pd
 
     columns: list[_Codes | _Plain] = [_Codes() if field.name in encoded else _Plain(field.type) for field in schema]
-    for batch in batches:
-        for column, values in zip(columns, batch.columns, strict=True):
-            column.append(values)
-    return pd.DataFrame(
-        {field.name: column.series() for field, column in zip(schema, columns, strict=True)}, copy=False
-    )
+    with ThreadPoolExecutor(len(columns), thread_name_prefix="encoding") as threads:
+        # Arrow encodes without the interpreter's lock: one batch is encoded while the next one is fetched.
+        encoding: list[Future[None]] = []
+        for batch in batches:
+            _finish(encoding)
+            encoding = [threads.submit(each.append, part) for each, part in zip(columns, batch.columns, strict=True)]
+        _finish(encoding)
+        series = list(threads.map(lambda column: column.series(), columns))
+    return pd.DataFrame(dict(zip(schema.names, series, strict=True)), copy=False)
+
+
+def _finish(tasks: list[Future[None]]) -> None:
+    for task in tasks:
+        task.result()
 
 
 class _Plain:
@@ -98,12 +107,16 @@ class _Codes:
             self._encode()
         if not self.groups:
             return pd.Series(pd.Categorical([]))
+        unified = self._unified()
+        dictionary = unified.chunk(unified.num_chunks - 1).dictionary
         try:
-            ids = IdMap.of(id_array(pa.concat_arrays([dictionary for _, dictionary in self.groups])))
+            renumbered, ids = sort_codes(
+                np.concatenate([np.asarray(part.indices) for part in unified.chunks]), dictionary
+            )
         except NotAnId:
             decoded = [dictionary.take(part) for parts, dictionary in self.groups for part in parts]
             return cast("pd.Series[Any]", pa.chunked_array(decoded).to_pandas())
-        return pd.Series(pd.Categorical.from_codes(self._codes(ids), categories=categories(ids), validate=False))
+        return pd.Series(pd.Categorical.from_codes(self._codes(renumbered), categories=categories(ids), validate=False))
 
     def _encode(self) -> None:
         """Turn the values that wait into a group."""
@@ -111,15 +124,29 @@ class _Codes:
         self.values = []
         self.groups.append(([chunk.indices for chunk in encoded.chunks], encoded.chunk(0).dictionary))
 
-    def _codes(self, ids: IdMap) -> npt.NDArray[np.int32]:
-        """Return the places of all values in ``ids``, -1 for null, letting go of each group."""
+    def _unified(self) -> pa.ChunkedArray:
+        """Return each group's dictionary as codes into one that all share."""
+        each = [
+            pa.DictionaryArray.from_arrays(np.arange(len(dictionary), dtype=np.int32), dictionary)
+            for _, dictionary in self.groups
+        ]
+        return pa.chunked_array(each).unify_dictionaries()
+
+    def _codes(self, renumbered: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return the final codes of all values, -1 for null, letting go of each group.
+
+        Parameters
+        ----------
+        renumbered
+            The final code of each entry of each group's dictionary, one group after the other.
+        """
         codes = np.empty(sum(len(part) for parts, _ in self.groups for part in parts), dtype=np.int32)
-        start = 0
+        start = begin = 0
         for parts, dictionary in _released(self.groups):
-            places = pc.index_in(id_array(dictionary).cast(ids.values.type), value_set=ids.values)
-            renumbered = np.append(np.asarray(places, dtype=np.int32), np.int32(-1))
+            own = np.append(renumbered[begin : begin + len(dictionary)], np.int32(-1))
+            begin += len(dictionary)
             for part in parts:
-                np.take(renumbered, part.fill_null(-1), out=codes[start : start + len(part)])
+                np.take(own, part.fill_null(-1), out=codes[start : start + len(part)])
                 start += len(part)
         return codes
 

@@ -129,8 +129,7 @@ class Trainer:
             with self.steps.step("publish"):
                 halves = Content(content, games, origins[0]), Taste(taste, origins[1], trial)
                 publish(staging, *halves, self.steps, staged_page)
-        path = self.models_output_dir / "releases" / run_id
-        return self._result("published", run_id, path, report, trial.as_json())
+        return self._result("published", run_id, self.models_output_dir / "releases" / run_id, report, trial.as_json())
 
     def check(self) -> RunResult:
         """Fetch and check both marts; train and write nothing (``--dry-run``)."""

@@ -22,7 +22,8 @@ class Fault:
     ----------
     where
         ``login``, ``query``, ``inline`` (the rows inside the answer to the query), ``first``
-        (the first chunk that is downloaded) or ``later`` (the last one).
+        (the first chunk that is downloaded), ``later`` (the last one) or ``close`` (the end of the
+        session).
     kind
         ``hang``, ``403``, ``404``, ``503``, ``missing``, ``cut``, ``garbage``, ``short``,
         ``expired`` (renewable), ``gone``, or ``code`` with one of Snowflake's.

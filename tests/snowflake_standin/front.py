@@ -77,6 +77,8 @@ class Front:
             await self._query(scope, _plain(scope, body), receive, send)
         elif path == "/session/token-request":
             await self._renew(_plain(scope, body), send)
+        elif path == "/session" and (fault := self.state.struck("close")):
+            await misbehave(fault.kind, receive, send)
         else:
             await fake.app(scope, _replay(body), send)
 
@@ -118,7 +120,9 @@ class Front:
         if refusal := self.state.identity.refuses(data):
             await _refuse(send, *refusal)
             return
-        await fake.app(_uncompressed(scope), _replay(body), send)
+        status, reply = await _fetch(_uncompressed(scope), body)
+        reply["data"]["masterToken"] = reply["data"]["token"]
+        await _reply(send, reply, status)
 
     async def _renew(self, body: bytes, send: Any) -> None:
         """Give an expired session a new token for the same connection."""

@@ -126,7 +126,7 @@ def _table(entries: Sequence[Entry]) -> str:
             continue
         row = _row(entry)["rows"]
         counts = [f"{row[name]:,}" for name in ("games", "ratings", "users")]
-        scores = "  ".join(f"{name} {value:.4f}" for name, value in manifest.scores.items()) or "-"
+        scores = "  ".join(f"{name} {manifest.scores[name]:.4f}" for name in _headline(manifest)) or "-"
         lines.append((mark, entry.name, _when(manifest), *counts, scores))
     widths = [max(len(line[column]) for line in lines if line[3] or column < 2) for column in range(len(lines[0]))]
     numbers = range(3, 6)
@@ -137,6 +137,16 @@ def _table(entries: Sequence[Entry]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def _headline(manifest: Manifest) -> list[str]:
+    """Name the scores that fit a line: the one that the gate decides by, and coverage; `show` prints all."""
+    decides = manifest.facts.get("measure", {}).get("metric")
+    return [
+        name
+        for name in dict.fromkeys((decides or next(iter(manifest.scores), ""), "coverage"))
+        if name in manifest.scores
+    ]
 
 
 def _when(manifest: Manifest) -> str:

@@ -60,8 +60,10 @@ class Incumbent:
         try:
             recipe = CfSettings.model_validate(settings)
         except ValidationError as error:
-            wrong = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
-            told = f"its recipe is not one that this version can train by (cf.{wrong})"
+            wrong = "; ".join(
+                ".".join(["cf", *map(str, fault["loc"])]) + f": {fault['msg']}" for fault in error.errors()
+            )
+            told = f"its recipe is not one that this version can train by ({wrong})"
             return cls(manifest.release, None, told, profile, measure)
         return cls(manifest.release, recipe, "", profile, measure, Memory.of(facts))
 

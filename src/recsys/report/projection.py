@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 15
 """Games that pull on a game."""
-LANDMARKS = 250
+LANDMARKS = 200
 """Games that push it away, drawn anew for each sweep; with fewer games, all of them."""
-SWEEPS = 260
+SWEEPS = 240
 _EARLY = 80
 _EXAGGERATION = 8.0
 """Neighbours pull so much harder in the first sweeps, while groups find their places."""
@@ -101,11 +101,14 @@ def _summed(rows: npt.NDArray[np.intp], values: Points, length: int) -> Points:
 
 
 def _repulsion(places: Points, landmarks: Points) -> Points:
-    apart = places[:, :1] - landmarks[:, 0], places[:, 1:] - landmarks[:, 1]
-    near = 1 / (1 + np.square(apart[0]) + np.square(apart[1]))
+    near = np.square(places[:, :1] - landmarks[:, 0])
+    near += np.square(places[:, 1:] - landmarks[:, 1])
+    near += 1
+    np.reciprocal(near, out=near)
     total = near.sum(dtype=np.float64)
     near *= near
-    # Both sums run over the same landmarks: their number, and its share of all points, cancel out.
-    force = np.stack([np.einsum("ij,ij->i", near, axis) for axis in apart], axis=1)
-    pushed: Points = (force / total).astype(np.float32)
-    return pushed
+    # Σ near² (place - landmark), as one product. Both sums run over the same landmarks: their
+    # number, and its share of all points, cancel out.
+    pushed = near @ np.column_stack((landmarks, np.ones(len(landmarks), dtype=np.float32)))
+    force: Points = ((places * pushed[:, 2:] - pushed[:, :2]) / total).astype(np.float32)
+    return force

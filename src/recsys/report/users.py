@@ -44,8 +44,9 @@ def _chosen(half: Taste, threshold: float) -> npt.NDArray[np.int64]:
     ends = np.append(0, np.cumsum(half.ratings >= threshold))[half.indptr]
     eligible = np.flatnonzero((np.diff(ends) >= _ENOUGH) & half.user_factors.any(axis=1))
     order = eligible[np.argsort(np.diff(half.indptr)[eligible], kind="stable")]
-    places = np.linspace(0.1, 0.9, _USERS) * max(len(order) - 1, 0)
-    return np.unique(order[places.astype(np.int64)]) if len(order) < _USERS else order[places.astype(np.int64)]
+    if len(order) <= _USERS:
+        return order
+    return order[(np.linspace(0.1, 0.9, _USERS) * (len(order) - 1)).astype(np.int64)]
 
 
 def _user(half: Taste, user: int, titles: list[str], threshold: float) -> dict[str, Any]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DOUBT = 20
 """With so many ratings, taste and content weigh the same."""
 
-_LOOKED_AT = 128
+_LOOKED_AT = 64
 
 
 def trust(n_ratings: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -54,7 +54,12 @@ class Blend:
         self._snapshot = snapshot
 
     def ranking(
-        self, taste: Floats, query: Floats, n_ratings: int, allowed: npt.NDArray[np.bool_]
+        self,
+        taste: Floats,
+        query: Floats,
+        n_ratings: int,
+        allowed: npt.NDArray[np.bool_],
+        near: Callable[[int], Ranked],
     ) -> Callable[[int], Ranked]:
         """Return the ranking by the mean of standard scores.
 
@@ -67,18 +72,20 @@ class Blend:
         n_ratings
             How many ratings the query's taste rests on.
         allowed
-            bool, (games,).
+            bool, (games,): games that may be returned.
+        near
+            The ranking of these games by content.
         """
         at = self._snapshot
         spread = float(taste.std()) or 1.0
+        deviation = self._deviation(query)
         standard = (taste - taste.mean()) / np.float32(spread)
 
         def rank(k: int) -> Ranked:
             count = max(_LOOKED_AT, 4 * k)
-            near, _ = at.embeddings.nearest(query, count, allowed)
             tasty = at.taste_rows[top_k(np.where(allowed[at.taste_rows], taste, np.float32(-np.inf)), count)]
-            rows = np.union1d(near, tasty)
-            content = (at.embeddings.cosines(query, rows) - self._mean @ query) / self._deviation(query)
+            rows = np.union1d(near(count)[0], tasty)
+            content = (at.embeddings.cosines(query, rows) - self._mean @ query) / deviation
             places = at.place_of_row[rows]
             weight = trust(n_ratings) * trust(at.catalogue.n_ratings[rows]) * (places >= 0)
             scores = (weight * standard[places] + (1 - weight) * content).astype(np.float32)
@@ -93,7 +100,9 @@ class Blend:
 
     def _deviation(self, query: Floats) -> float:
         """Return the standard deviation of the cosines of all games with ``query``."""
-        return float(np.sqrt(max(float(query @ self._covariance @ query), 1e-12)))
+        # Not `@`: see Embeddings.cosines.
+        variance = float(np.einsum("ij,j->i", self._covariance, query).dot(query))
+        return float(np.sqrt(max(variance, 1e-12)))
 
     @cached_property
     def _mean(self) -> Floats:
@@ -103,5 +112,6 @@ class Blend:
     @cached_property
     def _covariance(self) -> Floats:
         vectors = self._snapshot.embeddings.vectors
-        covariance: Floats = vectors.T @ vectors / np.float32(max(len(vectors), 1)) - np.outer(self._mean, self._mean)
+        covariance: Floats = vectors.T @ vectors / np.float32(max(len(vectors), 1))
+        covariance -= np.outer(self._mean, self._mean)
         return covariance

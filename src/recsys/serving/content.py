@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +16,14 @@ if TYPE_CHECKING:
     import faiss
     import numpy.typing as npt
 
+    Ranked = tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]
+
 _HALF = 2.0**-10
 """How far an inner product with a half-precision unit vector may be off: 2^-11 a component, doubled for sums."""
 _MARGIN = 32
+DEPTH = 64
+"""Neighbours kept of each game."""
+_BLOCK = 64
 
 
 class Embeddings:
@@ -46,17 +55,58 @@ class Embeddings:
         if index.ntotal and not np.abs(np.einsum("ij,ij->i", self.vectors, self.vectors) - 1).max() < 1e-2:
             raise ArtifactCorrupt("the content index holds vectors that are not of length 1; train again")
         self._half = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        self._table = np.zeros((0, 0), dtype=np.int32)
+        self._table_cosines = np.zeros((0, 0), dtype=np.float32)
+        self._ready = 0
+        self._begun = False
+        self._beginning = threading.Lock()
         self._half.train(self.vectors)
         self._half.add(self.vectors)
 
     def cosines(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """Return the cosines of a unit vector with the games at ``rows``; float32, in [-1, 1]."""
-        cosines: npt.NDArray[np.float32] = np.clip(self.vectors[rows] @ query, -1, 1)
+        # Not `@`: for so few rows BLAS would spend more on its threads than on the sums.
+        cosines: npt.NDArray[np.float32] = np.clip(np.einsum("ij,j->i", self.vectors[rows], query), -1, 1)
         return cosines
 
-    def nearest(
-        self, query: npt.NDArray[np.float32], k: int, allowed: npt.NDArray[np.bool_] | None = None
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    def neighbours(self, row: int, k: int) -> Ranked:
+        """Return the ``k`` games nearest to the game at ``row``, without it; from the table where that is ready."""
+        if row < self._ready and k <= self._table.shape[1]:
+            return self._table[row, :k].astype(np.intp), self._table_cosines[row, :k]
+        allowed = np.ones(len(self.vectors), dtype=bool)
+        allowed[row] = False
+        return self.nearest(self.vectors[row], k, allowed)
+
+    def prepare(self) -> None:
+        """Fill the table of neighbours in a thread of low priority, if nobody has begun to."""
+        with self._beginning:
+            if self._begun:
+                return
+            self._begun = True
+        # It holds no reference while it rests, and ends when the embeddings are forgotten.
+        threading.Thread(target=_fill, args=(weakref.ref(self),), name="neighbours", daemon=True).start()
+
+    def fill(self) -> bool:
+        """Fill the next rows of the table; return whether any are left."""
+        start, stop = self._ready, min(self._ready + _BLOCK, len(self.vectors))
+        depth = min(DEPTH, len(self.vectors) - 1)
+        if start == 0:
+            shape = len(self.vectors), max(depth, 0)
+            self._table, self._table_cosines = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+        if depth > 0:
+            cosines = self.vectors[start:stop] @ self.vectors.T
+            cosines[np.arange(stop - start), np.arange(start, stop)] = -2  # no game is its own neighbour
+            # A few more than are kept: the product rounds otherwise than `cosines` does.
+            reach = min(depth + _MARGIN, len(self.vectors) - 1)
+            found = np.argpartition(cosines, -reach, axis=1)[:, -reach:]
+            for row, rows in zip(range(start, stop), found, strict=True):
+                exact = self.cosines(self.vectors[row], rows)
+                order = np.lexsort((rows, -exact))[:depth]
+                self._table[row], self._table_cosines[row] = rows[order], exact[order]
+        self._ready = stop  # last: what is below it may be read
+        return stop < len(self.vectors)
+
+    def nearest(self, query: npt.NDArray[np.float32], k: int, allowed: npt.NDArray[np.bool_] | None = None) -> Ranked:
         """Return the ``k`` games nearest to a unit vector, nearest first; ties go to the lower row.
 
         Parameters
@@ -104,3 +154,15 @@ class Embeddings:
             faiss.omp_set_num_threads(threads)
         found = rows[0] >= 0
         return rows[0][found].astype(np.intp), rough[0][found]
+
+
+def _fill(reference: weakref.ref[Embeddings]) -> None:
+    """Fill the table block by block, giving way to whoever asks."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    if sys.platform == "linux":
+        # On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    while (embeddings := reference()) is not None and embeddings.fill():
+        del embeddings

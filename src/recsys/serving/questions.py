@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,12 +52,14 @@ def similar(at: Snapshot, game_id: object, by: By, wanted: Wanted) -> Answer:
         note = "too few ratings for a taste: by content alone" if by == "blend" else ""
         by = "content"
     vector = at.embeddings.vectors[row]
+    filtered = at.filters.mask(wanted.filters) is not None
+    near = at.by_content(vector, allowed) if filtered else partial(at.embeddings.neighbours, row)
     if by == "content":
-        rank = at.by_content(vector, allowed)
+        rank = near
     elif by == "taste":
         rank = ranking(at.taste_rows, at.taste_cosines(row), allowed)
     else:
-        rank = at.blend.ranking(at.taste_cosines(row), vector, int(at.catalogue.n_ratings[row]), allowed)
+        rank = at.blend.ranking(at.taste_cosines(row), vector, int(at.catalogue.n_ratings[row]), allowed, near)
     return at.answer(at.best(rank, wanted, without), by, note)
 
 
@@ -97,7 +100,8 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: Wanted, *, 
         rank = at.by_content(query, allowed)
     else:
         assert query is not None
-        rank = at.blend.ranking(at.taste_scores(profile.factors), query, len(profile.items), allowed)
+        near = at.by_content(query, allowed)
+        rank = at.blend.ranking(at.taste_scores(profile.factors), query, len(profile.items), allowed, near)
     best = at.best(rank, wanted, seen)
     reasons = reasons_for(at, profile, best[0], way) if wanted.why else []
     note = "" if way == by else f"nothing to go by {by} for them: by {way}"

@@ -43,7 +43,8 @@ def load(
         extra ``train``, when not given.
     eager
         Build at once what is otherwise built when it is first needed (the indexes of tags and
-        names), so that no later question waits for it.
+        names), so that no later question waits for it, and begin to fill a table of every game's
+        nearest neighbours in the background.
 
     Raises
     ------
@@ -74,7 +75,7 @@ class Recommender:
         self._eager = eager
         self._loading = threading.Lock()
         self._encoding = threading.Lock()
-        self._snapshot = self._load()
+        self._snapshot = self._load(None)
 
     @property
     def release(self) -> str:
@@ -105,7 +106,7 @@ class Recommender:
         with self._loading:
             if self.path.exists() and self.path.resolve() == self._snapshot.path:
                 return False
-            fresh = self._load()
+            fresh = self._load(self._snapshot)
             changed = fresh.path != self._snapshot.path
             self._snapshot = fresh
             return changed
@@ -276,8 +277,8 @@ class Recommender:
         """
         return self._snapshot.named(name, k)
 
-    def _load(self) -> Snapshot:
-        snapshot = Snapshot(load_release(self.path, key=self._key))
+    def _load(self, before: Snapshot | None) -> Snapshot:
+        snapshot = Snapshot(load_release(self.path, key=self._key), before)
         if self._eager:
             snapshot.prepare()
         return snapshot

@@ -11,6 +11,7 @@ import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.ranking import top_k
+from recsys.release.loading import INDEX
 from recsys.serving.answers import Answer, By, Reason, Suggestion
 from recsys.serving.blend import Blend
 from recsys.serving.catalogue import Catalogue, id_from
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from recsys.ids import Id
     from recsys.release.loading import LoadedRelease
+    from recsys.release.manifest import Manifest
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
@@ -95,15 +97,18 @@ class Snapshot:
     ----------
     release
         Verified and loaded.
+    before
+        The snapshot that this one follows: where both have the same vectors, they share them.
     """
 
-    def __init__(self, release: LoadedRelease) -> None:
+    def __init__(self, release: LoadedRelease, before: Snapshot | None = None) -> None:
         self.path = release.path
         self.manifest = release.manifest
         self.name = release.manifest.release
         self.users = release.users
         self.catalogue = Catalogue(release.games, release.game_ids)
-        self.embeddings = Embeddings(release.index)
+        same = before is not None and _vectors_of(before.manifest) == _vectors_of(release.manifest)
+        self.embeddings: Embeddings = before.embeddings if before and same else Embeddings(release.index)
         self.all_rows = np.arange(len(self.catalogue), dtype=np.intp)
         self.filters = Filters(self.catalogue)
         self.editions = Editions(self.catalogue.names, self.embeddings.vectors)
@@ -132,6 +137,7 @@ class Snapshot:
 
     def prepare(self) -> None:
         """Build what is otherwise built when it is first needed."""
+        self.embeddings.prepare()
         self.filters.prepare()
         self.editions.prepare()
         self.names.prepare()
@@ -258,3 +264,8 @@ def ranking(rows: Rows, scores: Floats, allowed: npt.NDArray[np.bool_]) -> Calla
         return rows[places], scores[places]
 
     return rank
+
+
+def _vectors_of(manifest: Manifest) -> str:
+    """Return what tells one index from another."""
+    return manifest.files[INDEX].sha256
