@@ -161,7 +161,7 @@ def test_folding_in_solves_the_objective_of_the_release(served: Recommender, tra
     left = np.vstack([np.sqrt(sure) * liked, np.sqrt(objective.unobserved) * y, np.sqrt(ridge) * np.eye(y.shape[1])])
     right = np.concatenate([np.full(3, np.sqrt(sure)), np.zeros(len(y) + y.shape[1])])
     expected = dict(zip(trained.items.ids(), y @ np.linalg.lstsq(left, right, rcond=None)[0], strict=True))
-    answer = served.recommend_from(likes, 37)
+    answer = served.recommend_from(likes, 37, by="taste")
     assert answer.by == "taste"
     assert set(answer.ids) == set(expected) - set(likes)
     for id_, score in pairs(answer):
@@ -181,12 +181,30 @@ def test_folding_into_factors_of_implicit_agrees_with_implicit(tmp_path: Path, c
 
 
 def test_likes_without_ratings_are_gone_by_content(served: Recommender) -> None:
-    """Somebody who likes only a game that nobody has rated gets games described alike, and is told."""
-    answer = served.recommend_from([UNRATED], 3)
+    """By taste, somebody who likes only a game that nobody has rated gets games described alike, and is told."""
+    answer = served.recommend_from([UNRATED], 3, by="taste")
     assert answer.by == "content"
     assert answer.note
     assert {SHELVES[shelf(id_)] for id_ in answer.ids} == {"trains"}
     assert UNRATED not in answer.ids
+
+
+def test_newcomers_are_scored_by_the_hybrid_model(store: Path, served: Recommender) -> None:
+    """The list and its scores are those that the hybrid model gives when it scores every game, also unrated ones."""
+    from recsys.models.hybrid import HybridRecommender
+
+    model, at = HybridRecommender.load(store / "v1"), served.snapshot
+    for likes in ([FIRST_GAME, FIRST_GAME + 4], [UNRATED]):
+        rows = [at.catalogue.row(id_) for id_ in likes]
+        mean = at.embeddings.vectors[rows].mean(axis=0)
+        content = at.embeddings.vectors @ (mean / np.linalg.norm(mean))
+        rated = sum(id_ != UNRATED for id_ in likes)
+        expected = model.scores(model.fold_in(rows), rated, content)
+        answer = served.recommend_from(likes, 50)
+        assert answer.by == "blend"
+        assert len(answer) == 43 - len(likes)
+        for id_, score in pairs(answer):
+            assert score == pytest.approx(expected[at.catalogue.row(id_)], abs=1e-3)
 
 
 def test_an_unknown_user_gets_popularity_labelled_so(served: Recommender, trained: CollaborativeFilter) -> None:

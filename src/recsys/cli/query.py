@@ -86,7 +86,10 @@ def recommend(  # noqa: PLR0913 - each parameter is an option
         list[str] | None,
         typer.Option(help="In place of a user, a game that somebody likes; may be repeated.", metavar="NAME_OR_ID"),
     ] = None,
-    by: Annotated[Way, typer.Option(help="What liked games say: their players, their texts, or both.")] = Way.taste,
+    by: Annotated[
+        Way | None,
+        typer.Option(help="Their players, their texts, or both. [default: taste for a user, blend for --like]"),
+    ] = None,
     count: Count = 10,
     filter_: Conditions = None,
     collapse: Collapse = False,
@@ -102,12 +105,14 @@ def recommend(  # noqa: PLR0913 - each parameter is an option
     if user is not None:
         asked: dict[str, Any] = {"user_id": _user(recommender, user)}
         answer = recommender.recommend(
-            asked["user_id"], count, by=by.value, filters=filter_ or (), collapse=collapse, why=True
+            asked["user_id"], count, by=(by or Way.taste).value, filters=filter_ or (), collapse=collapse, why=True
         )
     else:
         ids = [resolve(recommender, each) for each in like or ()]
         asked = {"liked": [{"game_id": id_, "name": _name(recommender, id_)} for id_ in ids]}
-        answer = recommender.recommend_from(ids, count, by=by.value, filters=filter_ or (), collapse=collapse, why=True)
+        answer = recommender.recommend_from(
+            ids, count, by=(by or Way.blend).value, filters=filter_ or (), collapse=collapse, why=True
+        )
     _tell(recommender, answer, asked, json=json)
 
 

@@ -29,6 +29,7 @@ MAPPINGS = "cf_mappings.json"
 FACTORS = "cf_factors.npz"
 INTERACTIONS = "interactions.npz"
 GAMES = "games.parquet"
+HYBRID = "hybrid.npz"
 REPORT = "report.html"
 
 CONTENT_FILES = (INDEX, METADATA)
@@ -65,6 +66,8 @@ class LoadedRelease:
         Who rated what, as the three arrays of a CSR matrix, users × items, sorted within rows.
     games
         Columns GAME_ID, NAME, CATEGORIES, MECHANICS and N_RATINGS; row i is ``game_ids[i]``.
+    hybrid
+        The arrays of ``hybrid.npz``; None for a release from before there was one.
     """
 
     path: Path
@@ -81,6 +84,7 @@ class LoadedRelease:
     indices: npt.NDArray[np.int32]
     ratings: npt.NDArray[np.float32]
     games: pa.Table
+    hybrid: dict[str, npt.NDArray[Any]] | None = None
 
 
 def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease:
@@ -103,10 +107,12 @@ def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease
     IncompatibleArtifact
         If a newer format wrote it.
     """
-    verified = verify(Path(path), keep=LOADED_FILES, key=key or key_from_environment())
+    verified = verify(Path(path), keep=LOADED_FILES, optional=[HYBRID], key=key or key_from_environment())
     contents = verified.contents
     try:
         parts = {**_content(contents[INDEX], contents[METADATA]), **_cf(contents), "games": _games(contents[GAMES])}
+        if HYBRID in contents:
+            parts["hybrid"] = _arrays(contents[HYBRID])
     except (RuntimeError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         if isinstance(error, ArtifactCorrupt):
             raise
@@ -181,6 +187,8 @@ def _check_shapes(release: LoadedRelease) -> None:
         "interactions and their end": (len(release.indices), int(release.indptr[-1])),
         "interactions and ratings": (len(release.indices), len(release.ratings)),
     }
+    if release.hybrid is not None:
+        counts["hybrid factors and ids of games"] = (len(release.hybrid["factors"]), len(release.game_ids))
     for what, (left, right) in counts.items():
         if left != right:
             raise ArtifactCorrupt(f"{release.path}: {left:,} and {right:,} {what}: its parts do not belong together")

@@ -135,7 +135,7 @@ def _add_questions(app: FastAPI, recommender: Recommender) -> None:
             list[str], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")
         ],
         k: Count = 10,
-        by: By = "taste",
+        by: By = "blend",
         filters: Conditions = (),
         collapse: Collapse = False,
         why: Why = False,

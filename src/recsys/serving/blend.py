@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.ranking import top_k
+from recsys.models.hybrid import CONTENT_SHARE, HALF_TRUST
+from recsys.ranking import inner_products, top_k
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,10 +99,49 @@ class Blend:
         """Build what the first question would build."""
         _ = self._mean, self._covariance
 
+    def hybrid(
+        self,
+        visitor: Floats,
+        query: Floats,
+        n_ratings: int,
+        allowed: npt.NDArray[np.bool_],
+        near: Callable[[int], Ranked],
+    ) -> Callable[[int], Ranked]:
+        """Return the ranking by the hybrid model's factors, which every game has, and by content.
+
+        Parameters
+        ----------
+        visitor
+            float32, (factors,): from the hybrid model.
+        query, n_ratings, allowed, near
+            As for :meth:`ranking`.
+
+        Returns
+        -------
+        callable
+            The scores are those of :meth:`recsys.models.hybrid.HybridRecommender.scores`.
+        """
+        at, model = self._snapshot, self._snapshot.hybrid
+        assert model is not None
+        taste = inner_products(model.factors, visitor)
+        mean, deviation = taste.mean(), max(float(taste.std()), 1e-9)
+        taste = np.where(allowed, taste, np.float32(-np.inf))
+        sure = n_ratings / (n_ratings + HALF_TRUST)
+
+        def rank(k: int) -> Ranked:
+            count = max(_LOOKED_AT, 4 * k)
+            rows = np.union1d(near(count)[0], top_k(taste, count))
+            content = (at.embeddings.cosines(query, rows) - self._mean @ query) / self._deviation(query)
+            doubt = CONTENT_SHARE * (1 - model.trust[rows] * sure)
+            scores = ((taste[rows] - mean) / deviation + doubt * content).astype(np.float32)
+            best = top_k(scores, k)
+            return rows[best], scores[best]
+
+        return rank
+
     def _deviation(self, query: Floats) -> float:
         """Return the standard deviation of the cosines of all games with ``query``."""
-        # Not `@`: see Embeddings.cosines.
-        variance = float(np.einsum("ij,j->i", self._covariance, query).dot(query))
+        variance = float(inner_products(self._covariance, query).dot(query))
         return float(np.sqrt(max(variance, 1e-12)))
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt
+from recsys.ranking import inner_products
 
 if TYPE_CHECKING:
     import faiss
@@ -65,8 +66,7 @@ class Embeddings:
 
     def cosines(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """Return the cosines of a unit vector with the games at ``rows``; float32, in [-1, 1]."""
-        # Not `@`: for so few rows BLAS would spend more on its threads than on the sums.
-        cosines: npt.NDArray[np.float32] = np.clip(np.einsum("ij,j->i", self.vectors[rows], query), -1, 1)
+        cosines: npt.NDArray[np.float32] = np.clip(inner_products(self.vectors[rows], query), -1, 1)
         return cosines
 
     def neighbours(self, row: int, k: int) -> Ranked:

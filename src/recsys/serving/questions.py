@@ -101,7 +101,10 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: Wanted, *, 
     else:
         assert query is not None
         near = at.by_content(query, allowed)
-        rank = at.blend.ranking(at.taste_scores(profile.factors), query, len(profile.items), allowed, near)
+        if profile.visitor is not None:
+            rank = at.blend.hybrid(profile.visitor, query, len(profile.items), allowed, near)
+        else:
+            rank = at.blend.ranking(at.taste_scores(profile.factors), query, len(profile.items), allowed, near)
     best = at.best(rank, wanted, seen)
     reasons = reasons_for(at, profile, best[0], way) if wanted.why else []
     note = "" if way == by else f"nothing to go by {by} for them: by {way}"
@@ -114,6 +117,8 @@ def _way(at: Snapshot, profile: Profile | None, by: By) -> tuple[By, Floats | No
         return "popularity", None
     query = None if by == "taste" and profile.factors.any() else at.content_profile(profile.liked)
     has_taste, has_content = bool(profile.factors.any()), query is not None
+    if by == "blend" and has_content and profile.visitor is not None:
+        return "blend", query
     if has_taste and (by == "taste" or not has_content):
         return "taste", None
     if has_content and (by == "content" or not has_taste):

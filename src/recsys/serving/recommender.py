@@ -162,7 +162,8 @@ class Recommender:
             As for :meth:`similar`.
         by
             ``taste``: the user's factors; ``content``: games described like those that the user
-            likes; ``blend``: both, by how many ratings there are.
+            likes; ``blend``: factors for all games, also those without ratings, and the texts (see
+            :mod:`recsys.models.hybrid`).
         why
             Name the liked games that speak for each.
 
@@ -181,7 +182,7 @@ class Recommender:
         liked_game_ids: Iterable[Id],
         k: int = 10,
         *,
-        by: By = "taste",
+        by: By = "blend",
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
@@ -193,8 +194,8 @@ class Recommender:
         liked_game_ids
             Games of the catalogue; with none, the most rated games are returned, labelled so.
         k, by, filters, collapse, why
-            As for :meth:`recommend`. The factors are those that training would give to a user with
-            these likes, for the objective that the release was trained with.
+            As for :meth:`recommend`. By taste, the factors are those that training would give to a
+            user with these likes, for the objective that the release was trained with.
 
         Raises
         ------

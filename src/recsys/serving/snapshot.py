@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ConfigError
-from recsys.ranking import top_k
+from recsys.models.hybrid import HybridRecommender
+from recsys.ranking import inner_products, top_k
 from recsys.release.loading import INDEX
 from recsys.serving.answers import Answer, By, Reason, Suggestion
 from recsys.serving.blend import Blend
@@ -80,6 +81,9 @@ class Profile:
         Rows of the games that are not suggested again.
     items, ratings
         Codes of the rated games, and the ratings.
+    visitor
+        float32, (factors,): what the hybrid model makes of them; None where the release has none,
+        or of somebody who likes nothing.
     """
 
     factors: Floats
@@ -88,6 +92,7 @@ class Profile:
     seen: Rows
     items: npt.NDArray[np.int32]
     ratings: Floats
+    visitor: Floats | None = None
 
 
 class Snapshot:
@@ -115,6 +120,7 @@ class Snapshot:
         self.names = NameIndex(self.catalogue)
         self.taste = Taste(release.item_factors, Training.of(release))
         self.like_threshold = self.taste.training.recipe.like_threshold
+        self.hybrid = None if release.hybrid is None else HybridRecommender.from_arrays(release.hybrid)
         self._release = release
         self._find_taste_rows(release)
         self._norms = np.linalg.norm(self.row_factors, axis=1)
@@ -174,12 +180,14 @@ class Snapshot:
         liked_at = np.where(rated, np.cumsum(rated) - 1, -1)
         ratings = np.full(int(rated.sum()), self.a_like, dtype=np.float32)
         factors = self.taste.fold_in(items[rated], ratings)
-        return Profile(factors, liked, liked_at, liked, items[rated], ratings)
+        visitor = None if self.hybrid is None else self.hybrid.fold_in(liked)
+        return Profile(factors, liked, liked_at, liked, items[rated], ratings, visitor)
 
     def _profile(self, factors: Floats, items: npt.NDArray[np.int32], ratings: Floats) -> Profile:
         rows = self.row_of_item[items]
         liked_at = np.flatnonzero((ratings >= self.like_threshold) & (rows >= 0))
-        return Profile(factors, rows[liked_at], liked_at, rows[rows >= 0], items, ratings)
+        visitor = self.hybrid.visitor(factors) if self.hybrid is not None and factors.any() else None
+        return Profile(factors, rows[liked_at], liked_at, rows[rows >= 0], items, ratings, visitor)
 
     @cached_property
     def a_like(self) -> float:
@@ -190,13 +198,12 @@ class Snapshot:
 
     def taste_scores(self, factors: Floats) -> Floats:
         """Return inner products with a person's factors, in the order of ``taste_rows``."""
-        scores: Floats = self.row_factors @ factors
-        return scores
+        return inner_products(self.row_factors, factors)
 
     def taste_cosines(self, row: int) -> Floats:
         """Return the cosines of factors with those of the game at ``row``, in the order of ``taste_rows``."""
         place = self.place_of_row[row]
-        cosines = self.row_factors @ (self.row_factors[place] / self._norms[place])
+        cosines = inner_products(self.row_factors, self.row_factors[place] / self._norms[place])
         scaled: Floats = (cosines / self._norms).astype(np.float32)
         return scaled
 
