@@ -108,6 +108,7 @@ def test_the_connectors_events_are_not_shown(marts: Warehouse, capsys: pytest.Ca
         root.handlers[:] = before[1]
         connector.setLevel(before[2])
     assert "Snowflake failed" in shown
+    assert "Snowflake Connector for Python Version" not in shown
     assert "refused ***" in shown
     assert ACCESS_TOKEN not in shown
 
