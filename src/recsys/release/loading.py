@@ -108,18 +108,17 @@ def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease
         If a newer format wrote it.
     """
     verified = verify(Path(path), keep=LOADED_FILES, optional=[HYBRID], key=key or key_from_environment())
-    contents = verified.contents
+    path, manifest, contents = verified.path, verified.manifest, dict(verified.contents)
+    del verified  # and with it the bytes of the index as soon as they are parsed: they are most of the memory
     try:
-        parts = {**_content(contents[INDEX], contents[METADATA]), **_cf(contents), "games": _games(contents[GAMES])}
+        parts = {**_content(contents.pop(INDEX), contents[METADATA]), **_cf(contents), "games": _games(contents[GAMES])}
         if HYBRID in contents:
             parts["hybrid"] = _arrays(contents[HYBRID])
     except (RuntimeError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         if isinstance(error, ArtifactCorrupt):
             raise
-        raise ArtifactCorrupt(
-            f"{verified.path} is intact but cannot be read: {type(error).__name__}: {error}"
-        ) from error
-    release = LoadedRelease(verified.path, verified.manifest, **parts)
+        raise ArtifactCorrupt(f"{path} is intact but cannot be read: {type(error).__name__}: {error}") from error
+    release = LoadedRelease(path, manifest, **parts)
     _check_shapes(release)
     return release
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from recsys.models.hybrid import CONTENT_SHARE, HALF_TRUST
 from recsys.ranking import inner_products, top_k
+from recsys.serving.content import HalfPrecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +99,8 @@ class Blend:
     def prepare(self) -> None:
         """Build what the first question would build."""
         _ = self._mean, self._covariance
+        if self._snapshot.hybrid is not None:
+            _ = self._half, self._mean_factors, self._spread
 
     def hybrid(
         self,
@@ -123,17 +126,17 @@ class Blend:
         """
         at, model = self._snapshot, self._snapshot.hybrid
         assert model is not None
-        taste = inner_products(model.factors, visitor)
-        mean, deviation = taste.mean(), max(float(taste.std()), 1e-9)
-        taste = np.where(allowed, taste, np.float32(-np.inf))
+        mean = float(self._mean_factors.dot(visitor))
+        deviation = max(float(np.sqrt(max(inner_products(self._spread, visitor).dot(visitor), 0))), 1e-9)
         sure = n_ratings / (n_ratings + HALF_TRUST)
 
         def rank(k: int) -> Ranked:
             count = max(_LOOKED_AT, 4 * k)
-            rows = np.union1d(near(count)[0], top_k(taste, count))
+            rows = np.union1d(near(count)[0], self._half.scan(visitor, min(count, len(allowed)), allowed)[0])
+            taste = inner_products(model.factors[rows], visitor)
             content = (at.embeddings.cosines(query, rows) - self._mean @ query) / self._deviation(query)
             doubt = CONTENT_SHARE * (1 - model.trust[rows] * sure)
-            scores = ((taste[rows] - mean) / deviation + doubt * content).astype(np.float32)
+            scores = ((taste - mean) / deviation + doubt * content).astype(np.float32)
             best = top_k(scores, k)
             return rows[best], scores[best]
 
@@ -143,6 +146,25 @@ class Blend:
         """Return the standard deviation of the cosines of all games with ``query``."""
         variance = float(inner_products(self._covariance, query).dot(query))
         return float(np.sqrt(max(variance, 1e-12)))
+
+    @cached_property
+    def _half(self) -> HalfPrecision:
+        assert self._snapshot.hybrid is not None
+        return HalfPrecision(self._snapshot.hybrid.factors)
+
+    @cached_property
+    def _mean_factors(self) -> Floats:
+        assert self._snapshot.hybrid is not None
+        mean: Floats = self._snapshot.hybrid.factors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+
+    @cached_property
+    def _spread(self) -> Floats:
+        """float32, (factors, factors): covariance of the hybrid factors."""
+        assert self._snapshot.hybrid is not None
+        centred = self._snapshot.hybrid.factors - self._mean_factors
+        spread: Floats = (centred.T @ centred / max(len(centred), 1)).astype(np.float32)
+        return spread
 
     @cached_property
     def _mean(self) -> Floats:

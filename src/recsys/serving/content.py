@@ -27,6 +27,45 @@ DEPTH = 64
 _BLOCK = 64
 
 
+class HalfPrecision:
+    """A copy of some vectors in half precision, for a quick scan by inner product.
+
+    Parameters
+    ----------
+    vectors
+        float32, (n, dimension).
+    """
+
+    def __init__(self, vectors: npt.NDArray[np.float32]) -> None:
+        import faiss
+
+        dimension = vectors.shape[1]
+        self._half = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        self._half.train(vectors)
+        self._half.add(vectors)
+
+    def scan(
+        self, query: npt.NDArray[np.float32], k: int, allowed: npt.NDArray[np.bool_] | None
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        """Return the rows of the ``k`` largest inner products, and these, roughly; largest first."""
+        import faiss
+
+        parameters = None
+        if allowed is not None:
+            # FAISS' stubs describe the C++ signatures; its Python wrapper takes an array.
+            selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[call-arg, arg-type]
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        # One query gains nothing from threads. The number of threads belongs to the calling thread, and is put back.
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)
+        try:
+            rough, rows = self._half.search(query[None, :], k, params=parameters)
+        finally:
+            faiss.omp_set_num_threads(threads)
+        found = rows[0] >= 0
+        return rows[0][found].astype(np.intp), rough[0][found]
+
+
 class Embeddings:
     """Unit vectors of all games, for nearest-neighbour queries by cosine.
 
@@ -55,14 +94,12 @@ class Embeddings:
         self.vectors.flags.writeable = False
         if index.ntotal and not np.abs(np.einsum("ij,ij->i", self.vectors, self.vectors) - 1).max() < 1e-2:
             raise ArtifactCorrupt("the content index holds vectors that are not of length 1; train again")
-        self._half = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        self._half = HalfPrecision(self.vectors)
         self._table = np.zeros((0, 0), dtype=np.int32)
         self._table_cosines = np.zeros((0, 0), dtype=np.float32)
         self._ready = 0
         self._begun = False
         self._beginning = threading.Lock()
-        self._half.train(self.vectors)
-        self._half.add(self.vectors)
 
     def cosines(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """Return the cosines of a unit vector with the games at ``rows``; float32, in [-1, 1]."""
@@ -126,7 +163,7 @@ class Embeddings:
         k = max(0, min(k, available))
         wanted = min(k + max(_MARGIN, k // 4), available)
         while k:
-            rows, rough = self._scan(query, wanted, allowed)
+            rows, rough = self._half.scan(query, wanted, allowed)
             exact = self.cosines(query, rows)
             order = np.lexsort((rows, -exact))[:k]
             # What was not re-ranked is at most `rough[-1]` roughly, and so at most that much exactly.
@@ -134,26 +171,6 @@ class Embeddings:
                 return rows[order], exact[order]
             wanted = min(4 * wanted, available)
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
-
-    def _scan(
-        self, query: npt.NDArray[np.float32], k: int, allowed: npt.NDArray[np.bool_] | None
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-        import faiss
-
-        parameters = None
-        if allowed is not None:
-            # FAISS' stubs describe the C++ signatures; its Python wrapper takes an array.
-            selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[call-arg, arg-type]
-            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        # One query gains nothing from threads. The number of threads belongs to the calling thread, and is put back.
-        threads = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(1)
-        try:
-            rough, rows = self._half.search(query[None, :], k, params=parameters)
-        finally:
-            faiss.omp_set_num_threads(threads)
-        found = rows[0] >= 0
-        return rows[0][found].astype(np.intp), rough[0][found]
 
 
 def _fill(reference: weakref.ref[Embeddings]) -> None:
