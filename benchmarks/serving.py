@@ -246,7 +246,8 @@ def main() -> None:
     user = recsys.load(chosen.models / "v1").snapshot.users.id_of(0)
     loader(chosen.models, int(user))
     in_process(chosen.models)
-    over_http(chosen.models, chosen.seconds, chosen.publishes)
+    if chosen.seconds:
+        over_http(chosen.models, chosen.seconds, chosen.publishes)
 
 
 if __name__ == "__main__":
