@@ -94,7 +94,11 @@ def user_blocks(activity: NDArray[np.int64]) -> list[tuple[int, int]]:
 def per_user(rng: np.random.Generator, ratings: int, users: int, games: int) -> NDArray[np.int64]:
     """Return how many games each user rates: lognormal, at least one, at most a third of the games."""
     weights = rng.lognormal(0, 1.3, users)
-    counts = np.clip(np.round(weights * (ratings / weights.sum())), 1, games // 3).astype(np.int64)
+    scale = ratings / weights.sum()
+    for _ in range(20):
+        # The bounds take from the busiest users: what they lose goes to all.
+        counts = np.clip(np.round(weights * scale), 1, games // 3).astype(np.int64)
+        scale *= ratings / counts.sum()
     surplus = int(counts.sum()) - ratings
     open_ = np.flatnonzero((counts > 1) & (counts < games // 3))
     some = rng.choice(open_, min(abs(surplus), len(open_)), replace=False)

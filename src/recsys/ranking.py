@@ -57,5 +57,7 @@ def inner_products(rows: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
     Small ones are not left to BLAS: where other work keeps the cores busy, waking its threads takes
     a hundred times as long as the sums.
     """
-    products: npt.NDArray[np.float32] = rows @ query if rows.size >= _WORTH_THREADS else np.einsum("ij,j->i", rows, query)
+    products: npt.NDArray[np.float32] = (
+        rows @ query if rows.size >= _WORTH_THREADS else np.einsum("ij,j->i", rows, query)
+    )
     return products
