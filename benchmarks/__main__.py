@@ -89,7 +89,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         old, new = row["textbook"], row["ours"]
         lines.append(
             f"| {STEPS[row['step']]} | {old['seconds']:.2f} | {new['seconds']:.2f} | {row['ratio']:.2f} "
-            f"| {old['cpu_seconds'] / max(new['cpu_seconds'], 1e-3):.2f} | {old['peak_mb']:,.0f} | {new['peak_mb']:,.0f} |"
+            f"| {old['cpu_seconds'] / max(new['cpu_seconds'], 1e-3):.2f} "
+            f"| {old['peak_mb']:,.0f} | {new['peak_mb']:,.0f} |"
         )
     return "\n".join(lines)
 
