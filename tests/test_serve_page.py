@@ -45,10 +45,10 @@ def browser(needs_tool: Callable[[str], Path], tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def page(browser: Chrome) -> Iterator[Chrome]:
     """Return the page, freshly loaded; at the end of the test its console must hold no error."""
-    browser.get(browser.address)  # type: ignore[attr-defined]
+    browser.get(browser.address)
     until(lambda: "43 games" in text(browser, "#health"))
     yield browser
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []  # type: ignore[no-untyped-call]
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 def find(page: Chrome, selector: str) -> list[Any]:
@@ -120,7 +120,7 @@ def test_a_wrong_question_is_explained(page: Chrome) -> None:
     find(page, "#user")[0].send_keys("3", Keys.ENTER)
     until(lambda: "did you mean Economic" in text(page, "#note"))
     # The browser itself reports the status 422; that is the one error there is.
-    (entry,) = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
+    (entry,) = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
     assert "422" in entry["message"]
     find(page, "#filter")[0].clear()
     find(page, "#filter")[0].send_keys("tag=Economic", Keys.ENTER)
@@ -136,14 +136,14 @@ def test_nothing_is_wider_than_the_screen(page: Chrome, width: str) -> None:
     )
     press(page, "all about trains\n")
     until(lambda: len(find(page, "#games li")) == 10)
-    inner, outer = page.execute_script("return [document.documentElement.scrollWidth, innerWidth]")  # type: ignore[no-untyped-call]
+    inner, outer = page.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
     assert inner <= outer == WIDTHS[width][0]
 
 
 def test_the_page_runs_only_its_own_script(page: Chrome) -> None:
     """Its policy keeps out what is injected: an inline script does not run."""
-    page.execute_script(  # type: ignore[no-untyped-call]
+    page.execute_script(
         "const s = document.createElement('script'); s.textContent = 'window.injected = 1'; document.body.append(s)"
     )
-    assert page.execute_script("return window.injected") is None  # type: ignore[no-untyped-call]
-    assert "Content Security Policy" in str(page.get_log("browser"))  # type: ignore[no-untyped-call]
+    assert page.execute_script("return window.injected") is None
+    assert "Content Security Policy" in str(page.get_log("browser"))
