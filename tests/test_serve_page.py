@@ -36,7 +36,7 @@ def browser(needs_tool: Callable[[str], Path], tmp_path_factory: pytest.TempPath
     with running(HERE / "word_server.py", models, log=models / "log") as (_, address):
         browser = Chrome(options=options, service=Service(str(driver)))
         try:
-            browser.address = address  # type: ignore[attr-defined]
+            browser.address = address
             yield browser
         finally:
             browser.quit()
