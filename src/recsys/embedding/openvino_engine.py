@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import queue
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,13 @@ from recsys.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
     from recsys.embedding.batches import TokenBatch
     from recsys.embedding.model import ModelFolder
     from recsys.embedding.plan import Plan
-
-log = logging.getLogger(__name__)
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -57,26 +57,33 @@ class OpenVinoEngine:
             "NUM_STREAMS": str(plan.threads),
             "INFERENCE_NUM_THREADS": str(plan.threads),
         }
-        self._compiled = openvino.Core().compile_model(build(folder.path), "CPU", hints)
+        compiled = openvino.Core().compile_model(build(folder.path), "CPU", hints)
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(plan.threads):
+            self._idle.put(compiled.create_infer_request())
         self._tokenization = Tokenization(folder.path, folder.max_tokens)
         self._streams = plan.threads
         self._batch_tokens = batch_tokens
 
     def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """See :meth:`recsys.embedding.engine.Engine.embed`."""
-        import openvino
+        # Not openvino.AsyncInferQueue: freeing it waits for its callbacks, which wait for the interpreter's
+        # lock, which the freeing thread holds: on a busy machine the process hung for ever.
+        with ThreadPoolExecutor(self._streams, thread_name_prefix="encoding") as streams:
+            running: deque[Future[NDArray[np.float32]]] = deque()
+            places: deque[NDArray[np.intp]] = deque()
+            for batch in self._tokenization.batches(texts, self._batch_tokens):
+                running.append(streams.submit(self._infer, batch))
+                places.append(batch.places)
+                if len(running) > 2 * self._streams:
+                    yield places.popleft(), running.popleft().result()
+            while running:
+                yield places.popleft(), running.popleft().result()
 
-        done: queue.SimpleQueue[tuple[NDArray[np.intp], NDArray[np.float32]]] = queue.SimpleQueue()
-
-        def collect(request: Any, batch: TokenBatch) -> None:
-            done.put((batch.places, np.array(request.get_output_tensor(0).data, dtype=np.float32)))
-
-        streams = openvino.AsyncInferQueue(self._compiled, self._streams)
-        streams.set_callback(collect)
-        for batch in self._tokenization.batches(texts, self._batch_tokens):
-            streams.start_async({0: batch.token_ids, 1: batch.mask}, batch)
-            while not done.empty():
-                yield done.get()
-        streams.wait_all()
-        while not done.empty():
-            yield done.get()
+    def _infer(self, batch: TokenBatch) -> NDArray[np.float32]:
+        request = self._idle.get()
+        try:
+            request.infer({0: batch.token_ids, 1: batch.mask})
+            return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        finally:
+            self._idle.put(request)
