@@ -115,10 +115,11 @@ def _way(at: Snapshot, profile: Profile | None, by: By) -> tuple[By, Floats | No
     """Return what can be gone by for a person, as near to ``by`` as it goes, and the content to look for."""
     if profile is None:
         return "popularity", None
-    query = None if by == "taste" and profile.factors.any() else at.content_profile(profile.liked)
-    has_taste, has_content = bool(profile.factors.any()), query is not None
-    if by == "blend" and has_content and profile.visitor is not None:
+    if by == "blend" and profile.visitor is not None and (query := at.content_profile(profile.liked)) is not None:
         return "blend", query
+    has_taste = bool(profile.factors.any())
+    query = None if by == "taste" and has_taste else at.content_profile(profile.liked)
+    has_content = query is not None
     if has_taste and (by == "taste" or not has_content):
         return "taste", None
     if has_content and (by == "content" or not has_taste):

@@ -71,8 +71,9 @@ class Profile:
 
     Attributes
     ----------
-    factors
-        float32, (factors,): zeros without a taste.
+    taste
+        Returns ``factors``: folding somebody in costs more than the list itself, and not every
+        list needs it.
     liked
         Rows of the games that speak for them.
     liked_at
@@ -86,13 +87,18 @@ class Profile:
         or of somebody who likes nothing.
     """
 
-    factors: Floats
+    taste: Callable[[], Floats]
     liked: Rows
     liked_at: Rows
     seen: Rows
     items: npt.NDArray[np.int32]
     ratings: Floats
     visitor: Floats | None = None
+
+    @cached_property
+    def factors(self) -> Floats:
+        """float32, (factors,): zeros without a taste."""
+        return self.taste()
 
 
 class Snapshot:
@@ -179,15 +185,14 @@ class Snapshot:
         rated = items >= 0
         liked_at = np.where(rated, np.cumsum(rated) - 1, -1)
         ratings = np.full(int(rated.sum()), self.a_like, dtype=np.float32)
-        factors = self.taste.fold_in(items[rated], ratings)
         visitor = None if self.hybrid is None else self.hybrid.fold_in(liked)
-        return Profile(factors, liked, liked_at, liked, items[rated], ratings, visitor)
+        return Profile(lambda: self.taste.fold_in(items[rated], ratings), liked, liked_at, liked, items[rated], ratings, visitor)
 
     def _profile(self, factors: Floats, items: npt.NDArray[np.int32], ratings: Floats) -> Profile:
         rows = self.row_of_item[items]
         liked_at = np.flatnonzero((ratings >= self.like_threshold) & (rows >= 0))
         visitor = self.hybrid.visitor(factors) if self.hybrid is not None and factors.any() else None
-        return Profile(factors, rows[liked_at], liked_at, rows[rows >= 0], items, ratings, visitor)
+        return Profile(lambda: factors, rows[liked_at], liked_at, rows[rows >= 0], items, ratings, visitor)
 
     @cached_property
     def a_like(self) -> float:
