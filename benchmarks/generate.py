@@ -95,6 +95,7 @@ def per_user(rng: np.random.Generator, ratings: int, users: int, games: int) -> 
     """Return how many games each user rates: lognormal, at least one, at most a third of the games."""
     weights = rng.lognormal(0, 1.3, users)
     scale = ratings / weights.sum()
+    counts: NDArray[np.int64]
     for _ in range(20):
         # The bounds take from the busiest users: what they lose goes to all.
         counts = np.clip(np.round(weights * scale), 1, games // 3).astype(np.int64)
