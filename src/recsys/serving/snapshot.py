@@ -186,7 +186,9 @@ class Snapshot:
         liked_at = np.where(rated, np.cumsum(rated) - 1, -1)
         ratings = np.full(int(rated.sum()), self.a_like, dtype=np.float32)
         visitor = None if self.hybrid is None else self.hybrid.fold_in(liked)
-        return Profile(lambda: self.taste.fold_in(items[rated], ratings), liked, liked_at, liked, items[rated], ratings, visitor)
+        return Profile(
+            lambda: self.taste.fold_in(items[rated], ratings), liked, liked_at, liked, items[rated], ratings, visitor
+        )
 
     def _profile(self, factors: Floats, items: npt.NDArray[np.int32], ratings: Floats) -> Profile:
         rows = self.row_of_item[items]
