@@ -22,6 +22,7 @@ from recsys.models.confidence import confidence
 from recsys.models.recipe import Recipe
 from recsys.ranking import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
+from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,11 +37,6 @@ if TYPE_CHECKING:
     Watch: TypeAlias = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
 log = logging.getLogger(__name__)
-
-MODEL_FILE = "cf_model.pkl"
-MAPPINGS_FILE = "cf_mappings.json"
-FACTORS_FILE = "cf_factors.npz"
-INTERACTIONS_FILE = "interactions.npz"
 
 
 class CollaborativeFilter:
@@ -191,14 +187,14 @@ class CollaborativeFilter:
         folder = Path(path)
         make_folder(folder)
         # Protocol 5 is fixed: a restricted unpickler knows exactly what it contains.
-        write_bytes(folder / MODEL_FILE, pickle.dumps(self.als_model, protocol=5))
+        write_bytes(folder / MODEL, pickle.dumps(self.als_model, protocol=5))
         mappings = {
             "user_id_to_idx": {str(id_): code for code, id_ in enumerate(self.users.ids())},
             "item_id_to_idx": {str(id_): code for code, id_ in enumerate(self.items.ids())},
         }
-        write_bytes(folder / MAPPINGS_FILE, json.dumps(mappings, ensure_ascii=False).encode())
+        write_bytes(folder / MAPPINGS, json.dumps(mappings, ensure_ascii=False).encode())
         write_arrays(
-            folder / FACTORS_FILE,
+            folder / FACTORS,
             user_factors=self.user_factors,
             item_factors=self.item_factors,
             recommendable=self.recommendable,
@@ -206,7 +202,7 @@ class CollaborativeFilter:
             recipe=np.array(json.dumps(self.recipe.as_json())),
         )
         ratings = self.ratings
-        write_arrays(folder / INTERACTIONS_FILE, indptr=ratings.indptr, indices=ratings.indices, ratings=ratings.data)
+        write_arrays(folder / INTERACTIONS, indptr=ratings.indptr, indices=ratings.indices, ratings=ratings.data)
 
     @classmethod
     def load(cls, path: Path | str, settings: CfSettings | None = None) -> CollaborativeFilter:
@@ -226,10 +222,10 @@ class CollaborativeFilter:
         folder = Path(path)
         model = cls(settings)
         try:
-            mappings = json.loads((folder / MAPPINGS_FILE).read_bytes())
-            factors = read_arrays(folder / FACTORS_FILE)
-            stored = read_arrays(folder / INTERACTIONS_FILE)
-            model.als_model = load_als((folder / MODEL_FILE).read_bytes())
+            mappings = json.loads((folder / MAPPINGS).read_bytes())
+            factors = read_arrays(folder / FACTORS)
+            stored = read_arrays(folder / INTERACTIONS)
+            model.als_model = load_als((folder / MODEL).read_bytes())
             users, items = (str(kind) for kind in factors["id_types"])
             model.users = IdMap.from_texts(mappings["user_id_to_idx"], users)
             model.items = IdMap.from_texts(mappings["item_id_to_idx"], items)

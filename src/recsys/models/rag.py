@@ -14,6 +14,7 @@ from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, Releas
 from recsys.ids import Id, NotAnId, id_array_of, python_ids
 from recsys.ranking import Neighbour
 from recsys.release.durable import make_folder, write_bytes
+from recsys.release.loading import INDEX, METADATA
 
 if TYPE_CHECKING:
     import faiss
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from recsys.embedding import Encoder
 
-INDEX_FILE = "rag_index.faiss"
-METADATA_FILE = "metadata.json"
 EMBEDDING_TEXT = "embedding_text"
 
 _UNIT = 1e-3
@@ -114,9 +113,9 @@ class RAGRecommender:
         folder = Path(path)
         make_folder(folder)
         # faiss.write_index "succeeds" on a full disk: serialise, and write the bytes ourselves.
-        write_bytes(folder / INDEX_FILE, faiss.serialize_index(self.faiss_index).data)
+        write_bytes(folder / INDEX, faiss.serialize_index(self.faiss_index).data)
         metadata = json.dumps({"ids": self.game_ids}, allow_nan=False, ensure_ascii=False)
-        write_bytes(folder / METADATA_FILE, metadata.encode())
+        write_bytes(folder / METADATA, metadata.encode())
 
     @classmethod
     def load(
@@ -136,14 +135,14 @@ class RAGRecommender:
         folder = Path(path)
         model = cls(settings, embedding_model)
         try:
-            index = faiss.deserialize_index(np.frombuffer((folder / INDEX_FILE).read_bytes(), dtype=np.uint8))
-            model.game_ids = json.loads((folder / METADATA_FILE).read_bytes())["ids"]
+            index = faiss.deserialize_index(np.frombuffer((folder / INDEX).read_bytes(), dtype=np.uint8))
+            model.game_ids = json.loads((folder / METADATA).read_bytes())["ids"]
         except FileNotFoundError as error:
             raise ReleaseNotFound(f"{folder} holds no content model: {Path(error.filename).name} is missing") from error
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise ArtifactCorrupt(f"the content model in {folder} cannot be read: {error}") from error
         if not isinstance(index, faiss.IndexFlatL2):
-            raise ArtifactCorrupt(f"{folder / INDEX_FILE} holds a {type(index).__name__} instead of an IndexFlatL2")
+            raise ArtifactCorrupt(f"{folder / INDEX} holds a {type(index).__name__} instead of an IndexFlatL2")
         model.faiss_index = index
         if index.ntotal != len(model.game_ids):
             raise ArtifactCorrupt(f"{folder} has {index.ntotal:,} vectors for {len(model.game_ids):,} ids: mixed files")
