@@ -123,7 +123,10 @@ class Staging:
             log.warning("the current release is not sound", extra=keys(reason=error))
             return ["the current release"]
         changed = manifest.changes(content, cf)
-        log.info("nothing new" if not changed else "new since the current release", extra=keys(inputs=changed))
+        if changed:
+            log.info("new since the current release", extra=keys(inputs=", ".join(changed)))
+        else:
+            log.info("nothing new")
         return changed
 
     def carry_over(self, names: Iterable[str]) -> Manifest:
