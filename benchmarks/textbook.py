@@ -1,6 +1,6 @@
 """The baseline: the pipeline as people write it today, every library with its defaults.
 
-    python -m benchmarks.textbook FOLDER
+    python -m benchmarks.textbook FOLDER [OUTPUT]
 
 pandas reads the marts, ``encode()`` embeds, ``astype("category")`` makes codes, implicit's ALS fits.
 """
@@ -74,4 +74,4 @@ def run(folder: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path("models-textbook"))
+    run(Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "models-textbook"))  # noqa: PLR2004
