@@ -74,4 +74,4 @@ def run(folder: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "models-textbook"))  # noqa: PLR2004
+    run(Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "models-textbook"))

@@ -80,7 +80,8 @@ def create_app(recommender: Recommender, watch: Watch | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     _add_errors(app)
-    _add_questions(app, recommender)
+    _add_games(app, recommender)
+    _add_people(app, recommender)
     _add_about(app, recommender, watch)
     return app
 
@@ -97,10 +98,11 @@ def _add_errors(app: FastAPI) -> None:
         return _json({"error": "ConfigError", "message": told}, 422)
 
 
-def _add_questions(app: FastAPI, recommender: Recommender) -> None:
-    # Answers take well under a millisecond: handing them to a thread would cost more. They are written
-    # as JSON here and not checked against their own schema again; tests do that.
+# Answers take about a millisecond: handing them to a thread would cost more. They are written as JSON here
+# and not checked against their own schema again; tests do that.
 
+
+def _add_games(app: FastAPI, recommender: Recommender) -> None:
     @app.get("/similar/{game_id}", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["games"])
     async def similar(
         *,
@@ -114,6 +116,40 @@ def _add_questions(app: FastAPI, recommender: Recommender) -> None:
         id_ = _game_id(recommender, game_id)
         return _answer(recommender.similar(id_, k, by=by, filters=filters, collapse=collapse))
 
+    @app.get(
+        "/search",
+        response_model=schema.Answer,
+        responses=_WRONG | {501: {"model": schema.Problem, "description": "The embedding model is not at hand"}},
+        tags=["games"],
+    )
+    def search(  # a thread of its own: embedding the text takes a while
+        *,
+        text: Text,
+        k: Count = 10,
+        filters: Conditions = (),
+        collapse: Collapse = False,
+    ) -> Response:
+        """Return the games whose descriptions are nearest to a text."""
+        return _answer(recommender.search(text, k, filters=filters, collapse=collapse))
+
+    @app.get("/games", response_model=schema.Names, responses=_WRONG, tags=["games"])
+    def games(name: Text, k: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
+        """Return the games whose names resemble a name, forgivingly."""
+        at = recommender.snapshot
+        found = [
+            {
+                "game_id": game.game_id,
+                "name": game.name,
+                "likeness": game.score,
+                "n_ratings": int(at.catalogue.n_ratings[row := at.catalogue.row(game.game_id)]),
+                "tags": [tag for column in at.catalogue.tags.values() for tag in column[row]],
+            }
+            for game in at.named(name, k)
+        ]
+        return _json({"release": at.name, "games": found})
+
+
+def _add_people(app: FastAPI, recommender: Recommender) -> None:
     @app.get("/recommend/user/{user_id}", response_model=schema.Answer, responses=_WRONG, tags=["people"])
     async def recommend(  # noqa: PLR0913 - each is a parameter of the route
         *,
@@ -150,38 +186,6 @@ def _add_questions(app: FastAPI, recommender: Recommender) -> None:
     async def explain(user_id: UserId, game_id: GameId) -> Response:
         """Return which of the games that a user likes speak for a game."""
         return _answer(recommender.explain(_user_id(recommender, user_id), _game_id(recommender, game_id)))
-
-    @app.get(
-        "/search",
-        response_model=schema.Answer,
-        responses=_WRONG | {501: {"model": schema.Problem, "description": "The embedding model is not at hand"}},
-        tags=["games"],
-    )
-    def search(  # a thread of its own: embedding the text takes a while
-        *,
-        text: Text,
-        k: Count = 10,
-        filters: Conditions = (),
-        collapse: Collapse = False,
-    ) -> Response:
-        """Return the games whose descriptions are nearest to a text."""
-        return _answer(recommender.search(text, k, filters=filters, collapse=collapse))
-
-    @app.get("/games", response_model=schema.Names, responses=_WRONG, tags=["games"])
-    def games(name: Text, k: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
-        """Return the games whose names resemble a name, forgivingly."""
-        at = recommender.snapshot
-        found = [
-            {
-                "game_id": game.game_id,
-                "name": game.name,
-                "likeness": game.score,
-                "n_ratings": int(at.catalogue.n_ratings[row := at.catalogue.row(game.game_id)]),
-                "tags": [tag for column in at.catalogue.tags.values() for tag in column[row]],
-            }
-            for game in at.named(name, k)
-        ]
-        return _json({"release": at.name, "games": found})
 
 
 def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> None:

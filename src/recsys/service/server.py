@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import signal
 import socket
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 _BACKLOG = 2048
 """Connections that may wait to be accepted."""
+_SWITCH = 0.0005
+"""Seconds after which a thread that loads a release lets requests pass. Python's own 5 ms would be waited for at each
+read and write of each request."""
 
 
 def serve(
@@ -76,7 +80,7 @@ def serve(
     # The command line's own watch on signals would end the process at once, requests and all.
     signal.set_wakeup_fd(-1)
     received: list[int] = []
-    with _recorded(received):
+    with _recorded(received), _switching(_SWITCH):
         server.run(sockets=[listening])
     return 128 + received[0] if received else 0
 
@@ -90,6 +94,16 @@ def _recorded(received: list[int]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _switching(seconds: float) -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(seconds)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -18,7 +18,7 @@ import numpy as np
 
 from recsys.models.hybrid import CONTENT_SHARE, HALF_TRUST
 from recsys.ranking import inner_products, top_k
-from recsys.serving.content import HalfPrecision
+from recsys.serving.content import HALF, HalfPrecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,23 +100,21 @@ class Blend:
         """Build what the first question would build."""
         _ = self._mean, self._covariance
         if self._snapshot.hybrid is not None:
-            _ = self._half, self._mean_factors, self._spread
+            _ = self._half, self._longest, self._mean_factors, self._spread
 
     def hybrid(
-        self,
-        visitor: Floats,
-        query: Floats,
-        n_ratings: int,
-        allowed: npt.NDArray[np.bool_],
-        near: Callable[[int], Ranked],
+        self, visitor: Floats, query: Floats, n_ratings: int, allowed: npt.NDArray[np.bool_]
     ) -> Callable[[int], Ranked]:
         """Return the ranking by the hybrid model's factors, which every game has, and by content.
+
+        Content moves a score by so little that few games of the best by taste have to be compared
+        by text. No other can be among the best: that is checked, and more are compared until it holds.
 
         Parameters
         ----------
         visitor
             float32, (factors,): from the hybrid model.
-        query, n_ratings, allowed, near
+        query, n_ratings, allowed
             As for :meth:`ranking`.
 
         Returns
@@ -128,17 +126,26 @@ class Blend:
         assert model is not None
         mean = float(self._mean_factors.dot(visitor))
         deviation = max(float(np.sqrt(max(inner_products(self._spread, visitor).dot(visitor), 0))), 1e-9)
+        usual, unlike = float(self._mean.dot(query)), self._deviation(query)
         sure = n_ratings / (n_ratings + HALF_TRUST)
+        # What half precision may hide, and what content adds at most: no cosine is above 1.
+        hidden = HALF * self._longest * float(np.linalg.norm(visitor))
+        most = CONTENT_SHARE * (1 - usual) / unlike
 
         def rank(k: int) -> Ranked:
-            count = max(_LOOKED_AT, 4 * k)
-            rows = np.union1d(near(count)[0], self._half.scan(visitor, min(count, len(allowed)), allowed)[0])
-            taste = inner_products(model.factors[rows], visitor)
-            content = (at.embeddings.cosines(query, rows) - self._mean @ query) / self._deviation(query)
-            doubt = CONTENT_SHARE * (1 - model.trust[rows] * sure)
-            scores = ((taste - mean) / deviation + doubt * content).astype(np.float32)
-            best = top_k(scores, k)
-            return rows[best], scores[best]
+            available = int(allowed.sum())
+            count = max(_LOOKED_AT, 2 * k)
+            while True:
+                rows, rough = self._half.scan(visitor, max(1, min(count, available)), allowed)
+                rows = np.sort(rows)
+                taste = inner_products(model.factors[rows], visitor)
+                content = (at.embeddings.cosines(query, rows) - usual) / unlike
+                doubt = CONTENT_SHARE * (1 - model.trust[rows] * sure)
+                scores = ((taste - mean) / deviation + doubt * content).astype(np.float32)
+                best = top_k(scores, k)
+                if count >= available or scores[best[-1]] > (rough[-1] + hidden - mean) / deviation + most:
+                    return rows[best], scores[best]
+                count *= 4
 
         return rank
 
@@ -151,6 +158,11 @@ class Blend:
     def _half(self) -> HalfPrecision:
         assert self._snapshot.hybrid is not None
         return HalfPrecision(self._snapshot.hybrid.factors)
+
+    @cached_property
+    def _longest(self) -> float:
+        assert self._snapshot.hybrid is not None
+        return float(np.linalg.norm(self._snapshot.hybrid.factors, axis=1).max(initial=0))
 
     @cached_property
     def _mean_factors(self) -> Floats:

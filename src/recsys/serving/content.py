@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     Ranked = tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]
 
-_HALF = 2.0**-10
-"""How far an inner product with a half-precision unit vector may be off: 2^-11 a component, doubled for sums."""
+HALF = 2.0**-10
+"""How far an inner product with a half-precision vector may be off, times both lengths: 2^-11 a component, doubled
+for sums."""
 _MARGIN = 32
 DEPTH = 64
 """Neighbours kept of each game."""
@@ -167,7 +168,7 @@ class Embeddings:
             exact = self.cosines(query, rows)
             order = np.lexsort((rows, -exact))[:k]
             # What was not re-ranked is at most `rough[-1]` roughly, and so at most that much exactly.
-            if wanted == available or exact[order[-1]] >= rough[-1] + _HALF:
+            if wanted == available or exact[order[-1]] >= rough[-1] + HALF:
                 return rows[order], exact[order]
             wanted = min(4 * wanted, available)
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)

@@ -100,10 +100,10 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: Wanted, *, 
         rank = at.by_content(query, allowed)
     else:
         assert query is not None
-        near = at.by_content(query, allowed)
         if profile.visitor is not None:
-            rank = at.blend.hybrid(profile.visitor, query, len(profile.items), allowed, near)
+            rank = at.blend.hybrid(profile.visitor, query, len(profile.items), allowed)
         else:
+            near = at.by_content(query, allowed)
             rank = at.blend.ranking(at.taste_scores(profile.factors), query, len(profile.items), allowed, near)
     best = at.best(rank, wanted, seen)
     reasons = reasons_for(at, profile, best[0], way) if wanted.why else []
