@@ -1,10 +1,10 @@
 """Compare this pipeline with the textbook's: ``make bench``.
 
-    python -m benchmarks --games FOLDER --ratings FOLDER [--texts 1500] [--rounds 3] [--steps encode fetch imports]
+    python -m benchmarks --games FOLDER --ratings FOLDER [--texts 1500] [--rounds 3] [--steps encode fetch cf …]
 
 Each figure is the median of ``rounds`` fresh processes, the two sides taking turns, so that a busy
-machine slows both. Without folders a generated warehouse is measured. Prints a table, and writes it
-with machine, versions and date to ``--json``.
+machine slows both; whole trainings run once. Without folders a generated warehouse is measured.
+Prints a table, and writes it with machine, versions and date to ``--json``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ SIDES = ("textbook", "ours")
 STEPS = {
     "encode": "embed texts, nothing cached",
     "fetch": "ratings: Parquet to CSR",
-    "imports": "imports / recsys --help",
+    "cf": "whole `train_cf_model` / bare `implicit.fit`",
+    "cf-implicit": "the same, `cf.solver=implicit`",
+    "night": "whole run, 1% of the texts new / textbook's whole run",
+    "imports": "imports / `recsys --help`",
 }
+ONCE = ("cf", "cf-implicit", "night")
 VERSIONS = (
     "torch",
     "sentence-transformers",
@@ -60,8 +64,9 @@ def main() -> None:
             write_games(generated / "mart_games.parquet", 2_000)
         if asked.ratings is None:
             write_ratings(generated / "mart_user_ratings.parquet", 2_000_000, 43_000, 22_000)
-        folders = {"encode": asked.games or generated, "fetch": asked.ratings or generated, "imports": generated}
-        rows = [measure(step, folders[step], asked.texts, asked.rounds) for step in asked.steps]
+        games, ratings = asked.games or generated, asked.ratings or generated
+        folders = dict.fromkeys(STEPS, ratings) | {"encode": games, "night": games}
+        rows = [measure(step, folders[step], asked.texts, 1 if step in ONCE else asked.rounds) for step in asked.steps]
     print(table(rows))
     asked.json.write_text(json.dumps({**surroundings(), "texts": asked.texts, "steps": rows}, indent=2) + "\n")
 

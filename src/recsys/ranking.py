@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from recsys.ids import Id
@@ -61,3 +64,19 @@ def inner_products(rows: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
         rows @ query if rows.size >= _WORTH_THREADS else np.einsum("ij,j->i", rows, query)
     )
     return products
+
+
+@contextmanager
+def one_faiss_thread() -> Iterator[None]:
+    """Let FAISS answer a single query by one thread: two take twice as long.
+
+    The number of threads belongs to the calling thread, and is put back.
+    """
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)

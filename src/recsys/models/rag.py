@@ -12,7 +12,7 @@ import numpy as np
 from recsys.config import ContentSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
 from recsys.ids import Id, NotAnId, id_array_of, python_ids
-from recsys.ranking import Neighbour
+from recsys.ranking import Neighbour, one_faiss_thread
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.loading import INDEX, METADATA
 
@@ -156,7 +156,8 @@ class RAGRecommender:
         k = max(0, min(k, len(self.game_ids)))
         if k == 0:
             return []
-        distances, places = self.faiss_index.search(vector[None, :], k)
+        with one_faiss_thread():
+            distances, places = self.faiss_index.search(vector[None, :], k)
         return [
             Neighbour(self.game_ids[place], float(distance))
             for place, distance in zip(places[0], distances[0], strict=True)

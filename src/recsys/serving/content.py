@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt
-from recsys.ranking import inner_products
+from recsys.ranking import inner_products, one_faiss_thread
 
 if TYPE_CHECKING:
     import faiss
@@ -56,13 +56,8 @@ class HalfPrecision:
             # FAISS' stubs describe the C++ signatures; its Python wrapper takes an array.
             selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))  # type: ignore[call-arg, arg-type]
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        # One query gains nothing from threads. The number of threads belongs to the calling thread, and is put back.
-        threads = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(1)
-        try:
+        with one_faiss_thread():
             rough, rows = self._half.search(query[None, :], k, params=parameters)
-        finally:
-            faiss.omp_set_num_threads(threads)
         found = rows[0] >= 0
         return rows[0][found].astype(np.intp), rough[0][found]
 
