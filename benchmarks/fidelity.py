@@ -32,7 +32,7 @@ def neighbours(vectors: np.ndarray) -> np.ndarray:
     for start in range(0, len(vectors), BLOCK):
         cosines = vectors[start : start + BLOCK] @ vectors.T
         cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -2
-        found.append(np.argpartition(-cosines, K, axis=1)[:, :K])
+        found.append(np.argpartition(-cosines, K, axis=1)[:, :K].copy())  # a view would keep the whole
     return np.concatenate(found)
 
 
