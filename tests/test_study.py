@@ -206,7 +206,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_best_is_held_against_the_rule_elsewhere(begun: tuple[Path, Tuned], ratings: Ratings) -> None:
-    """The score that is told comes from a hold-out by which no trial was chosen, on the same users for both."""
+    """The score that is told comes from other draws than the trials', on the same users for both."""
     file, found = begun
     train = split(ratings, QUICK.evaluation, 7.0).train.matrix
     rule = Recipe.by_rule(QUICK.cf, train.data)

@@ -42,8 +42,8 @@ class Laboratory:
     like_threshold
         From this rating on, a held-out game is relevant.
     first_draw
-        Number of the first hold-out: laboratories whose numbers are :data:`DRAWS` apart hold out
-        other ratings of other users.
+        Number of the first hold-out: laboratories whose numbers are :data:`DRAWS` apart have no
+        draw in common.
     """
 
     ratings: sp.csr_matrix

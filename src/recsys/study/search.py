@@ -193,7 +193,7 @@ class _Search:
         return Trials(self.laboratory, self.space, starts, self.settings.cf.seed)
 
     def outcome(self, done: list[FrozenTrial]) -> dict[str, Any]:
-        """Hold the best trial against the rule, on a hold-out that chose neither."""
+        """Hold the best trial against the rule, on a hold-out drawn anew."""
         if not (complete := whole(done)):
             raise ConfigError("the study has no finished trial yet; give it more --minutes or --trials")
         best = self.space.recipe(max(complete, key=lambda trial: (trial.value, -trial.number)).params)

@@ -22,7 +22,8 @@ class Tuned:
     settings
         Of section ``cf``, by name: those that were searched, and those that were given.
     score, rule
-        NDCG@10 of the best settings and of the rule, on a hold-out that no trial was chosen by.
+        NDCG@10 of the best settings and of the rule, on a hold-out drawn anew: the best of many
+        trials owes some of its score on theirs to luck.
     difference
         The first less the second, on the same users.
     users
@@ -69,13 +70,16 @@ class Tuned:
 
     def _comments(self) -> list[str]:
         verdict = (
-            "surely better than the rule" if self.sure else "not surely better than the rule, which needs no settings"
+            "surely better than the rule"
+            if self.sure
+            else "not surely better than the rule: leaving these settings out may do as well"
         )
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.importances.items())
         return [
             f"{self.study}: {self.trials} trials, {self.stopped} of them stopped early",
             f"NDCG@{K} {self.score}, the rule's {self.rule}",
-            f"difference {self.difference}, on {self.users:,} users, none of whose ratings chose it: {verdict}",
+            f"difference {self.difference} on {self.users:,} users of a hold-out drawn anew",
+            verdict,
             f"what mattered: {shares or 'too few trials to tell'}",
         ]
 
