@@ -13,7 +13,7 @@
     │   └── AuthenticationFailed                             77   wrong credentials; never retry
     ├── PrivilegeError         (PermissionError)             77   the role can do more than read
     ├── ArtifactWriteError     (OSError)                     73   staging or publishing failed
-    ├── LockHeld                                             75   another publisher is at work
+    ├── LockHeld                                             75   another process is at work
     ├── ReleaseError           (ValueError)                  76   a release cannot be used
     │   ├── ArtifactCorrupt                                       its bytes are not what was published
     │   ├── IncompatibleArtifact                                  written by a newer format
@@ -102,7 +102,7 @@ class ArtifactWriteError(RecsysError, OSError):
 
 
 class LockHeld(RecsysError):
-    """Another process is publishing into the same folder."""
+    """Another process is publishing into the same folder, or searching into the same study."""
 
     exit_code = 75
 

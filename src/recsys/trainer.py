@@ -174,12 +174,12 @@ class Trainer:
             Rules of the gate that are set aside, each with the reason.
         """
         if not publish:
-            return self._train_taste(self._checked_ratings())
+            return self._train_taste(self.checked_ratings())
         from recsys import publication
         from recsys.report import staged_page
 
         with self._staging(run_id := new_run_id()) as staging:
-            ratings = self._checked_ratings()
+            ratings = self.checked_ratings()
             if staging.current is None:
                 model = self._train_taste(ratings)
                 model.save(self.models_output_dir / "v1")
@@ -239,7 +239,8 @@ class Trainer:
         report.raise_if_broken()
         return games
 
-    def _checked_ratings(self) -> Ratings:
+    def checked_ratings(self) -> Ratings:
+        """Fetch the ratings, and check their contract; train and write nothing."""
         report = Report()
         ratings = self._check_ratings(self._fetch_ratings(), report)
         report.raise_if_broken()
@@ -364,15 +365,9 @@ class Trainer:
     def _result(
         self, status: Status, run_id: str, path: Path | None, report: Report, trial: dict[str, Any] | None = None
     ) -> RunResult:
+        rows, steps = dict(self._rows), self.steps
         return RunResult(
-            status,
-            run_id,
-            path,
-            dict(self._rows),
-            dict(report.repairs),
-            dict(self.steps.seconds),
-            dict(self.steps.peak_mb),
-            trial,
+            status, run_id, path, rows, dict(report.repairs), dict(steps.seconds), dict(steps.peak_mb), trial
         )
 
 

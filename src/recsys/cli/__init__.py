@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import cache, compare, github, query, releases, report, serve, train
+from recsys.cli import cache, compare, github, query, releases, report, serve, train, tune
 from recsys.cli.state import State
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
 from recsys.interrupt import end_at_once_on_signals
@@ -30,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("releases")(releases.releases)

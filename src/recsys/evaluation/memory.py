@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from recsys.models.recipe import Recipe
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,6 +47,11 @@ class Memory:
         """Read the memory of a release from its manifest's facts."""
         stored = facts.get(FACT)
         return cls(**stored) if stored else None
+
+    @property
+    def winner(self) -> Recipe:
+        """What the search found."""
+        return Recipe.from_json(self.search["winner"])
 
     def as_json(self) -> dict[str, Any]:
         """Return the memory ready for JSON."""

@@ -27,9 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.log import keys
-from recsys.models.confidence import confidence
-from recsys.models.ials import Factors, factorize, initial_factors
-from recsys.models.inner_split import InnerSplit
+from recsys.models.laboratory import LARGE, Laboratory
 from recsys.models.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -48,13 +46,8 @@ CONFIDENCE = ("graded", "rating", "liked")
 FACTORS = (64, 128, 256)
 """What is searched, around the rule."""
 
-_SMALL, _LARGE = 150_000, 1_000_000
-"""Ratings of the samples that cheap and dear trials train on."""
-_SCORED = 5000
-"""At most so many users are scored by a trial."""
-_ENOUGH = 2500
-"""With fewer users to score, the hold-out is drawn again, up to ``_DRAWS`` times."""
-_DRAWS = 4
+_SMALL = 150_000
+"""Ratings of the sample that cheap trials train on; dear ones take ``LARGE``."""
 _CHEAP, _FULL = 4, 10
 """Iterations of a first and of a prolonged trial."""
 _STEPS = (("unobserved", 1.5), ("regularization", 1.25))
@@ -143,10 +136,10 @@ def search(
     free = frozenset(name for name in _SEARCHED if getattr(settings, name) == "auto")
     if settings.solver == "implicit" or not free:
         return None
-    laboratory = _Laboratory(ratings, rule, settings, clock, progress)
-    if not laboratory.users(_LARGE):
+    laboratory = Laboratory(ratings, settings, rule.like_threshold)
+    if not laboratory.users(LARGE):
         return None
-    return laboratory.search(free)
+    return _Stages(laboratory, rule, settings, clock, progress).search(free)
 
 
 _SEARCHED = ("factors", "regularization", "unobserved", "confidence")
@@ -157,42 +150,18 @@ class _TimeIsUp(Exception):
 
 
 @dataclass
-class _Laboratory:
-    """Runs trials, remembers their factors and scores, watches the time."""
+class _Stages:
+    """Takes the stages one after the other, lists the trials and watches the time."""
 
-    ratings: sp.csr_matrix
+    laboratory: Laboratory
     rule: Recipe
     settings: CfSettings
     clock: Callable[[], float]
     progress: Callable[[Trial], None]
     trials: list[Trial] = field(default_factory=list)
-    _splits: dict[int, list[InnerSplit]] = field(default_factory=dict)
-    _factors: dict[tuple[Recipe, int], tuple[int, list[Factors]]] = field(default_factory=dict)
-    _scores: dict[tuple[Recipe, int, int], npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started = self.clock()
-
-    def users(self, size: int) -> int:
-        return sum(len(split.users) for split in self.splits(size))
-
-    def splits(self, size: int) -> list[InnerSplit]:
-        """Return the inner hold-outs on a sample of ``size`` ratings; several where users are few."""
-        size = min(size, max(self.ratings.nnz, 1))
-        if size not in self._splits:
-            drawn: list[InnerSplit] = []
-            while len(drawn) < _DRAWS and sum(len(split.users) for split in drawn) < _ENOUGH:
-                drawn.append(
-                    InnerSplit.draw(
-                        self.ratings,
-                        self.rule.like_threshold,
-                        self.settings.seed + len(drawn),
-                        max_ratings=size,
-                        max_users=_SCORED,
-                    )
-                )
-            self._splits[size] = drawn
-        return self._splits[size]
 
     def search(self, free: frozenset[str]) -> Search:
         """Run the stages; see the module's docstring."""
@@ -211,11 +180,8 @@ class _Laboratory:
         return self._result(best, complete=complete)
 
     def _result(self, winner: Recipe, *, complete: bool) -> Search:
-        size = min(_LARGE, self.ratings.nnz)
-        rule, score = (
-            float(self._scores[recipe, size, _FULL].mean()) if (recipe, size, _FULL) in self._scores else float("nan")
-            for recipe in (self.rule, winner)
-        )
+        scores = [self.laboratory.known(recipe, LARGE, _FULL) for recipe in (self.rule, winner)]
+        rule, score = (float("nan") if found is None else float(found.mean()) for found in scores)
         seconds = self.clock() - self.started
         log.info(
             "searched settings",
@@ -230,39 +196,21 @@ class _Laboratory:
             tuple(self.trials),
             rule,
             score,
-            self.users(_LARGE),
+            self.laboratory.users(LARGE),
             complete,
             seconds,
         )
 
     def score(self, recipe: Recipe, stage: str, size: int, iterations: int) -> npt.NDArray[np.float64]:
         """Try a recipe: NDCG@10 of each scored user; going on where an earlier trial stopped."""
-        size = min(size, self.ratings.nnz)
-        known = self._scores.get((recipe, size, iterations))
+        known = self.laboratory.known(recipe, size, iterations)
         if known is not None:
             return known
         if self.clock() - self.started > self.settings.tuning_seconds:
             raise _TimeIsUp
         began = self.clock()
-        splits = self.splits(size)
-        done, start = self._factors.pop((recipe, size), (0, []))
-        results = []
-        for place, split in enumerate(splits):
-            weights = confidence(split.train, recipe.confidence, recipe.like_threshold)
-            results.append(
-                factorize(
-                    weights,
-                    recipe.objective(weights),
-                    start[place] if start else initial_factors(*weights.shape, recipe.factors, self.settings.seed),
-                    iterations=iterations - done,
-                    threads=self.settings.threads,
-                )
-            )
-        scores = np.concatenate([split.score(result) for split, result in zip(splits, results, strict=True)])
-        if iterations < _FULL:
-            self._factors[recipe, size] = iterations, results
-        self._scores[recipe, size, iterations] = scores
-        trained = sum(split.train.nnz for split in splits)
+        scores = self.laboratory.score(recipe, size, iterations, keep=iterations < _FULL)
+        trained = self.laboratory.trained(size)
         trial = Trial(stage, recipe, iterations, trained, float(scores.mean()), self.clock() - began)
         self.trials.append(trial)
         self.progress(trial)
@@ -277,10 +225,9 @@ class _Laboratory:
 
     def _scales(self, free: frozenset[str]) -> Recipe:
         ranked = self._ranked(self._grid(free), "scales", _SMALL, _CHEAP)
-        self._factors = {key: kept for key, kept in self._factors.items() if key[0] in ranked[: len(ranked) // 3 + 1]}
-        best = self._best(ranked[: len(ranked) // 3 + 1], "scales", _SMALL, _FULL)
-        self._factors.clear()
-        return best
+        promising = ranked[: len(ranked) // 3 + 1]
+        self.laboratory.forget(but=promising)
+        return self._best(promising, "scales", _SMALL, _FULL)
 
     def _grid(self, free: frozenset[str]) -> Iterator[Recipe]:
         unobserved = UNOBSERVED if "unobserved" in free else (self.rule.unobserved,)
@@ -290,7 +237,7 @@ class _Laboratory:
 
     def _length_of_factors(self, best: Recipe) -> Recipe:
         recipes = [replace(best, factors=factors) for factors in FACTORS]
-        means = [float(self.score(recipe, "factors", _LARGE, _FULL).mean()) for recipe in recipes]
+        means = [float(self.score(recipe, "factors", LARGE, _FULL).mean()) for recipe in recipes]
         return next(recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= (1 - _SHORTER) * max(means))
 
     def _refine(self, best: Recipe, free: frozenset[str]) -> Recipe:
@@ -307,7 +254,7 @@ class _Laboratory:
 
     def _surely_better(self, best: Recipe) -> Recipe:
         """Return the best of the trials, or the rule if that is not surely worse."""
-        ours, rule = (self.score(recipe, "rule", _LARGE, _FULL) for recipe in (best, self.rule))
+        ours, rule = (self.score(recipe, "rule", LARGE, _FULL) for recipe in (best, self.rule))
         difference = ours - rule
         error = difference.std() / np.sqrt(len(difference))
         return best if difference.mean() > 2 * error else self.rule

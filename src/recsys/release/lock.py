@@ -1,4 +1,4 @@
-"""The publisher's lock: one at a time, and a second one learns who holds it."""
+"""Locks: one process at a time, and a second one learns who holds it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import socket
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,28 +20,32 @@ if TYPE_CHECKING:
 LOCK = ".lock"
 
 
+def publisher_lock(root: Path, holder: str) -> AbstractContextManager[None]:
+    """Hold the lock of the release store in the folder ``root``; see :func:`file_lock`."""
+    return file_lock(root / LOCK, f"run {holder}")
+
+
 @contextmanager
-def publisher_lock(root: Path, holder: str) -> Iterator[None]:
-    """Hold the lock of a release store.
+def file_lock(path: Path, holder: str) -> Iterator[None]:
+    """Hold a lock.
 
     The kernel keeps the lock for the open file, so that it is gone with the process, however that
-    ends. The file stays: to delete it would let two publishers lock two files of the same name.
+    ends. The file stays: to delete it would let two processes lock two files of the same name.
 
     Parameters
     ----------
-    root
-        Folder of the store.
+    path
+        The file to lock; made if it does not exist.
     holder
-        What to tell others: the run id.
+        What to tell others.
 
     Raises
     ------
     LockHeld
-        If another publisher holds it.
+        If another process holds it.
     ArtifactWriteError
         If the lock file cannot be written.
     """
-    path = root / LOCK
     with writing(f"open the lock {path}"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
@@ -61,12 +65,12 @@ def publisher_lock(root: Path, holder: str) -> Iterator[None]:
 
 def _card(holder: str) -> bytes:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return json.dumps({"run": holder, "process": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
+    return json.dumps({"holder": holder, "process": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
 
 
 def _holder(descriptor: int) -> str:
     try:
         card = json.loads(os.pread(descriptor, 4096, 0))
-        return f"run {card['run']} (process {card['process']} on {card['host']}, since {card['since']})"
+        return f"{card['holder']} (process {card['process']} on {card['host']}, since {card['since']})"
     except (OSError, ValueError, KeyError, TypeError):
-        return "another publisher"
+        return "another process"
