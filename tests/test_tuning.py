@@ -152,7 +152,7 @@ def test_given_settings_are_never_searched(ratings: sp.csr_matrix) -> None:
     "settings",
     [
         CfSettings(solver="implicit"),
-        CfSettings(factors=8, regularization=0.5, unobserved=4.0, confidence="graded"),
+        CfSettings(factors=8, regularization=0.5, unobserved=4.0, confidence="graded", iterations=9),
     ],
 )
 def test_nothing_to_search(ratings: sp.csr_matrix, settings: CfSettings) -> None:
@@ -180,6 +180,21 @@ def test_good_trials_are_prolonged(ratings: sp.csr_matrix) -> None:
     best = sorted(first, key=lambda trial: -trial.ndcg)[: len(longer)]
     assert {trial.recipe for trial in longer} == {trial.recipe for trial in best}
     assert len(longer) == len(first) // 3 + 1
+
+
+def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matrix) -> None:
+    """The winner is tried after more and fewer iterations; as few are taken as cost a thousandth at most."""
+    found = search(ratings, SMALL)
+    assert found is not None
+    alike = [
+        trial for trial in found.trials if replace(trial.recipe, iterations=0) == replace(found.winner, iterations=0)
+    ]
+    score = {trial.iterations: trial.ndcg for trial in alike}
+    best = max(score[number] for number in tuning.ITERATIONS)
+    assert found.winner.iterations == min(n for n in tuning.ITERATIONS if score[n] >= 0.999 * best)
+    given = search(ratings, SMALL.model_copy(update={"iterations": 5}))
+    assert given is not None
+    assert given.winner.iterations == 5
 
 
 def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix) -> None:

@@ -129,8 +129,8 @@ class CfSettings(_Section):
     3 to 6 on most tables."""
     exponent: Annotated[float, Field(ge=0, le=2)] = 1.0
     """With ``ials``: λ grows with this power of a row's weight; 0 is the same λ for everybody."""
-    iterations: Annotated[int, Field(ge=1)] = 12
-    """Alternating sweeps over users and games."""
+    iterations: Annotated[int, Field(ge=1)] | Auto = "auto"
+    """Alternating sweeps over users and games; ``auto``: as few as cost nothing in the search, 12 by rule."""
     alpha: Annotated[float, Field(gt=0)] = 20.0
     """With ``implicit``: multiplies the confidence of every rating that counts."""
     confidence: Literal["graded", "liked", "rating"] | Auto = "auto"

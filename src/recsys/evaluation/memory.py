@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import SEARCHED, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 FACT = "tuning"
 """Name of the memory among the manifest's facts."""
-
-_SEARCHED = ("factors", "regularization", "unobserved", "confidence")
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def plan(settings: CfSettings, gate: GateSettings, incumbent: Incumbent | None, 
     drift
         Of the data since then.
     """
-    if settings.tuning == "off" or not any(getattr(settings, name) == "auto" for name in _SEARCHED):
+    if settings.tuning == "off" or not any(getattr(settings, name) == "auto" for name in SEARCHED):
         return Plan(settings)
     if incumbent is None or incumbent.recipe is None or incumbent.tuning is None:
         return Plan(settings, "no earlier search is remembered")
@@ -111,7 +109,7 @@ def plan(settings: CfSettings, gate: GateSettings, incumbent: Incumbent | None, 
     because = _reason(settings, gate, incumbent, memory, drift)
     if because:
         return Plan(settings, because)
-    found = {name: getattr(incumbent.recipe, name) for name in _SEARCHED}
+    found = {name: getattr(incumbent.recipe, name) for name in SEARCHED}
     return Plan(settings.model_copy(update=found), reused=memory)
 
 
@@ -119,7 +117,7 @@ def _reason(settings: CfSettings, gate: GateSettings, incumbent: Incumbent, memo
     assert incumbent.recipe is not None
     others = [
         name
-        for name in (*_SEARCHED, "solver", "exponent", "iterations", "like_threshold")
+        for name in (*SEARCHED, "solver", "exponent", "like_threshold")
         if getattr(settings, name) not in {"auto", getattr(incumbent.recipe, name)}
     ]
     if others:

@@ -51,6 +51,10 @@ class Entries(NamedTuple):
     data: npt.NDArray[np.float32]
 
 
+SEARCHED = ("factors", "regularization", "unobserved", "confidence", "iterations")
+"""Settings that a search finds where they are ``auto``."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Every number that a training takes; the settings with no ``auto`` left in them."""
@@ -82,21 +86,21 @@ class Recipe:
         """
         defaults = _IMPLICIT if settings.solver == "implicit" else _IALS
         chosen = {
-            name: default if (given := getattr(settings, name)) == "auto" else given for name, default in defaults
+            name: default if (given := getattr(settings, name)) == "auto" else given
+            for name, default in zip(SEARCHED, defaults, strict=True)
         }
         threshold = like_threshold(settings.like_threshold, ratings)
         return cls(
             solver=settings.solver,
             exponent=settings.exponent,
             alpha=settings.alpha,
-            iterations=settings.iterations,
             like_threshold=threshold,
             **chosen,  # type: ignore[arg-type] # named and typed as the settings are
         )
 
     def pin(self, settings: CfSettings) -> CfSettings:
         """Return the settings with nothing ``auto`` left: a model of them trains by this recipe, and never searches."""
-        pinned = {name: getattr(self, name) for name in ("factors", "regularization", "unobserved", "confidence")}
+        pinned = {name: getattr(self, name) for name in SEARCHED}
         return settings.model_copy(update={**pinned, "like_threshold": self.like_threshold})
 
     @classmethod
@@ -130,5 +134,5 @@ class Recipe:
         return Objective(float(self.regularization * noise * weight ** (1 - self.exponent)), alpha, self.exponent)
 
 
-_IALS = (("factors", 128), ("regularization", 0.5), ("unobserved", 4.0), ("confidence", "graded"))
-_IMPLICIT = (("factors", 32), ("regularization", 200.0), ("unobserved", 1.0), ("confidence", "liked"))
+_IALS = (128, 0.5, 4.0, "graded", 12)
+_IMPLICIT = (32, 200.0, 1.0, "liked", 12)

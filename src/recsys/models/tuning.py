@@ -11,6 +11,7 @@ training part alone:
    win by more than two standard errors of the difference, or the rule stays: on small tables the
    best of many trials is mostly luck.
 5. ``factors``: longer and shorter factors for the one that stayed, on the same ratings.
+6. ``iterations``: where it may stop, on the same ratings.
 
 Settings that are given are never varied. Everything but the time limit depends on the ratings,
 the settings and the seed alone.
@@ -28,7 +29,7 @@ import numpy as np
 
 from recsys.log import keys
 from recsys.models.laboratory import LARGE, Laboratory
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import SEARCHED, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,7 @@ UNOBSERVED = (1.5, 3.0, 6.0, 12.0)
 REGULARIZATION = (0.25, 0.35, 0.5, 0.7, 1.0)
 CONFIDENCE = ("graded", "rating", "liked")
 FACTORS = (64, 128, 256)
+ITERATIONS = (6, 8, 10, 12)
 """What is searched, around the rule."""
 
 _SMALL = 150_000
@@ -54,6 +56,8 @@ _STEPS = (("unobserved", 1.5), ("regularization", 1.25))
 _REFINEMENTS = 3
 _SHORTER = 0.005
 """Shorter factors are taken where they cost no more than this share of the score."""
+_EARLIER = 0.001
+"""Fewer iterations, likewise."""
 
 
 @dataclass(frozen=True)
@@ -133,16 +137,13 @@ def search(
         nobody has both a rating to learn from and a liked one to hold out.
     """
     rule = Recipe.by_rule(settings, ratings.data)
-    free = frozenset(name for name in _SEARCHED if getattr(settings, name) == "auto")
+    free = frozenset(name for name in SEARCHED if getattr(settings, name) == "auto")
     if settings.solver == "implicit" or not free:
         return None
     laboratory = Laboratory(ratings, settings, rule.like_threshold)
     if not laboratory.users(LARGE):
         return None
     return _Stages(laboratory, rule, settings, clock, progress).search(free)
-
-
-_SEARCHED = ("factors", "regularization", "unobserved", "confidence")
 
 
 class _TimeIsUp(Exception):
@@ -165,7 +166,7 @@ class _Stages:
 
     def search(self, free: frozenset[str]) -> Search:
         """Run the stages; see the module's docstring."""
-        best, complete = self.rule, True
+        best, iterations, complete = self.rule, self.rule.iterations, True
         try:
             best = self._scales(free)
             if "confidence" in free:
@@ -174,12 +175,14 @@ class _Stages:
             best = self._surely_better(self._refine(best, free))
             if "factors" in free:
                 best = self._length_of_factors(best)
+            if "iterations" in free:
+                iterations = self._enough_iterations(best)
         except _TimeIsUp:
             complete = False
             best = self._best_so_far(best)
-        return self._result(best, complete=complete)
+        return self._result(best, iterations, complete=complete)
 
-    def _result(self, winner: Recipe, *, complete: bool) -> Search:
+    def _result(self, winner: Recipe, iterations: int, *, complete: bool) -> Search:
         scores = [self.laboratory.known(recipe, LARGE, _FULL) for recipe in (self.rule, winner)]
         rule, score = (float("nan") if found is None else float(found.mean()) for found in scores)
         seconds = self.clock() - self.started
@@ -188,11 +191,11 @@ class _Stages:
             extra=keys(
                 trials=len(self.trials), complete=complete, seconds=seconds, rule=rule, best=score,
                 factors=winner.factors, regularization=winner.regularization, unobserved=winner.unobserved,
-                confidence=winner.confidence,
+                confidence=winner.confidence, iterations=iterations,
             ),
         )  # fmt: skip
         return Search(
-            replace(winner, iterations=self.rule.iterations),
+            replace(winner, iterations=iterations),
             tuple(self.trials),
             rule,
             score,
@@ -239,6 +242,10 @@ class _Stages:
         recipes = [replace(best, factors=factors) for factors in FACTORS]
         means = [float(self.score(recipe, "factors", LARGE, _FULL).mean()) for recipe in recipes]
         return next(recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= (1 - _SHORTER) * max(means))
+
+    def _enough_iterations(self, best: Recipe) -> int:
+        means = [float(self.score(best, "iterations", LARGE, count).mean()) for count in ITERATIONS]
+        return next(n for n, mean in zip(ITERATIONS, means, strict=True) if mean >= (1 - _EARLIER) * max(means))
 
     def _refine(self, best: Recipe, free: frozenset[str]) -> Recipe:
         for _ in range(_REFINEMENTS):

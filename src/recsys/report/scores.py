@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from recsys.models.recipe import SEARCHED
 from recsys.report import figures
 from recsys.report.missing import Missing, measured
 
@@ -34,7 +35,6 @@ _WHY = {
     "popular_share": "places taken by the most popular games",
 }
 _TRIALS = 8
-_SEARCHED = ("factors", "regularization", "unobserved", "confidence")
 
 
 def label(metric: str) -> str:
@@ -179,7 +179,7 @@ def search(release: Contents, _: Contents | None) -> dict[str, Any]:
 
 
 def _recipe(settings: dict[str, Any]) -> str:
-    chosen = {key: settings[key] for key in _SEARCHED if key in settings}
+    chosen = {key: settings[key] for key in SEARCHED if key in settings}
     return ", ".join(
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in chosen.items()
     )
