@@ -64,7 +64,7 @@ def test_the_command_goes_on_after_an_interruption(folder: Path) -> None:
     """
     run = start(folder, *QUICK, "--minutes", "10")
     assert run.stderr
-    heard = []
+    heard: list[str] = []
     while not heard or "tried trial=2" not in heard[-1]:
         heard.append(next(run.stderr))
     run.send_signal(signal.SIGINT)
