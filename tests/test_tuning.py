@@ -182,9 +182,10 @@ def test_good_trials_are_prolonged(ratings: sp.csr_matrix) -> None:
     assert len(longer) == len(first) // 3 + 1
 
 
-def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matrix) -> None:
+@pytest.mark.parametrize("factors", [8, 32])
+def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matrix, factors: int) -> None:
     """The winner is tried after more and fewer iterations; as few are taken as cost a thousandth at most."""
-    found = search(ratings, SMALL)
+    found = search(ratings, SMALL.model_copy(update={"factors": factors}))
     assert found is not None
     alike = [
         trial for trial in found.trials if replace(trial.recipe, iterations=0) == replace(found.winner, iterations=0)
