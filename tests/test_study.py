@@ -76,7 +76,7 @@ def test_the_long_search_never_sees_the_hold_out(tmp_path: Path, ratings: Rating
     told = []
     for number, table in enumerate((ratings, replace(ratings, matrix=turned))):
         file = tmp_path / f"{number}.db"
-        found = tune(table, QUICK, file, Budget(trials=4), clock=lambda: 0.0)
+        found = tune(table, QUICK, file, Budget(trials=3), clock=lambda: 0.0)
         told.append((trials_in(file), replace(found, study="")))
     assert told[0] == told[1]
 
@@ -116,6 +116,13 @@ def test_the_space_reaches_what_training_finds() -> None:
                 found = replace(rule, factors=factors, confidence=confidence, unobserved=rho, regularization=kappa)  # type: ignore[arg-type]
                 assert space.values(found) is not None, found
     assert space.values(replace(rule, factors=48)) is None
+
+
+def test_what_is_tried_has_three_digits() -> None:
+    """A recipe is rounded before it is scored, so that a fragment with short numbers is the recipe that was scored."""
+    space = Space.of(CfSettings(), np.array([10], np.float32))
+    recipe = space.recipe({"regularization": 0.123456, "unobserved": 12.3456, "factors": 352})
+    assert (recipe.regularization, recipe.unobserved, recipe.factors) == (0.123, 12.3, 352)
 
 
 def test_a_study_goes_on_as_if_it_had_never_stopped(tmp_path: Path, copied: Path, ratings: Ratings) -> None:
