@@ -172,6 +172,8 @@ class EvaluationSettings(_Section):
     """Of the hold-out, of the sample of users and of the resamples."""
     resamples: Annotated[int, Field(ge=100)] = 1_000
     """Bootstrap resamples of the users behind every interval."""
+    newcomers: bool = True
+    """Whether the hybrid is measured on games held out whole and on profiles of 1-5 games; decides nothing."""
 
 
 class GateSettings(_Section):

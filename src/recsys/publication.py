@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recsys.data import GAME_COLUMNS, GAME_ID
+from recsys.data import CATEGORIES, GAME_COLUMNS, GAME_ID, MECHANICS
 from recsys.evaluation.trial import METRICS
 from recsys.ids import IdMap
 from recsys.models.cf import CollaborativeFilter
@@ -167,11 +167,10 @@ def _save_hybrid(staging: Staging, games: pd.DataFrame | pa.Table, model: Collab
     import numpy as np
 
     from recsys.models.hybrid import HybridRecommender
-    from recsys.tags import split_tags
+    from recsys.tags import game_tags
 
     index = faiss.deserialize_index(np.frombuffer((staging.folder / INDEX).read_bytes(), dtype=np.uint8))
-    categories, mechanics = (split_tags(_column(games, name)) for name in ("CATEGORIES", "MECHANICS"))
-    tags = [[*own, *others] for own, others in zip(categories, mechanics, strict=True)]
+    tags = game_tags(_column(games, CATEGORIES), _column(games, MECHANICS))
     codes = model.items.codes_of(_column(games, GAME_ID))
     HybridRecommender().fit(model, codes, index.reconstruct_n(0, index.ntotal), tags).save(staging.folder)
 

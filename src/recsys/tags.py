@@ -85,6 +85,11 @@ def split_tags(column: Iterable[str], known: Sequence[str] = TAGS_WITH_COMMAS) -
     return [_joined(cell, whole, glued) if tags is None else tags for cell, tags in zip(pieces, parsed, strict=True)]
 
 
+def game_tags(categories: Iterable[str], mechanics: Iterable[str]) -> list[list[str]]:
+    """Return the tags of each game, categories first: two columns of tags, see :func:`split_tags`, as one."""
+    return [[*own, *others] for own, others in zip(split_tags(categories), split_tags(mechanics), strict=True)]
+
+
 def _python_literal(text: str) -> Any:
     try:
         with warnings.catch_warnings():

@@ -110,7 +110,7 @@ class Trainer:
         RecsysError
             Whatever ends the run: see :mod:`recsys.errors`. What was current stays current.
         """
-        from recsys.evaluation.trial import Embedded
+        from recsys.evaluation.embedded import Embedded
         from recsys.publication import Content, Taste, publish
         from recsys.report import staged_page
 
@@ -124,7 +124,7 @@ class Trainer:
             gate = self._gate(staging, overrides)
             data = gate.watch_drift(ratings, games[GAME_ID].tolist())
             content = self._train_content(games)
-            trial = gate.prove(ratings, Embedded.of(content), data)
+            trial = gate.prove(ratings, Embedded.of(content, games), data)
             taste = self._train_taste(ratings, games[GAME_ID].tolist(), trial.recipe)
             with self.steps.step("publish"):
                 halves = Content(content, games, origins[0]), Taste(taste, origins[1], trial)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from recsys.config import Settings
     from recsys.data import Ratings
-    from recsys.evaluation.trial import Embedded
+    from recsys.evaluation.embedded import Embedded
     from recsys.ids import Id
     from recsys.release.staging import Staging
     from recsys.run import Overrides
@@ -121,7 +121,7 @@ class Gatekeeper:
         ratings
             All of them.
         content
-            The content model's vectors, which compete too.
+            The catalogue as the content model knows it, which competes too.
         data
             What :meth:`watch_drift` returned.
 

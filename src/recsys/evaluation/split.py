@@ -89,10 +89,10 @@ def split(ratings: Ratings, settings: EvaluationSettings, like_threshold: float)
         out, cut = _by_hash(ratings.matrix, hashes, bound), None
     else:
         out, cut = _by_time(ratings.rated_at, hashes, settings.fraction)
-    held_out = _part(ratings.matrix, out)
-    relevant = _part(held_out, held_out.data >= np.float32(like_threshold))
+    held_out = part(ratings.matrix, out)
+    relevant = part(held_out, held_out.data >= np.float32(like_threshold))
     rated_at = None if ratings.rated_at is None else ratings.rated_at[~out]
-    train = replace(ratings, matrix=_part(ratings.matrix, ~out), rated_at=rated_at)
+    train = replace(ratings, matrix=part(ratings.matrix, ~out), rated_at=rated_at)
     eligible = np.flatnonzero((np.diff(relevant.indptr) > 0) & (np.diff(train.matrix.indptr) > 0)).astype(np.int32)
     users = _sample(eligible, ratings, settings)
     return Split(train, held_out, relevant, users, len(eligible), "hash" if cut is None else "time", cut)
@@ -133,8 +133,8 @@ def _by_time(
     return out, cut
 
 
-def _part(matrix: sp.csr_matrix, keep: npt.NDArray[np.bool_]) -> sp.csr_matrix:
-    """Return the matrix with some of its entries; ``keep`` is aligned with its data."""
+def part(matrix: sp.csr_matrix, keep: npt.NDArray[np.bool_]) -> sp.csr_matrix:
+    """Return a matrix with some of its entries; ``keep``, bool, is aligned with its data."""
     import scipy.sparse as sp
 
     before = np.concatenate(([0], np.cumsum(keep)))

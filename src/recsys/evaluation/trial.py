@@ -14,6 +14,7 @@ from recsys.evaluation.exposure import exposure
 from recsys.evaluation.gate import Verdict, judge
 from recsys.evaluation.incumbent import Incumbent, measure_of
 from recsys.evaluation.memory import FACT, Memory, plan
+from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newcomers, not_measured
 from recsys.evaluation.result import Evaluation, plain
 from recsys.evaluation.score import evaluate
 from recsys.evaluation.split import split
@@ -22,16 +23,12 @@ from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy.typing as npt
-
     from recsys.config import CfSettings, Settings
     from recsys.data import Ratings
     from recsys.evaluation.contenders import Contender
     from recsys.evaluation.drift import DataProfile, Drift
-    from recsys.ids import Id, IdMap
-    from recsys.models.rag import RAGRecommender
+    from recsys.evaluation.embedded import Embedded
+    from recsys.evaluation.split import Split
     from recsys.steps import Steps
 
 log = logging.getLogger(__name__)
@@ -65,6 +62,9 @@ class Trial:
         The profile of the data, and how they drifted since the current release (None without one).
     tuning
         The search for the recipe, tonight's or an earlier one; None where all was given or set by rule.
+    newcomers
+        What the hybrid is worth for new games and new people; decides nothing. See
+        :func:`recsys.evaluation.newcomers.measure_newcomers`.
     """
 
     evaluation: Evaluation
@@ -75,6 +75,7 @@ class Trial:
     exposure: dict[str, Any] = field(repr=False)
     data: tuple[DataProfile, Drift | None] | None = None
     tuning: Memory | None = None
+    newcomers: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def headline(self) -> dict[str, float]:
         """Return the deciding contender's scores, by metric."""
@@ -94,6 +95,7 @@ class Trial:
             "gains": self._gains(),
             "learning_curve": [round(score, 6) for score in self.curve],
             "exposure": self.exposure,
+            NEWCOMERS: self.newcomers,
             FACT: None if self.tuning is None else self.tuning.as_json(),
             **self._data(),
         }
@@ -123,27 +125,6 @@ class Trial:
         return {other: plain(self.evaluation.difference(name, other, metric, relative=True)) for other in others}
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """Games of the content model: their ids and float32 unit vectors, (games, dimension), in one order."""
-
-    game_ids: Sequence[Id]
-    vectors: npt.NDArray[np.float32] = field(repr=False)
-
-    @classmethod
-    def of(cls, model: RAGRecommender) -> Embedded:
-        """Take the vectors out of a content model's index."""
-        index = model.faiss_index
-        return cls(model.game_ids, index.reconstruct_n(0, index.ntotal))
-
-    def rows_for(self, items: IdMap) -> npt.NDArray[np.float32]:
-        """Return the vectors in the order of ``items``; zero rows for games that are not embedded."""
-        rows = np.zeros((len(items), self.vectors.shape[1]), dtype=np.float32)
-        codes = items.codes_of(list(self.game_ids))
-        rows[codes[codes >= 0]] = self.vectors[codes >= 0]
-        return rows
-
-
 def hold_trial(  # noqa: PLR0913 - the last has a default
     ratings: Ratings,
     settings: Settings,
@@ -165,7 +146,8 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
         The current release; None on a first run. Its recipe is trained on the same ratings, since
         its own factors have seen those that are held out here.
     content
-        The content model's vectors; without them it does not compete.
+        The catalogue as the content model knows it; without it content does not compete, and
+        newcomers are not measured.
     steps
         The clock of the run.
     drift
@@ -200,7 +182,26 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     with steps.step("evaluate"):
         evaluation = evaluate(contenders, parts, settings.evaluation, embeddings)
     trial = _judged(evaluation, settings, incumbent, candidate.pinned, curve)
-    return replace(trial, tuning=planned.remember(candidate.tuning, trial.verdict.score.value))
+    newcomers = _newcomers(trial, parts, content, settings, steps)
+    return replace(trial, tuning=planned.remember(candidate.tuning, trial.verdict.score.value), newcomers=newcomers)
+
+
+def _newcomers(
+    trial: Trial, parts: Split, content: Embedded | None, settings: Settings, steps: Steps
+) -> dict[str, Any]:
+    """Measure the hybrid of a candidate that passed, on the training part; or say why not."""
+    if not settings.evaluation.newcomers:
+        return not_measured("evaluation.newcomers is off.")
+    if content is None:
+        return not_measured("The ratings were trained without the catalogue: no text or tag says what a new game is.")
+    if not trial.verdict.passed:
+        return not_measured("The gate refused the candidate: what newcomers could expect of it was not measured.")
+    assert trial.recipe.like_threshold != "auto"
+    with steps.step(NEWCOMERS):
+        sample = Sample.of(
+            parts.train, content, trial.recipe.like_threshold, seed=settings.evaluation.seed, at_most=RATINGS
+        )
+        return measure_newcomers(sample, CollaborativeFilter(trial.recipe).fit, settings.evaluation)
 
 
 def _judged(

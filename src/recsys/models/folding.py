@@ -72,26 +72,29 @@ class FoldIn:
     def user(
         self, liked: npt.NDArray[np.float32], confidence: Sequence[float] | npt.NDArray[np.float32] | None = None
     ) -> npt.NDArray[np.float32]:
-        """Return a user's factors.
+        """Return a user's factors, or those of many users who liked the same number of games.
 
         Parameters
         ----------
         liked
-            float32, (n, factors): factors of the games that they liked; also of games that training
-            did not know.
+            float32, (..., n, factors): factors of the games that they liked; also of games that
+            training did not know.
         confidence
-            (n,), positive: how sure each like is; :attr:`confidence` for each when not given.
+            (..., n), positive: how sure each like is; :attr:`confidence` for each when not given.
 
         Returns
         -------
         numpy.ndarray
-            float32, (factors,); zero for somebody who liked nothing.
+            float32, (..., factors); zero for somebody who liked nothing.
         """
         y = liked.astype(np.float64)
-        c = np.full(len(y), self.confidence) if confidence is None else np.asarray(confidence, dtype=np.float64)
-        normal = self.gramian + y.T @ ((c - self.overlap)[:, None] * y)
-        normal[np.diag_indices(len(normal))] += self.regularization * (c.sum() + self.floor) ** self.exponent
-        return np.linalg.solve(normal, y.T @ c).astype(np.float32)
+        c = np.full(y.shape[:-1], self.confidence) if confidence is None else np.asarray(confidence, dtype=np.float64)
+        turned = y.swapaxes(-1, -2)
+        normal = self.gramian + turned @ ((c - self.overlap)[..., None] * y)
+        places = np.arange(normal.shape[-1])
+        shrunk = self.regularization * (c.sum(axis=-1) + self.floor) ** self.exponent
+        normal[..., places, places] += shrunk[..., None]
+        return np.linalg.solve(normal, turned @ c[..., None])[..., 0].astype(np.float32)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything as arrays for an ``.npz`` file."""

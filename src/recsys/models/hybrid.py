@@ -102,17 +102,17 @@ class HybridRecommender:
         return self
 
     def fold_in(self, liked: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Floats:
-        """Return factors for somebody who liked some games, without training.
+        """Return factors for somebody who liked some games, without training; or for many such people.
 
         Parameters
         ----------
         liked
-            Rows of the catalogue; also of games without ratings.
+            (..., n): rows of the catalogue; also of games without ratings.
 
         Returns
         -------
         numpy.ndarray
-            float32, (factors,).
+            float32, (..., factors).
 
         Raises
         ------
@@ -120,38 +120,41 @@ class HybridRecommender:
             If there is no such row.
         """
         rows = np.asarray(liked, dtype=np.int64)
-        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self.factors)):
+        if rows.size and not (rows.min() >= 0 and rows.max() < len(self.factors)):
             raise NotInModel(f"liked games {list(liked)!r}: the catalogue has rows 0 to {len(self.factors) - 1}")
         return self.visitor(self.folding.user(self.factors[rows]))
 
     def visitor(self, user: Floats) -> Floats:
-        """Return a user's factors, float32 (factors,), with half of the mean user's added."""
+        """Return users' factors, float32 (..., factors), with half of the mean user's added."""
         visitor: Floats = user + np.float32(MEAN_SHARE) * self.mean_user
         return visitor
 
-    def scores(self, user: Floats, n_ratings: int, content: Floats | None = None) -> Floats:
-        """Score the catalogue for one user.
+    def scores(
+        self, user: Floats, n_ratings: int | npt.NDArray[np.integer[Any]], content: Floats | None = None
+    ) -> Floats:
+        """Score the catalogue for one user or many.
 
         Parameters
         ----------
         user
-            float32, (factors,): from :meth:`fold_in` or :meth:`visitor`.
+            float32, (..., factors): from :meth:`fold_in` or :meth:`visitor`.
         n_ratings
-            On how many ratings they rest.
+            On how many ratings they rest; one number, or (...).
         content
-            float32, (games,): cosine of each game's text with the mean text of the liked games;
+            float32, (..., games): cosine of each game's text with the mean text of the liked games;
             taste alone when not given.
 
         Returns
         -------
         numpy.ndarray
-            float32, (games,): standard scores of taste, plus content's weighted by
+            float32, (..., games): standard scores of taste, plus content's weighted by
             ``0.1 (1 - s_user s_game)``; higher is better.
         """
-        taste = _standard(self.factors @ user)
+        taste = _standard(user @ self.factors.T)
         if content is None:
             return taste
-        doubt = 1 - self.trust * np.float32(n_ratings / (n_ratings + HALF_TRUST))
+        n = np.asarray(n_ratings, dtype=np.float32)[..., None]
+        doubt = 1 - self.trust * (n / (n + HALF_TRUST))
         blended: Floats = taste + np.float32(CONTENT_SHARE) * doubt * _standard(content)
         return blended
 
@@ -262,5 +265,7 @@ def fit_ridge(features: Floats, targets: Floats, weights: Floats) -> tuple[Any, 
 
 
 def _standard(scores: Floats) -> Floats:
-    standard: Floats = ((scores - scores.mean()) / max(float(scores.std()), 1e-9)).astype(np.float32)
+    """Return standard scores along the last axis."""
+    spread = np.maximum(scores.std(axis=-1, keepdims=True), np.float32(1e-9))
+    standard: Floats = ((scores - scores.mean(axis=-1, keepdims=True)) / spread).astype(np.float32)
     return standard

@@ -1,0 +1,81 @@
+"""What the hybrid model is worth for games that nobody has rated, and for people with few ratings.
+
+It never decides whether a release is published: it tells what newcomers may expect of it. Training
+sees the training part of the hold-out alone, and of that a sample, so that a night pays seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from recsys.evaluation.newcomers.games import cold_games
+from recsys.evaluation.newcomers.rankings import TooFew
+from recsys.evaluation.newcomers.sample import Sample
+from recsys.evaluation.newcomers.people import short_profiles
+from recsys.log import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recsys.config import EvaluationSettings
+    from recsys.evaluation.newcomers.sample import Train
+
+__all__ = ["NEWCOMERS", "RANKINGS", "RATINGS", "Sample", "measure_newcomers", "not_measured"]
+
+log = logging.getLogger(__name__)
+
+NEWCOMERS = "newcomers"
+"""Key of ``metrics.json``, and name of the step."""
+
+RATINGS = 250_000
+"""Of the sample that a night trains on, six times: five folds of games, and once for people."""
+RANKINGS = 1_000
+"""Users who rank each fold's games, and people whose profiles are cut."""
+
+
+def measure_newcomers(
+    sample: Sample, train: Train, settings: EvaluationSettings, rankings: int = RANKINGS
+) -> dict[str, Any]:
+    """Return what the hybrid and its rivals score for new games and new people, ready for JSON.
+
+    Parameters
+    ----------
+    sample
+        What is learnt and ranked.
+    train
+        Trains the collaborative filter on a part of the sample's ratings, with the recipe to be
+        measured.
+    settings
+        ``k``, ``seed`` and ``resamples`` are used.
+    rankings
+        At most, for each fold and for each length of profile.
+
+    Returns
+    -------
+    dict
+        ``sample``: its size; ``cold_games`` and ``short_profiles``: see :func:`cold_games` and
+        :func:`short_profiles`, or ``missing``: why there is nothing to measure.
+    """
+    from threadpoolctl import threadpool_limits
+
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "cold_games": lambda: cold_games(sample, train, settings, rankings),
+        "short_profiles": lambda: short_profiles(sample, train, settings, rankings),
+    }
+    found: dict[str, Any] = {"sample": sample.description()}
+    # Thousands of small systems: BLAS is many times slower with threads that wait for one another, and with
+    # one the scores are the same on any number of cores.
+    with threadpool_limits(1, "blas"):
+        for name, measure in parts.items():
+            try:
+                found[name] = measure()
+            except TooFew as few:
+                found[name] = not_measured(str(few))
+                log.info("newcomers were not measured", extra=keys(part=name, because=few))
+    return found
+
+
+def not_measured(because: str) -> dict[str, Any]:
+    """Return what stands where nothing was measured."""
+    return {"missing": because}
