@@ -182,6 +182,35 @@ def coverage(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     return draw({**_plot(rows, layers, 34 * len(names)), "width": WIDTH - 110}, "share of the games that are shown")
 
 
+def profiles(points: Sequence[Mapping[str, Any]], metric: str, palette: Mapping[str, str]) -> str:
+    """Draw scores by the length of a profile: ``name``, ``liked``, ``value``, ``low``, ``high``."""
+    values = [
+        {
+            **point,
+            "told": f"{point['name']}, {point['liked']} liked: {point['value']:.4f},"
+            f" 95% interval {point['low']:.4f} to {point['high']:.4f}",
+        }
+        for point in points
+    ]
+    x = {"field": "liked", "type": "ordinal", "title": "liked games in the profile", "axis": {"labelAngle": 0}}
+    y = {"type": "quantitative", "title": metric, "scale": {"zero": False, "padding": 8}, "axis": {"tickCount": 4}}
+    scale = {"domain": list(palette), "range": list(palette.values())}
+    colour = {"color": {"field": "name", "type": "nominal", "scale": scale, "legend": None}}
+    told = {"description": {"field": "told"}, **colour}
+    layers = [
+        _layer(
+            {"type": "rule", "strokeWidth": 8, "opacity": 0.3, "strokeCap": "round"},
+            told,
+            x=x,
+            y={"field": "low", **y},
+            y2={"field": "high"},
+        ),
+        _layer({"type": "line", "strokeWidth": 2.5}, colour, x=x, y={"field": "value", **y}),
+        _layer({"type": "point", "filled": True, "size": 60, "opacity": 1}, told, x=x, y={"field": "value", **y}),
+    ]
+    return draw(_plot(values, layers, 210), f"{metric} by the number of liked games in the profile")
+
+
 def steps(rows: Sequence[Mapping[str, Any]], field: str, unit: str, colour: str) -> str:
     """Draw what each step took: ``step``, ``label`` and a number."""
     order = [row["step"] for row in rows]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recsys.report import data, games, run, scores, users
+from recsys.report import data, games, newcomers, run, scores, users
 from recsys.report.missing import Missing
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ SECTIONS: tuple[tuple[str, str, str, Builder], ...] = (
     ("changes", "What changed against the current release", "Changes", run.changes),
     ("curve", "Learning curve", "Learning", scores.curve),
     ("exposure", "Ratings, the long tail and what is shown", "Long tail", data.exposure),
+    ("newcomers", "New games and new people", "Newcomers", newcomers.newcomers),
     ("resources", "Where time and memory went", "Time", run.resources),
     ("drift", "Drift of the data", "Drift", data.drift),
     ("moved", "Games whose neighbours changed most", "Neighbours", games.moved),

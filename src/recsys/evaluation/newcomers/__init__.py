@@ -10,9 +10,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from recsys.evaluation.newcomers.games import cold_games
+from recsys.evaluation.newcomers.people import short_profiles
 from recsys.evaluation.newcomers.rankings import TooFew
 from recsys.evaluation.newcomers.sample import Sample
-from recsys.evaluation.newcomers.people import short_profiles
 from recsys.log import keys
 
 if TYPE_CHECKING:

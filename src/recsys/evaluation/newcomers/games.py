@@ -57,14 +57,18 @@ def cold_games(sample: Sample, train: Train, settings: EvaluationSettings, ranki
     """
     depth = 2 * settings.k
     games = len(sample.ratings.items)
-    if games < 2 * FOLDS * depth:
-        raise TooFew(f"Only {games:,} games of the catalogue are rated: folds of {2 * depth} games would need more.")
-    folds = np.argsort(np.argsort(id_hashes(sample.ratings.items, "cold fold", settings.seed))) % FOLDS
+    folds = id_hashes(sample.ratings.items, "cold fold", settings.seed) % np.uint64(FOLDS)
+    smallest = int(np.bincount(folds.astype(np.int64), minlength=FOLDS).min())
+    if smallest < 2 * depth:
+        raise TooFew(
+            f"Of {games:,} rated games in the catalogue a fold would hold {smallest:,}: {2 * depth} are needed, twice"
+            " as many as a list has."
+        )
     among, overall = Rankings(), Rankings()
     for fold in range(FOLDS):
         cold = folds == fold
         held = _Fold(sample, train(sample.without(cold[sample.ratings.matrix.indices])), cold)
-        users = held.users(rankings, np.random.default_rng([settings.seed, fold]))
+        users = sample.draw(held.able(), rankings, f"ranks fold {fold}", settings.seed)
         for block in blocks(users, games, BLOCK_CELLS):
             held.rank(users[block], depth, among, overall)
     if not among.scores:
@@ -88,10 +92,9 @@ class _Fold:
         self.profile = part(liked, ~cold[liked.indices])
         self.tags = _tag_popularity(sample.tags, np.bincount(model.ratings.indices, minlength=len(cold)), cold)
 
-    def users(self, at_most: int, draw: np.random.Generator) -> npt.NDArray[np.int32]:
-        """Draw users who like games on either side; int32, ascending."""
-        users = np.flatnonzero((np.diff(self.wanted.indptr) > 0) & (np.diff(self.profile.indptr) > 0))
-        return np.sort(draw.permutation(users)[:at_most]).astype(np.int32)
+    def able(self) -> npt.NDArray[np.int64]:
+        """Return the users who like games on either side."""
+        return np.flatnonzero((np.diff(self.wanted.indptr) > 0) & (np.diff(self.profile.indptr) > 0))
 
     def rank(self, users: npt.NDArray[np.int32], depth: int, among: Rankings, overall: Rankings) -> None:
         """Add the scores of some users' rankings, among the fold's games and among all."""

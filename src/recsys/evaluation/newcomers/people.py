@@ -8,8 +8,9 @@ import numpy as np
 
 from recsys import metrics
 from recsys.evaluation.contenders import CF
+from recsys.evaluation.hashing import id_hashes, mix
 from recsys.evaluation.newcomers.rankings import HYBRID, WITHOUT_CONTENT, Rankings, TooFew
-from recsys.evaluation.ranking import BLOCK_CELLS, best_columns, blocks
+from recsys.evaluation.ranking import BLOCK_CELLS, best_columns, blocks, entries
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from recsys.evaluation.newcomers.sample import Sample, Train
     from recsys.models.cf import CollaborativeFilter
 
+    Codes = npt.NDArray[np.int64]
+
 LONGEST = 5
 """Profiles of 1 to so many liked games."""
 SEEDS = 5
-"""A fifth of the people each: whose first likes happen to be telling should not depend on one draw."""
+"""Each draws the first likes of a fifth of the people."""
 PEOPLE = 50
 """Fewer are not worth an interval."""
 _UNSEEN = 5
@@ -59,7 +62,7 @@ def short_profiles(sample: Sample, train: Train, settings: EvaluationSettings, r
     unseen = np.zeros(matrix.shape[0], dtype=bool)
     unseen[tested] = True
     model = train(sample.without(np.repeat(unseen, np.diff(matrix.indptr))))
-    people = _People(sample, model, liked, settings)
+    people = _People(sample, model, liked, _first_likes(sample, tested, settings.seed), settings.k)
     found = {size: Rankings() for size in range(1, LONGEST + 1)}
     for block in blocks(tested, max(matrix.shape[1], model.item_factors.shape[1] ** 2), BLOCK_CELLS):
         for size, rankings_of_size in found.items():
@@ -78,21 +81,17 @@ def _people(sample: Sample, settings: EvaluationSettings, at_most: int) -> npt.N
             f"Of {users:,} users {len(able):,} like more than {LONGEST} of {games:,} games: too few to keep {PEOPLE}"
             f" users from training and to rank {settings.k} games for them."
         )
-    return np.sort(np.random.default_rng(settings.seed).permutation(able)[:number]).astype(np.int32)
+    return sample.draw(able, number, "short profile", settings.seed)
 
 
 class _People:
-    """People whom a filter has not seen, and the games they are known by; ``liked``: CSR, (people, games)."""
+    """People whom a filter has not seen: what they like, CSR, and what they are known by, int64, (people, 5)."""
 
     def __init__(
-        self, sample: Sample, model: CollaborativeFilter, liked: sp.csr_matrix, settings: EvaluationSettings
+        self, sample: Sample, model: CollaborativeFilter, liked: sp.csr_matrix, known_by: Codes, k: int
     ) -> None:
-        self.vectors, self.liked, self.k = sample.vectors, liked, settings.k
+        self.vectors, self.liked, self.known_by, self.k = sample.vectors, liked, known_by, k
         self.item_factors, self.hybrid = model.item_factors, sample.hybrid(model)
-        self.known_by = np.empty((liked.shape[0], LONGEST), dtype=np.int64)
-        for seed in range(SEEDS):
-            fifth = slice(seed, None, SEEDS)
-            self.known_by[fifth] = _first_likes(liked[fifth], np.random.default_rng([settings.seed, seed]))
 
     def rank(self, block: slice, size: int, collected: Rankings) -> None:
         """Add the scores of some people's rankings, by profiles of one size."""
@@ -105,7 +104,7 @@ class _People:
             hits = np.take_along_axis(wanted, best_columns(scores, self.k), axis=1)
             collected.add(name, metrics.ndcg(hits, number, self.k))
 
-    def _scores(self, profiles: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float32]]:
+    def _scores(self, profiles: Codes) -> dict[str, npt.NDArray[np.float32]]:
         hybrid, size = self.hybrid, profiles.shape[1]
         visitors = hybrid.fold_in(profiles)
         content = self.vectors[profiles].mean(axis=1) @ self.vectors.T
@@ -116,8 +115,15 @@ class _People:
         }
 
 
-def _first_likes(liked: sp.csr_matrix, draw: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Draw five liked games of each row, in a random order; int64, (rows, 5)."""
-    order = np.lexsort((draw.random(liked.nnz), np.repeat(np.arange(liked.shape[0]), np.diff(liked.indptr))))
-    first: npt.NDArray[np.int64] = liked.indices[order[liked.indptr[:-1, None] + np.arange(LONGEST)]].astype(np.int64)
+def _first_likes(sample: Sample, users: npt.NDArray[np.int32], seed: int) -> Codes:
+    """Return five games that each user likes, in a random order that belongs to their ids; int64, (users, 5)."""
+    liked, first = sample.liked, np.empty((len(users), LONGEST), dtype=np.int64)
+    groups = id_hashes(sample.ratings.users, "first likes", seed)[users] % np.uint64(SEEDS)
+    for group in range(SEEDS):
+        own = np.flatnonzero(groups == group)
+        rows, games = entries(liked, users[own])
+        hashes = [id_hashes(ids, "first likes", seed + group) for ids in (sample.ratings.users, sample.ratings.items)]
+        order = np.lexsort((mix(hashes[0][users[own]][rows] ^ hashes[1][games]), rows))
+        starts = np.searchsorted(rows, np.arange(len(own)))
+        first[own] = games[order[starts[:, None] + np.arange(LONGEST)]]
     return first

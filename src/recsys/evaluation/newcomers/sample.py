@@ -85,6 +85,11 @@ class Sample:
         liked.data[:] = 1
         return liked
 
+    def draw(self, users: npt.NDArray[np.int64], at_most: int, purpose: str, seed: int) -> npt.NDArray[np.int32]:
+        """Return the users with the lowest hashes, int32, ascending: the same ones, whoever else comes or goes."""
+        hashes = id_hashes(self.ratings.users, purpose, seed)[users]
+        return np.sort(users[np.argsort(hashes, kind="stable")[:at_most]]).astype(np.int32)
+
     def without(self, entries: npt.NDArray[np.bool_]) -> Ratings:
         """Return the ratings without some; ``entries``, bool, is aligned with the matrix's data."""
         return replace(self.ratings, matrix=part(self.ratings.matrix, ~entries))

@@ -1,0 +1,89 @@
+"""New games and new people: what the hybrid is worth where ratings say little or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from recsys.report import figures
+from recsys.report.missing import Missing, measured
+from recsys.report.scores import label
+
+if TYPE_CHECKING:
+    from recsys.report.contents import Contents
+
+_HYBRID, _ALONE = "hybrid", "cf"
+_TOLD = {
+    "hybrid": "as served: factors, and a tenth of content",
+    "hybrid without content": "factors alone",
+    "content": "texts like those of the liked games",
+    "tags": "popularity of the game's tags",
+    "cf": "ratings alone",
+}
+
+
+def newcomers(release: Contents, _: Contents | None) -> dict[str, Any]:
+    """Return the scores on games held out whole and on short profiles; one of them may say what it lacks."""
+    found = measured(release, "newcomers")
+    if "missing" in found:
+        raise Missing(found["missing"])
+    games, people = found["cold_games"], found["short_profiles"]
+    reasons = [part["missing"] for part in (games, people) if "missing" in part]
+    if len(reasons) == 2:
+        raise Missing(" ".join(reasons))
+    return {"sample": found["sample"], "games": _games(games), "people": _people(people)}
+
+
+def _games(found: dict[str, Any]) -> dict[str, Any]:
+    if "missing" in found:
+        return {"missing": found["missing"]}
+    held_out, everything = found["held_out"], found["all"]
+    chosen = figures.colours(list(held_out["models"]))
+    return {
+        "missing": "",
+        "metric": label(found["metric"]),
+        "folds": found["folds"],
+        "rankings": held_out["rankings"],
+        "rows": [
+            {
+                "name": name,
+                "told": _TOLD.get(name, ""),
+                "colour": chosen[name],
+                "ours": name == _HYBRID,
+                "cells": [
+                    {"score": part["models"][name], "lead": part["leads"].get(name)} for part in (held_out, everything)
+                ],
+            }
+            for name in held_out["models"]
+        ],
+    }
+
+
+def _people(found: dict[str, Any]) -> dict[str, Any]:
+    if "missing" in found:
+        return {"missing": found["missing"]}
+    profiles, metric = found["profiles"], label(found["metric"])
+    names = list(profiles[0]["models"])
+    chosen = figures.colours(names)
+    drawn = [name for name in names if name in {_HYBRID, _ALONE}]
+    points = [
+        {"name": name, "liked": profile["liked"], **profile["models"][name]} for profile in profiles for name in drawn
+    ]
+    return {
+        "missing": "",
+        "metric": metric,
+        "people": profiles[0]["rankings"],
+        "chart": figures.profiles(points, metric, {name: chosen[name] for name in drawn}),
+        "key": {name: chosen[name] for name in drawn},
+        "sizes": [profile["liked"] for profile in profiles],
+        "rows": [
+            {
+                "name": name,
+                "told": _TOLD.get(name, ""),
+                "colour": chosen[name],
+                "ours": name == _HYBRID,
+                "cells": [profile["models"][name] for profile in profiles],
+            }
+            for name in names
+        ],
+        "leads": [profile["leads"][_ALONE] for profile in profiles],
+    }
