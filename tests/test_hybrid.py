@@ -144,6 +144,19 @@ def test_a_liked_game_that_nobody_rated_speaks_too(hybrid: HybridRecommender) ->
         assert lifted[own].mean() > 0 > lifted[~own].mean()
 
 
+def test_many_visitors_at_once_are_those_of_one_at_a_time(hybrid: HybridRecommender) -> None:
+    """Factors and scores of a block of people equal those of each alone, whatever their numbers of ratings."""
+    liked, numbers = np.array([[0, 4, 108], [1, 7, 3], [101, 2, 5]]), np.array([3, 40, 0])
+    content = np.random.default_rng(0).normal(size=(3, GAMES)).astype(np.float32)
+    visitors = hybrid.fold_in(liked)
+    scores = hybrid.scores(visitors, numbers, content)
+    for row in range(3):
+        alone = hybrid.fold_in(liked[row])
+        np.testing.assert_allclose(visitors[row], alone, rtol=1e-4, atol=1e-6)
+        expected = hybrid.scores(alone, int(numbers[row]), content[row])
+        np.testing.assert_allclose(scores[row], expected, rtol=1e-4, atol=1e-4)
+
+
 def test_the_mean_user_fades_as_ratings_come_in(hybrid: HybridRecommender) -> None:
     """Nobody's visitor is half the mean user; each like adds to the visitor's own part."""
     np.testing.assert_allclose(hybrid.fold_in([]), 0.5 * hybrid.mean_user, atol=1e-7)

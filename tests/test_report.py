@@ -62,10 +62,10 @@ class _Reader(HTMLParser):
 
 
 def test_every_section_is_there_in_order(page: str) -> None:
-    """The second night's page lacks nothing but the search of settings, which was not asked for."""
+    """The second night's page lacks the search of settings, not asked for, and newcomers: 40 games are too few."""
     read = _Reader(page)
     assert read.sections == [name for name, *_ in SECTIONS]
-    assert read.missing == ["search"]
+    assert read.missing == ["newcomers", "search"]
 
 
 def test_the_page_is_one_small_file_that_asks_for_nothing(page: str) -> None:
@@ -122,7 +122,7 @@ def test_an_unknown_release_ends_with_its_code(nights: Nights, tmp_path: Path) -
 def test_a_first_release_has_nothing_to_compare_with(nights: Nights) -> None:
     """Its page says so in the three sections that compare, and shows all others."""
     first = _Reader((nights.first / "report.html").read_text(encoding="utf-8"))
-    assert first.missing == ["changes", "drift", "moved", "search"]
+    assert first.missing == ["changes", "newcomers", "drift", "moved", "search"]
 
 
 def test_the_changes_are_named(page: str) -> None:
@@ -150,13 +150,13 @@ def test_what_is_missing_is_named(nights: Nights, tmp_path: Path) -> None:
         shutil.copy(nights.second / name, tmp_path)
     models = _Reader(render_report(tmp_path).decode())
     assert models.missing == [
-        "verdict", "scores", "changes", "curve", "exposure", "resources", "drift", "moved", "search",
+        "verdict", "scores", "changes", "curve", "exposure", "newcomers", "resources", "drift", "moved", "search",
     ]  # fmt: skip
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(nights.second / "metrics.json", alone)
     scores = _Reader(render_report(alone).decode())
-    assert scores.missing == ["changes", "resources", "moved", "known", "users", "map", "search"]
+    assert scores.missing == ["changes", "newcomers", "resources", "moved", "known", "users", "map", "search"]
 
 
 def test_metrics_of_another_version_break_nothing(nights: Nights, tmp_path: Path) -> None:
@@ -196,6 +196,71 @@ def test_a_search_of_settings_is_shown(nights: Nights, tmp_path: Path) -> None:
     assert "search" not in _Reader(page).missing
     assert page.count("<title>trial ") == 3
     assert "factors 64, regularization 0.35, unobserved 3, confidence graded" in page
+
+
+def _told(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+
+def _newcomers() -> dict[str, Any]:
+    """Return what metrics.json says of newcomers, with made scores."""
+    models = {name: _told(value) for name, value in (("hybrid", 0.4), ("content", 0.25), ("tags", 0.2713))}
+    row = {"rankings": 4321, "models": models, "leads": {"content": _told(0.15), "tags": _told(0.1287)}}
+    profiles = [
+        {
+            "liked": size,
+            "rankings": 987,
+            "models": {"hybrid": _told(0.4), "cf": _told(0.2 + size / 100)},
+            "leads": {"cf": _told(0.2 - size / 100)},
+        }
+        for size in range(1, 6)
+    ]
+    return {
+        "sample": {"ratings": 250_000, "users": 9_000, "games": 880},
+        "cold_games": {"metric": "recall@20", "folds": 5, "held_out": row, "all": row},
+        "short_profiles": {"metric": "ndcg@10", "seeds": 5, "profiles": profiles},
+    }
+
+
+def test_newcomers_are_shown(nights: Nights, tmp_path: Path) -> None:
+    """Every score and lead stands in a table with its interval, and each length of profile is drawn."""
+    told = json.loads((nights.second / "metrics.json").read_text())
+    told["newcomers"] = _newcomers()
+    (tmp_path / "metrics.json").write_text(json.dumps(told))
+    page = render_report(tmp_path).decode()
+    section = page.partition('<section id="newcomers">')[2].partition("</section>")[0]
+    assert "newcomers" not in _Reader(page).missing
+    assert section.count("0.271<small>0.261 – 0.281</small>") == 2
+    assert section.count("lead +0.129</small><small>[+0.119, +0.139]") == 2
+    assert "4,321 users rank them" in section
+    for size in range(1, 6):
+        assert f"<title>cf, {size} liked: {0.2 + size / 100:.4f}, 95% interval" in section
+        assert f"<b>+{0.2 - size / 100:.3f}</b>" in section
+
+
+@pytest.mark.parametrize(
+    ("changed", "shown", "reason"),
+    [
+        ({"cold_games": {"missing": "Few games."}}, True, "Few games."),
+        ({"short_profiles": {"missing": "Few people."}}, True, "Few people."),
+        ({"cold_games": {"missing": "Few games."}, "short_profiles": {"missing": "Few people."}}, False, "Few games."),
+        (None, False, "evaluation.newcomers is off."),
+    ],
+)
+def test_what_newcomers_lack_is_said(
+    nights: Nights,
+    tmp_path: Path,
+    changed: dict[str, Any] | None,
+    shown: bool,  # noqa: FBT001 - a parameter of the test
+    reason: str,
+) -> None:
+    """A row that could not be measured says why beside the other; without any the section does."""
+    told = json.loads((nights.second / "metrics.json").read_text())
+    told["newcomers"] = {"missing": reason} if changed is None else {**_newcomers(), **changed}
+    (tmp_path / "metrics.json").write_text(json.dumps(told))
+    page = render_report(tmp_path).decode()
+    assert reason in page
+    assert ("newcomers" not in _Reader(page).missing) == shown
 
 
 def test_the_missing_extra_is_named() -> None:

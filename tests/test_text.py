@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from recsys.errors import DataContractError
 from recsys.repairs import Repair, clean_text, is_clean
-from recsys.tags import TAGS_WITH_COMMAS, parse_tags, split_tags
+from recsys.tags import TAGS_WITH_COMMAS, game_tags, parse_tags, split_tags
 from recsys.text import TextRecipe, clean_games, embedding_text
 
 if TYPE_CHECKING:
@@ -150,6 +150,14 @@ def test_missing_text_is_empty_text() -> None:
     }
     assert list(cleaned.index) == [5, 3, 4]
     assert repaired.total() == 0
+
+
+def test_a_games_tags_are_its_categories_and_its_mechanics() -> None:
+    """Categories come first; a game may have none of either."""
+    assert game_tags(["Dice, Fantasy", ""], ["Deck, Bag, and Pool Building", ""]) == [
+        ["Dice", "Fantasy", "Deck, Bag, and Pool Building"],
+        [],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 _HYBRID, _ALONE = "hybrid", "cf"
 _TOLD = {
-    "hybrid": "as served: factors, and a tenth of content",
+    "hybrid": "as it is served",
     "hybrid without content": "factors alone",
-    "content": "texts like those of the liked games",
-    "tags": "popularity of the game's tags",
+    "content": "texts like those they liked",
+    "tags": "popularity of its tags",
     "cf": "ratings alone",
 }
 
