@@ -62,7 +62,7 @@ def short_profiles(sample: Sample, train: Train, settings: EvaluationSettings, r
     unseen = np.zeros(matrix.shape[0], dtype=bool)
     unseen[tested] = True
     model = train(sample.without(np.repeat(unseen, np.diff(matrix.indptr))))
-    people = _People(sample, model, liked, _first_likes(sample, tested, settings.seed), settings.k)
+    people = _People(sample, model, liked, first_likes(sample, tested, settings.seed), settings.k)
     found = {size: Rankings() for size in range(1, LONGEST + 1)}
     for block in blocks(tested, max(matrix.shape[1], model.item_factors.shape[1] ** 2), BLOCK_CELLS):
         for size, rankings_of_size in found.items():
@@ -115,7 +115,7 @@ class _People:
         }
 
 
-def _first_likes(sample: Sample, users: npt.NDArray[np.int32], seed: int) -> Codes:
+def first_likes(sample: Sample, users: npt.NDArray[np.int32], seed: int) -> Codes:
     """Return five games that each user likes, in a random order that belongs to their ids; int64, (users, 5)."""
     liked, first = sample.liked, np.empty((len(users), LONGEST), dtype=np.int64)
     groups = id_hashes(sample.ratings.users, "first likes", seed)[users] % np.uint64(SEEDS)
