@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _HYBRID, _ALONE = "hybrid", "cf"
 _TOLD = {
-    "hybrid": "as it is served",
+    "hybrid": "as blend serves it",
     "hybrid without content": "factors alone",
     "content": "texts like those they liked",
     "tags": "popularity of its tags",

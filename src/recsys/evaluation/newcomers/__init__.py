@@ -7,6 +7,7 @@ sees the training part of the hold-out alone, and of that a sample, so that a ni
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from recsys.evaluation.newcomers.games import cold_games
@@ -68,11 +69,14 @@ def measure_newcomers(
     # one the scores are the same on any number of cores.
     with threadpool_limits(1, "blas"):
         for name, measure in parts.items():
+            started = time.perf_counter()
             try:
                 found[name] = measure()
             except TooFew as few:
                 found[name] = not_measured(str(few))
-                log.info("newcomers were not measured", extra=keys(part=name, because=few))
+                log.info("not measured", extra=keys(part=name, because=few))
+            else:
+                log.info("measured newcomers", extra=keys(part=name, seconds=time.perf_counter() - started))
     return found
 
 
