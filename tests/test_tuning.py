@@ -198,15 +198,19 @@ def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matr
     assert given.winner.iterations == 5
 
 
-def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix) -> None:
-    """The search ends after the limit with the best so far, and says that it is not complete."""
-    found = search(ratings, SMALL.model_copy(update={"tuning_seconds": 12.0}), clock=itertools.count().__next__)
+@pytest.mark.parametrize(("seconds", "stays"), [(12.0, True), (90.0, False)])
+def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix, *, seconds: float, stays: bool) -> None:
+    """The search ends after the limit with the best that is surely better than the rule, else with the rule."""
+    settings = SMALL.model_copy(update={"tuning_seconds": seconds})
+    found = search(ratings, settings, clock=itertools.count().__next__)
     assert found is not None
     assert not found.complete
-    assert 0 < len(found.trials) < 12
-    assert found.winner.regularization == max(found.trials, key=lambda trial: trial.ndcg).recipe.regularization
     assert found.as_json()["complete"] is False
-    assert found.as_json()["best"] is None
+    assert 0 < len(found.trials) < seconds
+    assert (found.winner == Recipe.by_rule(settings, ratings.data)) is stays
+    whole = [trial for trial in found.trials if trial.iterations == 10]
+    assert found.best == max(trial.ndcg for trial in whole)
+    assert (found.best > found.rule) is not stays
 
 
 def test_fit_alone_finds_its_settings() -> None:

@@ -1,10 +1,11 @@
 """The search for settings that is part of training.
 
 A fixed list of trials, cheap ones first, each scored on an inner hold-out that is drawn from the
-training part alone:
+training part alone. The rule of :mod:`recsys.models.recipe` comes first (``start``), so that there is
+something to hold the best against whenever the time is up. Then:
 
-1. ``scales``: a grid around the rule of :mod:`recsys.models.recipe`, a few iterations on a sample
-   of the users; the best third is prolonged from where it stands (successive halving).
+1. ``scales``: a grid around the rule, a few iterations on a sample of the users; the best third is
+   prolonged from where it stands (successive halving).
 2. ``confidence``: the other ways to read ratings, with the best scales, on the same sample.
 3. ``refine``: the neighbours of the best, as long as they improve, on the same sample.
 4. ``rule``: the best against the rule, on as many ratings as the search ever looks at. It must
@@ -168,6 +169,7 @@ class _Stages:
         """Run the stages; see the module's docstring."""
         best, iterations, complete = self.rule, self.rule.iterations, True
         try:
+            self.score(self.rule, "start", _SMALL, _FULL)
             best = self._scales(free)
             if "confidence" in free:
                 others = (replace(best, confidence=name) for name in CONFIDENCE)  # type: ignore[arg-type]
@@ -179,7 +181,7 @@ class _Stages:
                 iterations = self._enough_iterations(best)
         except _TimeIsUp:
             complete = False
-            best = self._best_so_far(best)
+            best = self._best_so_far()
         return self._result(best, iterations, complete=complete)
 
     def _result(self, winner: Recipe, iterations: int, *, complete: bool) -> Search:
@@ -259,17 +261,19 @@ class _Stages:
             best = better
         return best
 
-    def _surely_better(self, best: Recipe) -> Recipe:
+    def _surely_better(self, best: Recipe, size: int = LARGE) -> Recipe:
         """Return the best of the trials, or the rule if that is not surely worse."""
-        ours, rule = (self.score(recipe, "rule", LARGE, _FULL) for recipe in (best, self.rule))
+        ours, rule = (self.score(recipe, "rule", size, _FULL) for recipe in (best, self.rule))
         difference = ours - rule
         error = difference.std() / np.sqrt(len(difference))
         return best if difference.mean() > 2 * error else self.rule
 
-    def _best_so_far(self, best: Recipe) -> Recipe:
-        """Return the best of the trials on the most ratings, with the most iterations."""
-        if not self.trials:
-            return best
-        most = max((trial.ratings, trial.iterations) for trial in self.trials)
-        last = [trial for trial in self.trials if (trial.ratings, trial.iterations) == most]
-        return max(last, key=lambda trial: trial.ndcg).recipe
+    def _best_so_far(self) -> Recipe:
+        """Return the best of the trials that were finished, under the same condition."""
+        tried = {trial.recipe for trial in self.trials}
+        for size in (LARGE, _SMALL):
+            known = {recipe: self.laboratory.known(recipe, size, _FULL) for recipe in tried | {self.rule}}
+            means = {recipe: float(scores.mean()) for recipe, scores in known.items() if scores is not None}
+            if self.rule in means and len(means) > 1:
+                return self._surely_better(max(means, key=means.__getitem__), size)
+        return self.rule
