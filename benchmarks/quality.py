@@ -11,12 +11,8 @@ games of middle popularity; users of either have at least five ratings in it.
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from ease import ease_of
@@ -27,25 +23,12 @@ from recsys.evaluation.score import evaluate
 from recsys.evaluation.split import split
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import like_threshold
+from tables import table
 
 TEXTBOOK = CfSettings(
     solver="implicit", confidence="rating", alpha=1.0, factors=64, regularization=0.01, iterations=15, tuning="off"
 )
 """Ratings as confidence, λ 0.01: what tutorials show."""
-
-
-def table(name: str, seed: int = 11) -> pd.DataFrame:
-    """Return the ratings, or a part of them."""
-    frame = pd.read_parquet(Path(os.environ["RECSYS_REAL_DATA"]) / "mart_user_ratings.parquet")
-    if name == "users":
-        everybody = np.sort(frame["USER_ID"].unique())
-        chosen = np.random.default_rng(seed).choice(everybody, len(everybody) // 20, replace=False)
-        frame = frame[frame["USER_ID"].isin(chosen)]
-    if name == "games":
-        by_popularity = frame["GAME_ID"].value_counts().index
-        middle = len(by_popularity) // 2
-        frame = frame[frame["GAME_ID"].isin(by_popularity[middle - 100 : middle + 100])]
-    return frame[frame.groupby("USER_ID")["RATING"].transform("size") >= 5].reset_index(drop=True)
 
 
 def compare(name: str, split_seed: int) -> None:

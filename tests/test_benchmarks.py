@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,15 @@ def python(*arguments: object) -> str:
     """Run a module of the benchmarks from the project's root, and return what it printed."""
     command = [sys.executable, "-m", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=300).stdout
+
+
+def script(name: str, *arguments: str, data: Path) -> list[list[str]]:
+    """Run a script of the benchmarks on the marts in ``data``, and return the cells of the table it printed."""
+    command = [sys.executable, f"benchmarks/{name}.py", *arguments]
+    environment = {**os.environ, "RECSYS_REAL_DATA": str(data)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=300, env=environment)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def test_a_generated_warehouse_is_long_tailed_distinct_and_repeatable(tmp_path: Path) -> None:
@@ -45,3 +55,31 @@ def test_both_sides_of_a_step_are_measured(tmp_path: Path) -> None:
         told = json.loads(python("benchmarks.steps", "fetch", side, tmp_path, 0))
         assert told["seconds"] > 0
         assert told["peak_mb"] > 10
+
+
+def test_ways_to_build_a_text_are_compared_with_the_present_one(tmp_path: Path) -> None:
+    """Another text scores something else; one that the model reads as the same scores the same, user by user."""
+    python("benchmarks.generate", tmp_path, "--ratings", 2_000, "--users", 100, "--games", 40)
+    same, other = "blanks and control characters left", "description alone"
+    head, rule, present, *rows = script("texts", "--only", same, other, data=tmp_path)
+    assert len(head) == len(rule) == 9
+    assert (present[0], present[2::2]) == ("present recipe", ["–"] * 4)
+    leads = {row[0]: row[2::2] for row in rows}
+    assert leads[same] == ["0.0000 [0.0000, 0.0000]"] * 4
+    assert leads[other] != leads[same]
+
+
+def test_the_rule_is_compared_on_tables_kept_aside(tmp_path: Path) -> None:
+    """On the built-in sample it is surely better than popularity, and the best EASE stands beside it."""
+    _, _, row = script("scales", "--part", "aside", "--table", "the built-in sample", data=tmp_path)
+    assert float(row[5]) > float(row[4]) > float(row[3])
+    assert float(row[6].split("[")[1].split(",")[0]) > 0
+
+
+def test_the_best_pair_of_a_table_is_told_in_absolute_terms(tmp_path: Path) -> None:
+    """α₀ is ρ times the ratings' mean confidence over all pairs: of the order of ρ times the density."""
+    python("benchmarks.generate", tmp_path, "--ratings", 3_000, "--users", 150, "--games", 60)
+    _, _, row = script("scales", "--part", "chosen", "--table", "cut at 300 ratings a game", data=tmp_path)
+    rho, density = float(row[3].split(",")[0]), float(row[2].rstrip("%")) / 100
+    assert 0.5 < float(row[4]) / (rho * density) < 2
+    assert float(row[6]) > 0
