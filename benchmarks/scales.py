@@ -84,10 +84,10 @@ def chosen(name: str) -> None:
     train = parts.train.matrix
     objective = Recipe.by_rule(CfSettings(**pair), train.data).objective(confidence(train, "graded", liked))
     small = train.shape[1] <= DENSE
-    ease = max(mean_ndcg(each, parts, 10) for each in ease_of(train, liked)) if small else np.nan
+    ease = f"{max(mean_ndcg(each, parts, 10) for each in ease_of(train, liked)):.4f}" if small else "–"
     lost = " | ".join(f"{1 - score(parts, exponent=nu, **pair) / ndcg:.1%}" for nu in (0.5, 0.0))
     absolute = f"{objective.unobserved:.3f} | {objective.regularization:.3f}"
-    scores = f"{ndcg:.4f} | {rule:.4f} | {ease:.4f}"
+    scores = f"{ndcg:.4f} | {rule:.4f} | {ease}"
     print(f"| {name} | {shape(ratings)} | {rho:g}, {kappa:g} | {absolute} | {scores} | {lost} |", flush=True)
 
 

@@ -122,8 +122,8 @@ class CfSettings(_Section):
     solver: Literal["ials", "implicit"] = "ials"
     """``ials``: any confidence and unobserved weight, scaled λ; ``implicit``: that library's own ALS."""
     regularization: Annotated[float, Field(ge=0)] | Auto = "auto"
-    """How much is shrunk. With ``ials`` a multiple of what chance alone would show, about 0.5 on any
-    table; with ``implicit`` its λ, around 200 (not 0.01) with ``alpha`` 20."""
+    """How much is shrunk. With ``ials`` a multiple of what chance alone would show, about 0.5 on most
+    tables; with ``implicit`` its λ, around 200 (not 0.01) with ``alpha`` 20."""
     unobserved: Annotated[float, Field(gt=0)] | Auto = "auto"
     """With ``ials``: total weight of the pairs without a rating, as a multiple of that of the ratings;
     3 to 6 on most tables."""
