@@ -5,10 +5,11 @@
 ``likes``: a user is the mean embedding of the games they liked in training; NDCG@10 and Recall@20 of
 the held-out ones among all rated games. ``tags``: mean Jaccard index of a game's tags and those of
 its ten nearest games; a text that holds the tags itself says little by this. ``cold``: Recall@20 of
-games held out whole, by the map from text and tags to the filter's factors (benchmarks/hybrid.py).
+games held out whole, ranked among themselves, by content alone and by the map from text and tags to
+the filter's factors (benchmarks/hybrid.py).
 
-Each way is compared with the present recipe on the same users, games and rankings (paired bootstrap). The
-games are those with ratings and a text; vectors are kept in the usual cache, so that a second run is quick.
+Each way is compared with the present recipe on the same users, games and rankings (paired bootstrap).
+Vectors are kept in the usual cache: a second run is quick.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer
 
-from hybrid import LIKED, Data, cold_folds
+from hybrid import LIKED, Data, cold_folds, content_scores
 from recsys import metrics
 from recsys.config import ContentSettings, EvaluationSettings
 from recsys.embedding import open_encoder
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 PRESENT = "present recipe"
 _BREAK = "¶"
-"""Stands for a line break while a text is built: whoever spoils the text needs to know where they were."""
+"""Stands for a line break while a text is built."""
 
 
 def flat(text: str) -> str:
@@ -62,21 +63,14 @@ def flat(text: str) -> str:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to build a game's vector.
-
-    Attributes
-    ----------
-    views
-        Fields of each text; a game's vector is the mean over its texts.
-    parts
-        Cuts a description; each part makes a text of its own.
-    spoil
-        Undoes something in the finished text.
-    """
+    """A way to build a game's vector, which is the mean over its texts."""
 
     views: tuple[tuple[str, ...], ...] = (DEFAULT_RECIPE.fields,)
+    """Fields of each text."""
     parts: Callable[[str], list[str]] = lambda text: [text]
+    """Cuts a description; each part makes a text of its own."""
     spoil: Callable[[str], str] = flat
+    """Changes the finished text."""
 
     def texts(self, games: pd.DataFrame) -> list[list[str]]:
         """Return the texts of each game."""
@@ -142,6 +136,7 @@ def ways(tokenizer: Tokenizer) -> dict[str, Way]:
     return {
         PRESENT: Way(),
         "description second": Way((name + description + tags,)),
+        "description second, 180 tokens": Way((name + description + tags,), partial(first_tokens, tokenizer, 180)),
         "description first": Way((description + shorts,)),
         "without name": Way((tags + description,)),
         "without tags": Way((name + description,)),
@@ -197,15 +192,19 @@ def agreement(tags: Sequence[Sequence[str]], vectors: dict[str, Floats]) -> Scor
     return scores
 
 
-def cold(data: Data, vectors: dict[str, Floats]) -> Scores:
-    """Return Recall@20 of every ranking of games held out whole, by way."""
-    scores: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in vectors}
+def cold(data: Data, vectors: dict[str, Floats]) -> tuple[Scores, Scores]:
+    """Return Recall@20 of every ranking of games held out whole, by way: content alone, and the map."""
+    content: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in vectors}
+    mapped: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in vectors}
     for fold in cold_folds(data):
         for name, own in vectors.items():
             hybrid = HybridRecommender().fit(fold.model, data.codes, own, data.tags)
-            ranked = best_columns(fold.model.user_factors[fold.users] @ hybrid.factors[fold.cold].T, 20)
-            scores[name].append(metrics.recall(np.take_along_axis(fold.wanted, ranked, 1), fold.wanted.sum(1), 20))
-    return {name: np.concatenate(parts) for name, parts in scores.items()}
+            taste = fold.model.user_factors[fold.users] @ hybrid.factors.T
+            for found, scores in ((content, content_scores(fold, own)), (mapped, taste)):
+                hits = np.take_along_axis(fold.wanted, best_columns(scores[:, fold.cold], 20), 1)
+                found[name].append(metrics.recall(hits, fold.wanted.sum(1), 20))
+    joined = [{name: np.concatenate(parts) for name, parts in found.items()} for found in (content, mapped)]
+    return joined[0], joined[1]
 
 
 def table(columns: dict[str, Scores]) -> str:
@@ -244,7 +243,7 @@ def main() -> None:
     with threadpool_limits(1, "blas"):
         ndcg, recall = likes(data, vectors)
         columns = {"likes: NDCG@10": ndcg, "likes: Recall@20": recall, "tags": agreement(data.tags, vectors)}
-        columns["cold: Recall@20"] = cold(data, vectors)
+        columns["cold: content"], columns["cold: map"] = cold(data, vectors)
     sizes = ", ".join(f"{title} {len(scores[PRESENT]):,}" for title, scores in columns.items())
     print(f"{len(games):,} games; rows behind each mean: {sizes}\n{table(columns)}")
 
