@@ -1,4 +1,4 @@
-"""What the embedding model should read of a game: ways to build its text, compared by what the vectors are for.
+"""What the embedding model should read of a game: ways to build its text, compared by what vectors are for.
 
 ``RECSYS_REAL_DATA=FOLDER python benchmarks/texts.py [--users 12000] [--seed 0] [--only NAME ...]``
 
@@ -203,8 +203,8 @@ def cold(data: Data, vectors: dict[str, Floats]) -> tuple[Scores, Scores]:
             for found, scores in ((content, content_scores(fold, own)), (mapped, taste)):
                 hits = np.take_along_axis(fold.wanted, best_columns(scores[:, fold.cold], 20), 1)
                 found[name].append(metrics.recall(hits, fold.wanted.sum(1), 20))
-    joined = [{name: np.concatenate(parts) for name, parts in found.items()} for found in (content, mapped)]
-    return joined[0], joined[1]
+    one, other = ({name: np.concatenate(parts) for name, parts in found.items()} for found in (content, mapped))
+    return one, other
 
 
 def table(columns: dict[str, Scores]) -> str:
@@ -235,9 +235,8 @@ def main() -> None:
     games, _ = clean_games(data.games)
     games["DESCRIPTION"] = games["DESCRIPTION"].str.replace("\n", _BREAK)
     encoder = open_encoder(ContentSettings())
-    names = list(dict.fromkeys([PRESENT, *given.only]))
     vectors = {}
-    for name in names:
+    for name in dict.fromkeys([PRESENT, *given.only]):
         vectors[name] = embed(known[name], games, encoder)
         print(f"embedded: {name}", flush=True)
     with threadpool_limits(1, "blas"):
