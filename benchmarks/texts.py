@@ -1,12 +1,11 @@
 """What the embedding model should read of a game: ways to build its text, compared by what vectors are for.
 
-``RECSYS_REAL_DATA=FOLDER python benchmarks/texts.py [--users 12000] [--seed 0] [--only NAME ...]``
+``RECSYS_REAL_DATA=FOLDER python benchmarks/texts.py [--ratings 400000] [--seed 0] [--only NAME ...]``
 
 ``likes``: a user is the mean embedding of the games they liked in training; NDCG@10 and Recall@20 of
 the held-out ones among all rated games. ``tags``: mean Jaccard index of a game's tags and those of
 its ten nearest games; a text that holds the tags itself says little by this. ``cold``: Recall@20 of
-games held out whole, ranked among themselves, by content alone and by the map from text and tags to
-the filter's factors (benchmarks/hybrid.py).
+games held out whole, ranked among themselves, by content alone and by the hybrid (docs/evaluation.md).
 
 Each way is compared with the present recipe on the same users, games and rankings (paired bootstrap).
 Vectors are kept in the usual cache: a second run is quick.
@@ -15,146 +14,59 @@ Vectors are kept in the usual cache: a second run is quick.
 from __future__ import annotations
 
 import argparse
-import re
-from dataclasses import dataclass
-from functools import partial
-from html.entities import codepoint2name
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer
 
-from hybrid import LIKED, Data, cold_folds, content_scores
-from recsys import metrics
-from recsys.config import ContentSettings, EvaluationSettings
+from recsys.config import CfSettings, ContentSettings, EvaluationSettings
+from recsys.data import Ratings
 from recsys.embedding import open_encoder
 from recsys.embedding.encoder import unit
 from recsys.embedding.model import find_model
 from recsys.evaluation.bootstrap import paired_difference
-from recsys.evaluation.contenders import ContentProfile
+from recsys.evaluation.contenders import CONTENT, ContentProfile
+from recsys.evaluation.embedded import Embedded
+from recsys.evaluation.newcomers import Sample
+from recsys.evaluation.newcomers.games import cold_rankings
+from recsys.evaluation.newcomers.rankings import HYBRID
 from recsys.evaluation.ranking import best_columns
 from recsys.evaluation.score import evaluate
 from recsys.evaluation.split import split
-from recsys.models.hybrid import HybridRecommender
-from recsys.tags import split_tags
-from recsys.text import DEFAULT_RECIPE, TextRecipe, clean_games, embedding_text
+from recsys.models import CollaborativeFilter
+from recsys.models.confidence import like_threshold
+from recsys.tags import game_tags
+from recsys.text import clean_games
+from ways import BREAK, PRESENT, ways
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
-    import pandas as pd
 
     from recsys.embedding import Encoder
+    from ways import Way
 
     Floats = npt.NDArray[np.float32]
     Scores = dict[str, npt.NDArray[np.float64]]
 
-PRESENT = "present recipe"
-_BREAK = "¶"
-"""Stands for a line break while a text is built."""
 
-
-def flat(text: str) -> str:
-    """Make line breaks spaces, as the package does."""
-    return re.sub(f"{_BREAK}+", " ", text)
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to build a game's vector, which is the mean over its texts."""
-
-    views: tuple[tuple[str, ...], ...] = (DEFAULT_RECIPE.fields,)
-    """Fields of each text."""
-    parts: Callable[[str], list[str]] = lambda text: [text]
-    """Cuts a description; each part makes a text of its own."""
-    spoil: Callable[[str], str] = flat
-    """Changes the finished text."""
-
-    def texts(self, games: pd.DataFrame) -> list[list[str]]:
-        """Return the texts of each game."""
-        found: list[list[str]] = [[] for _ in range(len(games))]
-        parts = [self.parts(text) or [""] for text in games["DESCRIPTION"]]
-        for fields in self.views:
-            split_here = parts if "DESCRIPTION" in fields else [[""]] * len(parts)
-            owner = np.repeat(np.arange(len(parts)), [len(own) for own in split_here])
-            frame = games.iloc[owner].assign(DESCRIPTION=[part for own in split_here for part in own])
-            for game, text in zip(owner, embedding_text(frame, TextRecipe(fields)), strict=True):
-                found[game].append(self.spoil(text))
-        return found
-
-
-def first_tokens(tokenizer: Tokenizer, number: int, text: str) -> list[str]:
-    """Return the text up to a number of tokens."""
-    return chunks(tokenizer, number, text)[:1]
-
-
-def chunks(tokenizer: Tokenizer, number: int, text: str) -> list[str]:
-    """Cut a text every so many tokens."""
-    ends = [end for _, end in tokenizer.encode(text, add_special_tokens=False).offsets][number - 1 :: number]
-    starts = [0, *ends]
-    return [part for start, end in zip(starts, [*ends, len(text)], strict=True) if (part := text[start:end])]
-
-
-def first_sentences(number: int, text: str) -> list[str]:
-    """Return the first sentences of a text."""
-    return [" ".join(re.split(r"(?<=[.!?])\s+", text)[:number])]
-
-
-def without_prefixes(text: str) -> str:
-    """Take the fields' names away."""
-    return flat(re.sub(r"(^|; )(?:Name|Categories|Mechanics|Description): ", r"\1", text))
-
-
-def with_entities(text: str) -> str:
-    """Write every sign that HTML has a name for, and line breaks, as entities: as raw catalogues have them."""
-    named = {code: f"&{name};" for code, name in codepoint2name.items()}
-    return text.translate({**named, ord(_BREAK): "&#10;"})
-
-
-def with_bytes(text: str) -> str:
-    """Write what is not ASCII byte by byte as entities."""
-    return "".join(sign if sign.isascii() else "".join(f"&#{byte};" for byte in sign.encode()) for sign in flat(text))
-
-
-def with_lists(text: str) -> str:
-    """Write tags as Python lists."""
-    tags = r"(Categories|Mechanics): (.*?)(?=; (?:Mechanics|Description): |$)"
-    return re.sub(tags, lambda found: f"{found[1]}: {split_tags([found[2]])[0]!r}", flat(text))
-
-
-def with_blanks(text: str) -> str:
-    """Put needless blanks, line ends, control characters and zero-width characters between the words."""
-    return text.replace(" ", "  \u200b").replace(_BREAK, "\r\n\x07 \r\n")
-
-
-def ways(tokenizer: Tokenizer) -> dict[str, Way]:
-    """Return what is compared, by name."""
-    name, tags, description = ("NAME",), ("CATEGORIES", "MECHANICS"), ("DESCRIPTION",)
-    shorts = name + tags
-    return {
-        PRESENT: Way(),
-        "description second": Way((name + description + tags,)),
-        "description second, 180 tokens": Way((name + description + tags,), partial(first_tokens, tokenizer, 180)),
-        "description first": Way((description + shorts,)),
-        "without name": Way((tags + description,)),
-        "without tags": Way((name + description,)),
-        "description alone": Way((description,)),
-        "without description": Way((shorts,)),
-        "without prefixes": Way(spoil=without_prefixes),
-        "description: 64 tokens": Way(parts=partial(first_tokens, tokenizer, 64)),
-        "description: 128 tokens": Way(parts=partial(first_tokens, tokenizer, 128)),
-        "description: 2 sentences": Way(parts=partial(first_sentences, 2)),
-        "description: 5 sentences": Way(parts=partial(first_sentences, 5)),
-        "mean of chunks of 160 tokens": Way(parts=partial(chunks, tokenizer, 160)),
-        "without tags, mean of chunks of 160 tokens": Way((name + description,), parts=partial(chunks, tokenizer, 160)),
-        "mean of short fields and description": Way((shorts, description)),
-        "entities left": Way(spoil=with_entities),
-        "entities of bytes left": Way(spoil=with_bytes),
-        "lists left": Way(spoil=with_lists),
-        "blanks and control characters left": Way(spoil=with_blanks),
-    }
+def read(ratings: int, seed: int) -> tuple[Sample, pd.DataFrame]:
+    """Return a sample of the ratings, yet without vectors, and its games in the order of their codes."""
+    folder = Path(os.environ["RECSYS_REAL_DATA"])
+    games, _ = clean_games(pd.read_parquet(folder / "mart_games.parquet"))
+    everything = Ratings.from_frame(pd.read_parquet(folder / "mart_user_ratings.parquet"))
+    liked = like_threshold("auto", everything.matrix.data)
+    tags = game_tags(games["CATEGORIES"], games["MECHANICS"])
+    catalogue = Embedded(games["GAME_ID"].tolist(), np.zeros((len(games), 0), np.float32), tags)
+    sample = Sample.of(everything, catalogue, liked, seed=seed, at_most=ratings)
+    rated = games.set_index("GAME_ID").loc[sample.ratings.items.ids()]
+    return sample, rated.assign(DESCRIPTION=rated["DESCRIPTION"].str.replace("\n", BREAK))
 
 
 def embed(way: Way, games: pd.DataFrame, encoder: Encoder) -> Floats:
@@ -165,13 +77,13 @@ def embed(way: Way, games: pd.DataFrame, encoder: Encoder) -> Floats:
     return unit(np.add.reduceat(vectors, starts, axis=0))
 
 
-def likes(data: Data, vectors: dict[str, Floats]) -> tuple[Scores, Scores]:
-    """Return NDCG@10 and Recall@20 of every user, by way."""
-    settings = EvaluationSettings(users=0)
-    parts = split(data.ratings, settings, LIKED)
-    contenders = [ContentProfile(parts.train, own, LIKED, name) for name, own in vectors.items()]
+def likes(sample: Sample, vectors: dict[str, Floats], settings: EvaluationSettings) -> tuple[Scores, Scores]:
+    """Return NDCG@k and Recall@2k of every user, by way."""
+    parts = split(sample.ratings, settings, sample.like_threshold)
+    contenders = [ContentProfile(parts.train, own, sample.like_threshold, name) for name, own in vectors.items()]
     scored = evaluate(contenders, parts, settings).contenders
-    ndcg, recall = ({name: scored[name].per_user[metric] for name in vectors} for metric in ("ndcg@10", "recall@20"))
+    metrics = f"ndcg@{settings.k}", f"recall@{2 * settings.k}"
+    ndcg, recall = ({name: scored[name].per_user[metric] for name in vectors} for metric in metrics)
     return ndcg, recall
 
 
@@ -192,19 +104,23 @@ def agreement(tags: Sequence[Sequence[str]], vectors: dict[str, Floats]) -> Scor
     return scores
 
 
-def cold(data: Data, vectors: dict[str, Floats]) -> tuple[Scores, Scores]:
-    """Return Recall@20 of every ranking of games held out whole, by way: content alone, and the map."""
-    content: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in vectors}
-    mapped: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in vectors}
-    for fold in cold_folds(data):
-        for name, own in vectors.items():
-            hybrid = HybridRecommender().fit(fold.model, data.codes, own, data.tags)
-            taste = fold.model.user_factors[fold.users] @ hybrid.factors.T
-            for found, scores in ((content, content_scores(fold, own)), (mapped, taste)):
-                hits = np.take_along_axis(fold.wanted, best_columns(scores[:, fold.cold], 20), 1)
-                found[name].append(metrics.recall(hits, fold.wanted.sum(1), 20))
-    one, other = ({name: np.concatenate(parts) for name, parts in found.items()} for found in (content, mapped))
-    return one, other
+def cold(sample: Sample, vectors: dict[str, Floats], settings: EvaluationSettings) -> tuple[Scores, Scores]:
+    """Return Recall@2k of every ranking of games held out whole, by way: content alone, and the hybrid."""
+    filters: dict[bytes, CollaborativeFilter] = {}
+
+    def train(ratings: Ratings) -> CollaborativeFilter:
+        # The folds are the same for every way, and the filter reads no text.
+        fold = ratings.matrix.indices.tobytes()
+        if fold not in filters:
+            filters[fold] = CollaborativeFilter(CfSettings(tuning="off")).fit(ratings)
+        return filters[fold]
+
+    found: tuple[Scores, Scores] = ({}, {})
+    for name, own in vectors.items():
+        among, _ = cold_rankings(replace(sample, vectors=own), train, settings, 3_000)
+        for scores, model in zip(found, (CONTENT, HYBRID), strict=True):
+            scores[name] = np.concatenate(among.scores[model])
+    return found
 
 
 def table(columns: dict[str, Scores]) -> str:
@@ -227,22 +143,22 @@ def main() -> None:
     tokenizer.no_padding()
     known = ways(tokenizer)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=12_000, help="drawn from the table")
-    parser.add_argument("--seed", type=int, default=0, help="of the users")
+    parser.add_argument("--ratings", type=int, default=400_000, help="drawn from the table, user by user")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--k", type=int, default=10, help="length of the lists: NDCG@k, Recall@2k")
     parser.add_argument("--only", nargs="+", choices=known, default=list(known), metavar="NAME", help="ways to compare")
     given = parser.parse_args()
-    data = Data(given.users, given.seed)
-    games, _ = clean_games(data.games)
-    games["DESCRIPTION"] = games["DESCRIPTION"].str.replace("\n", _BREAK)
+    sample, games = read(given.ratings, given.seed)
     encoder = open_encoder(ContentSettings())
     vectors = {}
     for name in dict.fromkeys([PRESENT, *given.only]):
         vectors[name] = embed(known[name], games, encoder)
         print(f"embedded: {name}", flush=True)
+    settings = EvaluationSettings(users=0, k=given.k)
     with threadpool_limits(1, "blas"):
-        ndcg, recall = likes(data, vectors)
-        columns = {"likes: NDCG@10": ndcg, "likes: Recall@20": recall, "tags": agreement(data.tags, vectors)}
-        columns["cold: content"], columns["cold: map"] = cold(data, vectors)
+        columns = dict(zip(("likes: NDCG", "likes: recall"), likes(sample, vectors, settings), strict=True))
+        columns["tags"] = agreement(sample.tags, vectors)
+        columns["cold: content"], columns["cold: hybrid"] = cold(sample, vectors, settings)
     sizes = ", ".join(f"{title} {len(scores[PRESENT]):,}" for title, scores in columns.items())
     print(f"{len(games):,} games; rows behind each mean: {sizes}\n{table(columns)}")
 

@@ -59,9 +59,9 @@ def test_both_sides_of_a_step_are_measured(tmp_path: Path) -> None:
 
 def test_ways_to_build_a_text_are_compared_with_the_present_one(tmp_path: Path) -> None:
     """Another text scores something else; one that the model reads as the same scores the same, user by user."""
-    python("benchmarks.generate", tmp_path, "--ratings", 2_000, "--users", 100, "--games", 40)
+    python("benchmarks.generate", tmp_path, "--ratings", 3_000, "--users", 100, "--games", 60)
     same, other = "blanks and control characters left", "description alone"
-    head, rule, present, *rows = script("texts", "--only", same, other, data=tmp_path)
+    head, rule, present, *rows = script("texts", "--k", "1", "--only", same, other, data=tmp_path)
     assert len(head) == len(rule) == 11
     assert (present[0], present[2::2]) == ("present recipe", ["–"] * 5)
     leads = {row[0]: [abs(float(lead.split()[0])) for lead in row[2::2]] for row in rows}

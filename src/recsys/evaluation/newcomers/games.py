@@ -55,6 +55,28 @@ def cold_games(sample: Sample, train: Train, settings: EvaluationSettings, ranki
     TooFew
         If a fold would not hold twice as many games as a list, or nobody likes one of them.
     """
+    among, overall = cold_rankings(sample, train, settings, rankings)
+    return {
+        "metric": f"recall@{2 * settings.k}",
+        "folds": FOLDS,
+        "held_out": among.as_json(settings),
+        "all": overall.as_json(settings),
+    }
+
+
+def cold_rankings(
+    sample: Sample, train: Train, settings: EvaluationSettings, rankings: int
+) -> tuple[Rankings, Rankings]:
+    """Return the scores behind :func:`cold_games`, ranking by ranking: among the held-out games, and among all.
+
+    The same sample, settings and number of rankings give the same rankings in the same order, whatever
+    the vectors: two ways to embed the games can be compared pair by pair.
+
+    Raises
+    ------
+    TooFew
+        As :func:`cold_games` does.
+    """
     depth = 2 * settings.k
     games = len(sample.ratings.items)
     folds = id_hashes(sample.ratings.items, "cold fold", settings.seed) % np.uint64(FOLDS)
@@ -73,12 +95,7 @@ def cold_games(sample: Sample, train: Train, settings: EvaluationSettings, ranki
             held.rank(users[block], depth, among, overall)
     if not among.scores:
         raise TooFew("Nobody likes two games of the sample: nothing could be looked for.")
-    return {
-        "metric": f"recall@{depth}",
-        "folds": FOLDS,
-        "held_out": among.as_json(settings),
-        "all": overall.as_json(settings),
-    }
+    return among, overall
 
 
 class _Fold:
