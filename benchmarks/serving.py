@@ -38,7 +38,7 @@ import recsys
 served = recsys.load(sys.argv[1])
 served.recommend(int(sys.argv[2]))
 import resource
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 odd = {"torch", "pandas", "implicit", "snowflake", "pyspark", "scipy"} & set(sys.modules)
 print(time.perf_counter() - started, time.process_time(), peak, sorted(odd))
 """

@@ -137,7 +137,7 @@ def child(*arguments: str) -> dict[str, float]:
     seconds = time.perf_counter() - began
     if status:
         raise SystemExit(f"{arguments}: ended with {os.waitstatus_to_exitcode(status)}")
-    return {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss / 1e3}
+    return {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss * 1024 / 1e6}
 
 
 WORK = {"encode": encode, "fetch": fetch, "cf": cf, "cf-implicit": cf_implicit, "night": night, "imports": imports}

@@ -190,6 +190,22 @@ def test_another_recipe_is_another_vector(tmp_path: Path, identity: dict[str, st
     assert engine.asked == ["a"]
 
 
+def test_an_unloaded_model_is_loaded_when_it_is_needed_again() -> None:
+    """`unload` lets go of the engine; the next text loads another one, and gets the same vector."""
+    loaded: list[CountingEngine] = []
+
+    def load() -> CountingEngine:
+        loaded.append(CountingEngine())
+        return loaded[-1]
+
+    encoder = TextEncoder(PINNED, PLAN, load)
+    first = encoder.encode(["abc"])
+    encoder.unload()
+    encoder.unload()
+    np.testing.assert_array_equal(encoder.encode(["abc"]), first)
+    assert len(loaded) == 2
+
+
 def test_a_run_whose_texts_are_cached_imports_no_model(tmp_path: Path) -> None:
     """The whole pipeline, twice: the second run reads vectors, and neither torch nor its company is imported."""
     settings = ContentSettings(cache_dir=str(tmp_path / "cache"))

@@ -112,6 +112,16 @@ def test_goes_on_from_an_earlier_result(confidence: sp.csr_matrix) -> None:
     np.testing.assert_array_equal(start.items, kept)
 
 
+def test_the_start_can_be_overwritten(confidence: sp.csr_matrix) -> None:
+    """The result is the same to the bit, in the memory of the start."""
+    start = initial_factors(USERS, ITEMS, DEPTH, 3)
+    apart = factorize(confidence, Objective(0.1), start, iterations=2)
+    in_place = factorize(confidence, Objective(0.1), start, iterations=2, overwrite_start=True)
+    assert np.shares_memory(in_place.users, start.users)
+    assert not np.shares_memory(apart.users, start.users)
+    np.testing.assert_array_equal(in_place.users, apart.users)
+
+
 def test_rows_without_ratings_become_zero(confidence: sp.csr_matrix) -> None:
     """A user or game without ratings has no taste: its factors are zero, not what they started with."""
     ours = factorize(confidence, Objective(0.1), initial_factors(USERS, ITEMS, DEPTH, 3), iterations=2)

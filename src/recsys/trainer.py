@@ -300,12 +300,16 @@ class Trainer:
             log.warning("repaired", extra=keys(**{kind.replace(" ", "_"): n for kind, n in report.repairs.items()}))
 
     def _train_content(self, games: pd.DataFrame) -> RAGRecommender:
+        from recsys.embedding import open_encoder
         from recsys.models.rag import EMBEDDING_TEXT, RAGRecommender
         from recsys.text import embedding_text
 
         with self.steps.step("embed"):
-            model = RAGRecommender(self.settings.content, self._embedding_model)
+            own = None if self._embedding_model else open_encoder(self.settings.content)
+            model = RAGRecommender(self.settings.content, self._embedding_model or own)
             model.fit(games.assign(**{EMBEDDING_TEXT: embedding_text(games)}))
+            if own is not None:
+                own.unload()  # the run has no further use for hundreds of megabytes
         self._rows["vectors"] = len(model.game_ids)
         log.info("embedded", extra=keys(games=len(model.game_ids), seconds=self.steps.seconds["embed"]))
         return model

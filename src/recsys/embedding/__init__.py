@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from recsys.config import ContentSettings
     from recsys.embedding.cache import VectorCache
+    from recsys.embedding.encoder import TextEncoder
 
 
 class Encoder(Protocol):
@@ -41,7 +42,7 @@ class Encoder(Protocol):
         ...
 
 
-def open_encoder(settings: ContentSettings) -> Encoder:
+def open_encoder(settings: ContentSettings) -> TextEncoder:
     """Return the encoder that the settings describe on this machine.
 
     Nothing heavy happens here: the model is looked up and loaded when a text has to be encoded

@@ -97,6 +97,10 @@ class TextEncoder:
             self._encode_new(distinct, names, missing, vectors)
         return vectors if len(distinct) == len(texts) else vectors[[place[text] for text in texts]]
 
+    def unload(self) -> None:
+        """Forget the model, and free its memory; it is loaded again when a text has to be encoded."""
+        self.__dict__.pop("_engine", None)
+
     def _encode_new(self, texts: list[str], names: list[bytes], rows: list[int], vectors: NDArray[np.float32]) -> None:
         """Encode ``texts[row]`` into ``vectors[row]``, and into the cache, for each of ``rows``."""
         engine = self._engine

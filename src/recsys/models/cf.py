@@ -23,6 +23,7 @@ from recsys.models.recipe import Recipe
 from recsys.ranking import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL
+from recsys.steps import trim_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -127,6 +128,7 @@ class CollaborativeFilter:
             from recsys.models.tuning import search
 
             self.tuning = search(self.ratings, self.settings)
+            trim_memory()
         return self.tuning.winner if self.tuning else Recipe.by_rule(self.settings, self.ratings.data)
 
     def recommend(self, user_id: Id, k: int = 10) -> list[Scored]:
@@ -341,6 +343,7 @@ def _solve_ials(
         iterations=recipe.iterations,
         threads=model.num_threads,
         progress=lambda done, factors: after(done, *factors),
+        overwrite_start=True,
     )
     return model
 

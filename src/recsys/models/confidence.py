@@ -103,14 +103,18 @@ def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -
     Returns
     -------
     scipy.sparse.csr_matrix
-        float32, of the same shape, without entries that are not positive.
+        float32, of the same shape, without entries that are not positive; it may share arrays with
+        ``ratings``, and is for reading only.
     """
     import scipy.sparse as sp
 
     values = weigh(ratings.data, name, threshold, scale_top(ratings.data))
-    result = sp.csr_matrix((values.copy(), ratings.indices.copy(), ratings.indptr.copy()), shape=ratings.shape)
-    if len(values) and values.min() <= 0:
-        result.data = np.maximum(result.data, 0)
-        result.eliminate_zeros()
+    places = ratings.indices, ratings.indptr
+    drops = bool(len(values)) and values.min() <= 0
+    if drops:
+        values, places = np.maximum(values, 0), (ratings.indices.copy(), ratings.indptr.copy())
+    result = sp.csr_matrix((values, *places), shape=ratings.shape)
     result.has_sorted_indices = ratings.has_sorted_indices
+    if drops:
+        result.eliminate_zeros()
     return result

@@ -83,7 +83,7 @@ def initial_factors(users: int, items: int, factors: int, seed: int) -> Factors:
     return Factors(draw[0], draw[1])
 
 
-def factorize(  # noqa: PLR0913 - the last three have defaults
+def factorize(  # noqa: PLR0913 - the last four have defaults
     confidence: csr_matrix,
     objective: Objective,
     start: Factors,
@@ -91,6 +91,7 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     iterations: int,
     threads: int = 0,
     progress: Callable[[int, Factors], None] = lambda *_: None,
+    overwrite_start: bool = False,
 ) -> Factors:
     """Alternate over users and games ``iterations`` times.
 
@@ -104,7 +105,7 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     objective
         What to minimize.
     start
-        Where to start from; not changed. :func:`initial_factors`, or an earlier result.
+        Where to start from: :func:`initial_factors`, or an earlier result.
     iterations
         Sweeps over both sides.
     threads
@@ -112,6 +113,9 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     progress
         Called with the number of iterations done and the factors, in a basis of their own that changes
         from call to call: scores are right, single factors mean nothing. Must not change them.
+    overwrite_start
+        Whether the result may take the place of ``start``, which saves the memory of both; otherwise
+        that is not changed.
 
     Raises
     ------
@@ -126,7 +130,7 @@ def factorize(  # noqa: PLR0913 - the last three have defaults
     if len(data) and not (np.isfinite(data).all() and data.min() > 0):
         wrong = int((~(np.isfinite(data) & (data > 0))).sum())
         raise DataContractError(f"{wrong} of {len(data)} confidences are not positive and finite; leave them out")
-    solver = _Solver(confidence, objective, start)
+    solver = _Solver(confidence, objective, start if overwrite_start else Factors(*map(np.copy, start)))
     with _pool(threads) as pool:
         for done in range(iterations):
             solver.sweep(pool)
@@ -153,7 +157,7 @@ class _Side:
     """The factors of users or of games, and what solving them needs."""
 
     def __init__(self, confidence: csr_matrix, factors: Array, objective: Objective) -> None:
-        self.factors = np.array(factors, dtype=np.float32, order="C")
+        self.factors: Array = np.require(factors, np.float32, "C")
         self.indptr = confidence.indptr.astype(np.int64)
         self.indices = confidence.indices.astype(np.int32, copy=False)
         self.data = confidence.data.astype(np.float32, copy=False)
