@@ -116,7 +116,7 @@ def distinct_pairs(
     found = np.empty(0, dtype=np.int64)
     for _ in range(8):
         drawn = np.minimum(np.searchsorted(popularity, rng.random(len(wanted))), games - 1)
-        # Sorted and compared with its neighbour: np.unique hashes integers, which took minutes here.
+        # Sorted and compared with its neighbour: np.unique hashes integers, which takes minutes.
         found = np.sort(np.concatenate([found, wanted * games + drawn]))
         found = found[np.concatenate([[True], found[1:] != found[:-1]])]
         missing = activity - np.bincount(found // games, minlength=len(activity))

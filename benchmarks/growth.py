@@ -2,8 +2,8 @@
 
     python -m benchmarks.growth [--ratings 1e6 5e6 19e6] [--games 5000 28000 100000] [--factors 64 128]
 
-Each size in a fresh process. A table of ratings has as many users and games for each rating as one of
-19M ratings, 411,000 users and 22,000 games has, but no fewer than 5,000 games. Games are random unit
+Each size in a fresh process. Users grow in proportion to the ratings, games with their square root
+(19M ratings: 411,000 users, 22,000 games), but no fewer than 5,000. Games are random unit
 vectors: what is measured does not look at texts, and encoding them takes their number times the
 seconds of one (``make bench``).
 
@@ -45,7 +45,7 @@ def ratings(number: int, factors: list[int]) -> dict[str, Any]:
         began = time.perf_counter()
         table = check_ratings(trainer._fetch_data(trainer._ratings_query), Settings().data, Report())  # noqa: SLF001
         told: dict[str, Any] = {"ratings": table.matrix.nnz, "users": users, "games": games}
-        told |= {"fetch": time.perf_counter() - began, "fetch_mb": peak_memory_mb()}
+        told |= {"fetch": time.perf_counter() - began}
     recipe = Recipe.by_rule(Settings().cf, table.matrix.data)
     weights = confidence(table.matrix, recipe.confidence, recipe.like_threshold)
     for length in factors:
@@ -65,8 +65,9 @@ def ratings(number: int, factors: list[int]) -> dict[str, Any]:
 
 _GENERATE = """
 from pathlib import Path
-from benchmarks.generate import write_ratings
-write_ratings(Path({!r}) / "mart_user_ratings.parquet", {}, {}, {})
+from benchmarks.generate import write_games, write_ratings
+write_games(Path({0!r}) / "mart_games.parquet", 10)
+write_ratings(Path({0!r}) / "mart_user_ratings.parquet", {1}, {2}, {3})
 """
 
 

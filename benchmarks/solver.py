@@ -36,7 +36,7 @@ def long_tail(ratings: int, users: int, items: int, seed: int = 7) -> sp.csr_mat
     popularity = 1 / np.arange(20, items + 20) ** 0.9
     rows = rng.choice(users, ratings, p=activity / activity.sum()).astype(np.int64)
     columns = rng.choice(items, ratings, p=popularity / popularity.sum())
-    # Sorted and compared with its neighbour: np.unique hashes integers, which took minutes here.
+    # Sorted and compared with its neighbour: np.unique hashes integers, which takes minutes.
     pairs = np.sort(rows * items + columns)
     pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
     data = rng.integers(2, 11, len(pairs)).astype(np.float32)

@@ -8,8 +8,10 @@ whole commands, which are measured from the start of their process.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 CHANGED = 0.01
 """Share of the games whose description is another one than last night's."""
+SCRATCH = Path(tempfile.gettempdir()) / f"recsys-bench-{os.getpid()}"
+"""Emptied and removed at the end of the step."""
 ALS = {"factors": 64, "iterations": 12, "regularization": 0.01}
 """Settings that a bare ``implicit.fit`` and ``train_cf_model`` are both given."""
 
@@ -85,8 +89,8 @@ def cf(side: str, folder: Path, _: int, solver: str = "ials") -> Callable[[], ob
     from recsys.trainer import Trainer
 
     settings = Settings(cf={**ALS, "tuning": "off", "solver": solver})
-    output = tempfile.mkdtemp()
-    return lambda: Trainer({}, Path(output), source=str(folder), settings=settings).train_cf_model()
+    output = SCRATCH / "models"
+    return lambda: Trainer({}, output, source=str(folder), settings=settings).train_cf_model()
 
 
 def cf_implicit(side: str, folder: Path, count: int) -> Callable[[], object]:
@@ -96,13 +100,12 @@ def cf_implicit(side: str, folder: Path, count: int) -> Callable[[], object]:
 
 def night(side: str, folder: Path, _: int) -> Callable[[], object]:
     """Run a whole night: one text in a hundred is new since the night before; the textbook knows no night before."""
-    scratch = Path(tempfile.mkdtemp())
     if side == "textbook":
-        return lambda: child("-m", "benchmarks.textbook", str(folder), str(scratch))
+        return lambda: child("-m", "benchmarks.textbook", str(folder), str(SCRATCH))
     # Generated ratings hold no taste that a gate could see.
-    train = ("-m", "recsys", "train", "--publish-anyway", "measured", "--output", str(scratch / "models"), "--source")
+    train = ("-m", "recsys", "train", "--publish-anyway", "measured", "--output", str(SCRATCH / "models"), "--source")
     child(*train, str(folder))
-    tonight = change_texts(folder, scratch / "marts")
+    tonight = change_texts(folder, SCRATCH / "marts")
     return lambda: child(*train, str(tonight))
 
 
@@ -146,6 +149,8 @@ WORK = {"encode": encode, "fetch": fetch, "cf": cf, "cf-implicit": cf_implicit, 
 def main() -> None:
     """Measure the step that the command line names."""
     step, side, folder, count = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+    SCRATCH.mkdir()
+    atexit.register(shutil.rmtree, SCRATCH)
     work = WORK[step](side, folder, count)
     cpu, began = time.process_time(), time.perf_counter()
     told = work()

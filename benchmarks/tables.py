@@ -59,7 +59,7 @@ def newest(frame: pd.DataFrame, games: int) -> pd.DataFrame:
 
 
 def dated() -> pd.DataFrame:
-    """Return the ratings with their months."""
+    """Return the ratings with their months: columns as in the mart, and ``RATED_AT``."""
     return pd.read_parquet(Path(os.environ["RECSYS_REAL_DATA"]) / "mart_user_ratings_dated.parquet")
 
 

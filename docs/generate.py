@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
 
 from typer.main import get_command
 
@@ -84,8 +84,10 @@ def default(field: FieldInfo) -> str:
 def takes(field: FieldInfo) -> str:
     """Return the type of a setting with its choices or bounds, in words."""
     kinds = [field.annotation] if get_origin(field.annotation) in {None, Literal} else list(get_args(field.annotation))
-    names = []
-    for kind in kinds:
+    names, rules = [], list(field.metadata)
+    for member in kinds:
+        kind, *more = get_args(member) if get_origin(member) is Annotated else (member,)
+        rules += [rule for each in more for rule in each.metadata]
         if get_origin(kind) is Literal:
             names += [f"`{choice}`" for choice in get_args(kind)]
         elif kind is not type(None):
@@ -95,9 +97,7 @@ def takes(field: FieldInfo) -> str:
                 )
             )
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    bounds = [
-        f"{sign} {getattr(rule, key)}" for rule in field.metadata for key, sign in signs.items() if hasattr(rule, key)
-    ]
+    bounds = [f"{sign} {getattr(rule, key)}" for rule in rules for key, sign in signs.items() if hasattr(rule, key)]
     return ", ".join(dict.fromkeys(names + bounds))
 
 

@@ -208,27 +208,32 @@ def test_newcomers_are_scored_by_the_hybrid_model(store: Path, served: Recommend
             assert score == pytest.approx(expected[at.catalogue.row(id_)], abs=1e-3)
 
 
-def test_the_hybrid_list_widens_until_it_is_proven() -> None:
-    """Where taste hardly tells games apart, texts decide: the best of all games are found, not of the first few."""
+@pytest.mark.parametrize("k", [1, 20, 200])
+def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
+    """A game whose text lifts it over many of a better taste is found, also far beyond the first that are scanned."""
     from recsys.models.hybrid import HybridRecommender
     from recsys.serving.blend import Blend
     from recsys.serving.content import Embeddings
 
     rng = np.random.default_rng(3)
     model = HybridRecommender()
-    model.factors = (1 + 1e-4 * rng.standard_normal((3000, 8))).astype(np.float32)
+    model.factors = rng.standard_normal((3000, 8)).astype(np.float32)
     model.trust = np.zeros(3000, dtype=np.float32)
-    vectors = rng.standard_normal((3000, 16)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    visitor, allowed = np.ones(8, dtype=np.float32), rng.random(3000) < 0.9
+    # All texts are alike but for a few, which are what is looked for: a tenth of their standard score is worth 5.
+    vectors = np.tile(np.eye(1, 16, dtype=np.float32), (3000, 1))
+    lifted = np.argsort(-(model.factors @ visitor))[400:403]
+    vectors[lifted] = np.eye(1, 16, k=1, dtype=np.float32)
+    allowed[lifted] = True
     index = faiss.IndexFlatL2(16)
     index.add(vectors)
     blend = Blend(SimpleNamespace(embeddings=Embeddings(index), hybrid=model))  # type: ignore[arg-type]
-    visitor, allowed = np.ones(8, dtype=np.float32), rng.random(3000) < 0.9
-    expected = np.where(allowed, model.scores(visitor, 0, vectors @ vectors[0]), -np.inf)
-    rows, scores = blend.hybrid(visitor, vectors[0], 0, allowed)(20)
-    np.testing.assert_allclose(scores, np.sort(expected)[::-1][:20], atol=2e-2)
-    assert expected[rows].min() >= np.sort(expected)[::-1][25]
-    assert not len(blend.hybrid(visitor, vectors[0], 0, np.zeros(3000, dtype=bool))(5)[0])
+    expected = np.where(allowed, model.scores(visitor, 0, vectors @ vectors[lifted[0]]), -np.inf)
+    rows, scores = blend.hybrid(visitor, vectors[lifted[0]], 0, allowed)(k)
+    assert rows.tolist() == np.argsort(-expected, kind="stable")[:k].tolist()
+    np.testing.assert_allclose(scores, expected[rows], atol=1e-3)
+    assert lifted[0] in rows
+    assert not len(blend.hybrid(visitor, vectors[0], 0, np.zeros(3000, dtype=bool))(k)[0])
 
 
 def test_an_unknown_user_gets_popularity_labelled_so(served: Recommender, trained: CollaborativeFilter) -> None:

@@ -18,8 +18,9 @@ from recsys.evaluation.bootstrap import Interval
 from recsys.evaluation.split import split
 from recsys.models.laboratory import DRAWS, LARGE, Laboratory
 from recsys.models.recipe import Recipe
-from recsys.study import Budget, Tuned, require_extra, tune
+from recsys.study import Budget, Tuned, tune
 from recsys.study.file import open_study
+from recsys.study.search import require_extra
 from recsys.study.space import RANGES, Space
 from recsys.study.trials import Trials, finished, importances, whole
 from tastes import tastes
@@ -114,7 +115,8 @@ def test_the_space_reaches_what_training_finds() -> None:
         for rho in (min(tuning.UNOBSERVED) / 1.5**2, max(tuning.UNOBSERVED) * 1.5**3):
             for kappa in (min(tuning.REGULARIZATION) / 1.25**3, max(tuning.REGULARIZATION) * 1.25**3):
                 found = replace(rule, factors=factors, confidence=confidence, unobserved=rho, regularization=kappa)  # type: ignore[arg-type]
-                assert space.values(found) is not None, found
+                for iterations in tuning.ITERATIONS:
+                    assert space.values(replace(found, iterations=iterations)) is not None, found
     assert space.values(replace(rule, factors=48)) is None
 
 

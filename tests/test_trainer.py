@@ -51,6 +51,15 @@ def test_a_trainer_needs_no_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert str(made.models_output_dir) == "models"
 
 
+def test_a_run_lets_go_of_the_embedding_model(tmp_path: Path) -> None:
+    """Once every text is a vector the run has no further use for it; a search by text loads it again."""
+    settings = Settings.model_validate({"content": {"cache_dir": str(tmp_path / "cache")}})
+    model = Trainer({}, tmp_path, source=tables(), settings=settings).train_rag_model(publish=False)
+    assert "_engine" not in vars(model.embedding_model)
+    assert len(model.search("trains", 1)) == 1
+    assert "_engine" in vars(model.embedding_model)
+
+
 def test_the_two_queries_are_the_contracts(tmp_path: Path) -> None:
     """Word for word."""
     source = tables()

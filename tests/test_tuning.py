@@ -213,6 +213,23 @@ def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix, *, seconds:
     assert (found.best > found.rule) is not stays
 
 
+def test_a_late_end_of_time_keeps_what_was_settled(ratings: sp.csr_matrix) -> None:
+    """Where only the last stage is cut off, the winner is the one that the stages before it chose."""
+    free = CfSettings(threads=1)
+    settled = search(ratings, free.model_copy(update={"iterations": 12}))
+    whole = search(ratings, free)
+    assert settled is not None
+    assert whole is not None
+    cut = itertools.count()
+    before = len([trial for trial in whole.trials if trial.stage != "iterations"])
+    limit = float(3 * before)  # three looks at the clock for each trial
+    found = search(ratings, free.model_copy(update={"tuning_seconds": limit}), clock=cut.__next__)
+    assert found is not None
+    assert not found.complete
+    assert {trial.stage for trial in found.trials} >= {"factors"}
+    assert replace(found.winner, iterations=12) == settled.winner
+
+
 def test_fit_alone_finds_its_settings() -> None:
     """`CollaborativeFilter().fit(frame)` searches by itself, keeps to the recipe, and finds the shelves."""
     model = CollaborativeFilter().fit(shelves())

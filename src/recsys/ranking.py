@@ -1,4 +1,4 @@
-"""The best k of an array of scores, always in the same order."""
+"""The best k of an array of scores, always in the same order, and how single queries are computed."""
 
 from __future__ import annotations
 

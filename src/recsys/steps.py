@@ -1,4 +1,4 @@
-"""The clock of a run: seconds and peak memory of each step."""
+"""The steps of a run: seconds and peak memory of each, and memory that is given back between them."""
 
 from __future__ import annotations
 

@@ -57,20 +57,20 @@ def tune(  # noqa: PLR0913 - each parameter is an option
     """Search the settings of the collaborative filter for long, and print the best as a piece of recsys.toml.
 
     Settings that are given are not searched. Nothing is published, and no rating that the gate holds
-    out is looked at. Needs the extra tune.
+    out is looked at but for the scale they are on. Needs the extra tune.
     """
     state = context.ensure_object(State)
     state.verbose, state.json = verbose, json
     from recsys.config import load_settings
     from recsys.log import set_up
-    from recsys.study import Budget, require_extra
+    from recsys.study import Budget, check
     from recsys.study import tune as search
     from recsys.trainer import Trainer
 
     set_up(log_format.value, verbose=verbose)
-    require_extra()
     overrides = [*(set_ or []), *([f"source.url={source}"] if source is not None else [])]
     trainer = Trainer(models_output_dir=models, settings=load_settings(config, overrides))
+    check(trainer.settings, study)
     budget = Budget(MINUTES if minutes is None and trials is None else minutes, trials)
     ratings = trainer.checked_ratings()
     found = search(ratings, trainer.settings, study, budget, remembered=_remembered(models))

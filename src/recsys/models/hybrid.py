@@ -44,7 +44,7 @@ RIDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 MEAN_SHARE = 0.5
 """Of the mean user in a visitor's factors."""
 CONTENT_SHARE = 0.1
-"""Of content in a blended score, where the ratings say nothing; 0.3 was worse (docs/quality.md)."""
+"""Of content in a blended score, where the ratings say nothing."""
 
 
 class HybridRecommender:
@@ -121,7 +121,7 @@ class HybridRecommender:
         """
         rows = np.asarray(liked, dtype=np.int64)
         if rows.size and not (rows.min() >= 0 and rows.max() < len(self.factors)):
-            raise NotInModel(f"liked games {list(liked)!r}: the catalogue has rows 0 to {len(self.factors) - 1}")
+            raise NotInModel(f"liked games {rows.tolist()}: the catalogue has rows 0 to {len(self.factors) - 1}")
         return self.visitor(self.folding.user(self.factors[rows]))
 
     def visitor(self, user: Floats) -> Floats:

@@ -105,6 +105,7 @@ class Laboratory:
                     start[number] if start else initial_factors(*weights.shape, recipe.factors, self.settings.seed),
                     iterations=iterations - done,
                     threads=self.settings.threads,
+                    overwrite_start=True,
                 )
             )
         scores = np.concatenate([split.score(result) for split, result in zip(splits, results, strict=True)])
@@ -116,6 +117,11 @@ class Laboratory:
     def forget(self, but: list[Recipe]) -> None:
         """Drop all kept factors but those of some recipes."""
         self._factors = {place: kept for place, kept in self._factors.items() if place[0] in but}
+
+    def clear(self) -> None:
+        """Drop all kept factors and scores."""
+        self._factors.clear()
+        self._scores.clear()
 
     def _size(self, size: int) -> int:
         return min(size, max(self.ratings.nnz, 1))

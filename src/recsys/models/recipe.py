@@ -20,7 +20,7 @@ games rated by one user in 27, and buries books rated by one in 500. A recipe th
 
     At κ = 1 nothing that could be chance survives; a smaller κ trades a little noise for more taste.
 
-On tables from 0.2% to 4% dense, of 10,000 to 600,000 ratings, ρ = 4 and κ = ½ came within 6% of the
+On tables from 0.2% to 4% dense, of 10,000 to 500,000 ratings, ρ = 4 and κ = ½ came within 6% of the
 best pair (``docs/quality.md``), where the best α₀ spread from 0.002 to 0.2.
 """
 

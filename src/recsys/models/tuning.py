@@ -168,6 +168,7 @@ class _Stages:
     def search(self, free: frozenset[str]) -> Search:
         """Run the stages; see the module's docstring."""
         best, iterations, complete = self.rule, self.rule.iterations, True
+        settled: Recipe | None = None
         try:
             self.score(self.rule, "start", _SMALL, _FULL)
             best = self._scales(free)
@@ -177,11 +178,12 @@ class _Stages:
             best = self._surely_better(self._refine(best, free))
             if "factors" in free:
                 best = self._length_of_factors(best)
+            settled = best
             if "iterations" in free:
                 iterations = self._enough_iterations(best)
         except _TimeIsUp:
             complete = False
-            best = self._best_so_far()
+            best = settled or self._best_so_far()
         return self._result(best, iterations, complete=complete)
 
     def _result(self, winner: Recipe, iterations: int, *, complete: bool) -> Search:
@@ -229,10 +231,13 @@ class _Stages:
         return [recipe for _, recipe in sorted(scored, key=lambda pair: -pair[0])]
 
     def _scales(self, free: frozenset[str]) -> Recipe:
-        ranked = self._ranked(self._grid(free), "scales", _SMALL, _CHEAP)
+        grid = list(self._grid(free))
+        ranked = self._ranked(grid, "scales", _SMALL, _CHEAP) if len(grid) > 1 else grid
         promising = ranked[: len(ranked) // 3 + 1]
         self.laboratory.forget(but=promising)
-        return self._best(promising, "scales", _SMALL, _FULL)
+        best = self._best(promising, "scales", _SMALL, _FULL)
+        self.laboratory.forget(but=[])
+        return best
 
     def _grid(self, free: frozenset[str]) -> Iterator[Recipe]:
         unobserved = UNOBSERVED if "unobserved" in free else (self.rule.unobserved,)
@@ -270,9 +275,9 @@ class _Stages:
 
     def _best_so_far(self) -> Recipe:
         """Return the best of the trials that were finished, under the same condition."""
-        tried = {trial.recipe for trial in self.trials}
+        tried = dict.fromkeys(trial.recipe for trial in self.trials)
         for size in (LARGE, _SMALL):
-            known = {recipe: self.laboratory.known(recipe, size, _FULL) for recipe in tried | {self.rule}}
+            known = {recipe: self.laboratory.known(recipe, size, _FULL) for recipe in tried}
             means = {recipe: float(scores.mean()) for recipe, scores in known.items() if scores is not None}
             if self.rule in means and len(means) > 1:
                 return self._surely_better(max(means, key=means.__getitem__), size)

@@ -1,12 +1,15 @@
-"""The blend of taste and content: a mean of standard scores, weighted by how much the ratings say.
+"""The blend of taste and content.
 
+For games that are like one, it is a mean of standard scores, weighted by how much the ratings say.
 Cosines of factors and of embeddings are on different scales. Each is therefore standardised over
 all games of the release, ``z = (score - mean) / standard deviation``, and a game's blended score is
 ``w z_taste + (1 - w) z_content`` with ``w = t(n_query) t(n_game)`` and ``t(n) = n / (n + 20)``, n
 being a number of ratings: what nobody has rated is judged by its text alone.
 
-Only games that are among the best by either side can be among the best of the mean; so many of
-each are looked at.
+The best by either side are looked at, 64 or four times as many as are wanted: a game that is
+further down on both can be missed.
+
+For people it is the hybrid model's score, whose list is proven; see :meth:`Blend.hybrid`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ of the training part alone, but more settings, for as long as it is given, and g
 stopped. Optuna proposes what to try next.
 """
 
-from recsys.study.search import Budget, require_extra, tune
+from recsys.study.search import Budget, check, tune
 from recsys.study.tuned import Tuned
 
-__all__ = ["Budget", "Tuned", "require_extra", "tune"]
+__all__ = ["Budget", "Tuned", "check", "tune"]

@@ -58,10 +58,9 @@ def open_study(path: Path, identity: Mapping[str, Any]) -> Iterator[Study]:
     LockHeld
         If another process searches into it.
     """
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(f"{path} cannot hold a study: there is no folder {path.absolute().parent}; make it first")
+    _check_name(path)
     with file_lock(path.with_name(f"{path.name}.lock"), f"recsys tune --study {path}"):
-        _check_file(path)
+        check_file(path)
         storage = _storage(path)
         try:
             with _writing(path):
@@ -71,19 +70,41 @@ def open_study(path: Path, identity: Mapping[str, Any]) -> Iterator[Study]:
             storage.engine.dispose()
 
 
-def _check_file(path: Path) -> None:
-    """Find out with SQLite alone whether the file can be written, and is ours or new."""
+def check_file(path: Path) -> None:
+    """Find out with SQLite alone whether the file can be written, and is ours or new; it is left as it was.
+
+    Raises
+    ------
+    ConfigError, ArtifactWriteError
+        As :func:`open_study`.
+    """
+    _check_name(path)
+    is_new = not path.exists()
     try:
         with closing(sqlite3.connect(path)) as database:
             database.execute("BEGIN IMMEDIATE")
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            known = "studies" in tables
+            studies = {name for (name,) in database.execute("SELECT study_name FROM studies")} if known else set()
             database.rollback()
     except sqlite3.OperationalError as error:
         raise ArtifactWriteError(f"the study {path} cannot be written: {error}; name another --study") from error
     except sqlite3.DatabaseError as error:
         raise ConfigError(f"{path} is no study of recsys tune: {error}; name another --study") from error
-    if tables and "studies" not in tables:
+    finally:
+        if is_new:
+            path.unlink(missing_ok=True)
+    if (tables and not known) or studies - {_NAME}:
         raise ConfigError(f"{path} is no study of recsys tune, but a database of something else; name another --study")
+
+
+def _check_name(path: Path) -> None:
+    if "?" in str(path):
+        raise ConfigError(
+            f"{path} cannot hold a study: ? has a meaning in the address that it is opened by; leave it out"
+        )
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{path} cannot hold a study: there is no folder {path.absolute().parent}; make it first")
 
 
 def _storage(path: Path) -> RDBStorage:

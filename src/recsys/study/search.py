@@ -17,8 +17,8 @@ from recsys.log import keys
 from recsys.models.confidence import like_threshold
 from recsys.models.laboratory import DRAWS, LARGE, Laboratory
 from recsys.release.fingerprint import ratings_fingerprint
-from recsys.study.file import open_study
-from recsys.study.space import Space
+from recsys.study.file import check_file, open_study
+from recsys.study.space import Space, free_settings
 from recsys.study.trials import Trials, finished, importances, whole
 from recsys.study.tuned import Tuned
 
@@ -50,6 +50,25 @@ def require_extra(find: Callable[[str], object] = find_spec) -> None:
     """
     if find("optuna") is None:
         raise MissingExtra("tune", "the long search for settings")
+
+
+def check(settings: Settings, file: Path) -> None:
+    """Say at once, before data are fetched, what would end the search.
+
+    Raises
+    ------
+    MissingExtra, ConfigError, ArtifactWriteError
+        As :func:`tune`.
+    """
+    require_extra()
+    if settings.cf.solver != "ials":
+        raise ConfigError(f"recsys tune searches settings of cf.solver = ials, not {settings.cf.solver}; leave it out")
+    if not free_settings(settings.cf):
+        raise ConfigError(
+            "every setting of [cf] that could be searched is given, by recsys.toml, the environment or --set; leave "
+            "one of them out (the settings that a study was begun with can be named by --config)"
+        )
+    check_file(file)
 
 
 @dataclass(frozen=True)
@@ -115,9 +134,7 @@ def tune(  # noqa: PLR0913 - the last two have defaults
     ArtifactWriteError, LockHeld
         If the study cannot be written, or another process searches into it.
     """
-    require_extra()
-    if settings.cf.solver != "ials":
-        raise ConfigError(f"recsys tune searches settings of cf.solver = ials, not {settings.cf.solver}; leave it out")
+    check(settings, file)
     started = clock()
     search = _Search.on(ratings, settings)
     trials = search.trials(remembered)
@@ -164,8 +181,6 @@ class _Search:
         parts = split(ratings, settings.evaluation, liked)
         train, cf = parts.train, settings.cf.model_copy(update={"like_threshold": liked})
         space = Space.of(cf, train.matrix.data)
-        if not space.free:
-            raise ConfigError("every setting of [cf] that could be searched is given; leave one of them out")
         first, other = (Laboratory(train.matrix, cf, liked, draw) for draw in (0, DRAWS))
         if not (first.users(LARGE) and other.users(LARGE)):
             raise DataContractError(

@@ -73,12 +73,18 @@ RANGES: Mapping[str, _Range] = {
     "regularization": _Scale(0.1, 2.0),
     "unobserved": _Scale(0.5, 50.0),
     "exponent": _Scale(0.5, 1.25, log=False),
-    "iterations": _Whole(8, 24, 4),
+    "iterations": _Whole(6, 24, 2),
     "confidence": _Choice(("graded", "rating", "liked")),
 }
 """Around the rule of :mod:`recsys.models.recipe`, and everything that training's own search can find.
 
 The like threshold is not searched: it is the measure. The seed is not: the best of many is luck."""
+
+
+def free_settings(settings: CfSettings) -> tuple[str, ...]:
+    """Return the names of :data:`RANGES` that nobody has given."""
+    given = {name for name in settings.model_fields_set if getattr(settings, name) != "auto"}
+    return tuple(name for name in RANGES if name not in given)
 
 
 @dataclass(frozen=True)
@@ -108,9 +114,7 @@ class Space:
         ratings
             float32: ratings of the training part.
         """
-        given = {name for name in settings.model_fields_set if getattr(settings, name) != "auto"}
-        rule = Recipe.by_rule(settings, ratings)
-        return cls(rule, tuple(name for name in RANGES if name not in given))
+        return cls(Recipe.by_rule(settings, ratings), free_settings(settings))
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return what Optuna draws from."""

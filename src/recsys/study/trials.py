@@ -67,7 +67,8 @@ class Trials:
     def run(self, study: Study) -> None:
         """Run one trial, and tell the study how it ended.
 
-        One that falls below the median of the others after as many iterations is stopped.
+        One that is below the median of those that ran to the end, after as many iterations, is stopped; the first
+        five run to the end.
         """
         from optuna.trial import TrialState
 
@@ -80,7 +81,7 @@ class Trials:
             score, stopped = float("nan"), True
             log.warning("a trial diverged", extra=keys(trial=trial.number, reason=error))
         study.tell(trial, None if stopped else score, state=TrialState.PRUNED if stopped else TrialState.COMPLETE)
-        self.laboratory.forget(but=[])
+        self.laboratory.clear()
         best = max((float(other.value or 0) for other in whole(finished(study))), default=float("nan"))
         tried = {name: getattr(recipe, name) for name in self.space.free}
         seconds = time.monotonic() - began
@@ -108,12 +109,13 @@ class Trials:
 
     def _score(self, trial: Trial, recipe: Recipe) -> tuple[float, bool]:
         """Return the score of a recipe, and whether it was stopped early."""
-        score = float("nan")
+        score, done = float("nan"), 0
         with progress(f"trial {trial.number}: iterations", recipe.iterations) as advance:
             for iterations in [*range(_RUNG, recipe.iterations, _RUNG), recipe.iterations]:
                 last = iterations == recipe.iterations
                 score = float(self.laboratory.score(recipe, LARGE, iterations, keep=not last).mean())
-                advance(min(_RUNG, recipe.iterations))
+                advance(iterations - done)
+                done = iterations
                 trial.report(score, iterations)
                 if not last and trial.should_prune():
                     return score, True
