@@ -185,11 +185,21 @@ def test_threads_and_time_limits_are_no_other_search(copied: Path, ratings: Rati
     assert tune(ratings, QUICK.model_copy(update={"cf": cf}), copied, Budget(trials=4)).trials == 4
 
 
+def other_study(file: Path) -> None:
+    """Write a study of somebody else's, as Optuna does."""
+    import optuna
+
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    optuna.create_study(study_name="somebody else's", storage=storage)
+    storage.engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("spoil", "error", "words"),
     [
         (lambda file: file.write_bytes(b"PAR1 a mart, not a study" * 99), ConfigError, "no study of recsys tune"),
         (lambda file: sqlite3.connect(file).execute("CREATE TABLE t (a)"), ConfigError, "a database of something else"),
+        (other_study, ConfigError, "a database of something else"),
         (lambda file: file.mkdir(), ArtifactWriteError, "cannot be written"),
         (lambda file: file.parent.rmdir(), ConfigError, "there is no folder"),
     ],
@@ -203,6 +213,13 @@ def test_what_is_no_study_is_left_alone(tmp_path: Path, spoil: Any, error: type[
     with pytest.raises(error, match=words), open_study(file, {}):
         pass
     assert (file.read_bytes() if file.is_file() else None) == before
+
+
+def test_a_question_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    """It would cut the address of the database, and another file be written."""
+    with pytest.raises(ConfigError, match="leave it out"), open_study(tmp_path / "a?b.db", {}):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ process. Here a trial is a transaction.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ def open_study(path: Path, identity: Mapping[str, Any]) -> Iterator[Study]:
     """
     _check_name(path)
     with file_lock(path.with_name(f"{path.name}.lock"), f"recsys tune --study {path}"):
-        check_file(path)
+        _check_file(path)
         storage = _storage(path)
         try:
             with _writing(path):
@@ -71,7 +72,7 @@ def open_study(path: Path, identity: Mapping[str, Any]) -> Iterator[Study]:
 
 
 def check_file(path: Path) -> None:
-    """Find out with SQLite alone whether the file can be written, and is ours or new; it is left as it was.
+    """Say whether the file could hold the study, without making it.
 
     Raises
     ------
@@ -79,7 +80,14 @@ def check_file(path: Path) -> None:
         As :func:`open_study`.
     """
     _check_name(path)
-    is_new = not path.exists()
+    if path.exists():
+        _check_file(path)
+    elif not os.access(path.absolute().parent, os.W_OK):
+        raise ArtifactWriteError(f"the study {path} cannot be written: its folder is read-only; name another --study")
+
+
+def _check_file(path: Path) -> None:
+    """Find out with SQLite alone whether the file can be written, and is ours or new."""
     try:
         with closing(sqlite3.connect(path)) as database:
             database.execute("BEGIN IMMEDIATE")
@@ -91,9 +99,6 @@ def check_file(path: Path) -> None:
         raise ArtifactWriteError(f"the study {path} cannot be written: {error}; name another --study") from error
     except sqlite3.DatabaseError as error:
         raise ConfigError(f"{path} is no study of recsys tune: {error}; name another --study") from error
-    finally:
-        if is_new:
-            path.unlink(missing_ok=True)
     if (tables and not known) or studies - {_NAME}:
         raise ConfigError(f"{path} is no study of recsys tune, but a database of something else; name another --study")
 
