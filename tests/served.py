@@ -33,7 +33,13 @@ def catalogue() -> pd.DataFrame:
     return pd.concat([games(), EXTRA], ignore_index=True)
 
 
-def publish(output: Path, seed: int = 0, **cf: object) -> Path:
+def publish(
+    output: Path,
+    seed: int = 0,
+    encoder: WordEncoder | None = None,
+    names: dict[int, str] | None = None,
+    **cf: object,
+) -> Path:
     """Train on the small marts, publish into ``output``, and return the release's folder.
 
     Parameters
@@ -42,15 +48,21 @@ def publish(output: Path, seed: int = 0, **cf: object) -> Path:
         Folder of the releases.
     seed
         Of the ratings: another one makes another release.
+    encoder
+        Of the texts.
+    names
+        Other names of some games, by id.
     cf
         Settings of the section ``cf``.
     """
-    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (catalogue(), ratings(seed))]
+    catalogued = catalogue()
+    catalogued["NAME"] = catalogued["GAME_ID"].map(names or {}).fillna(catalogued["NAME"])
+    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (catalogued, ratings(seed))]
     trainer = Trainer(
         models_output_dir=output,
         source=TableSource(*tables),
         settings=Settings.model_validate({"cf": RECIPE | cf, "release": {"keep": 50}}),
-        embedding_model=WordEncoder(),
+        embedding_model=encoder or WordEncoder(),
     )
     path = trainer.run_pipeline(force=True).path
     assert path is not None

@@ -7,9 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +150,10 @@ def test_health_says_what_is_served(client: httpx.Client, served: Recommender) -
         ("/similar/" + "9" * 400, 422, "is no game id"),
         ("/similar/-100", 404, "game -100 is not among"),
         ("/recommend/user/jo", 422, "'jo' is no user id"),
+        ("/recommend/user/1%2F2", 422, "'1/2' is no user id"),
+        ("/similar/a%2Fb", 422, "'a/b' is no game id"),
+        ("/nowhere", 404, "Not Found"),
+        ("/similar/100?filter=" + "x" * 501, 422, "at most 500 characters"),
         ("/recommend/from?like=100&like=5", 404, "game 5 is not among"),
         ("/recommend/from", 422, "like: Field required"),
         ("/explain/999999/100", 404, "user 999999 is not among the 80 users"),
@@ -167,6 +173,34 @@ def test_a_wrong_question_says_why(client: httpx.Client, route: str, status: int
     assert words in response.json()["message"]
 
 
+def test_a_search_without_the_model_says_what_to_install(models: Path, tmp_path: Path) -> None:
+    """501, and the extra; everything else is answered."""
+    code = (
+        "import importlib.util as u, sys; find = u.find_spec;"
+        "u.find_spec = lambda name, *a: None if name in ('sentence_transformers', 'openvino') else find(name, *a);"
+        "from recsys.cli import main; main(['serve', '--models', sys.argv[1], '--port', '0'])"
+    )
+    with running("-c", code, models, log=tmp_path / "log") as (_, address):
+        refused = httpx.get(f"{address}/search?text=trains", timeout=30)
+        assert refused.status_code == 501
+        assert "recsys[train]" in refused.json()["message"]
+        assert httpx.get(f"{address}/similar/{FIRST_GAME}", timeout=30).status_code == 200
+
+
+def test_long_lists_are_the_recommenders_too(client: httpx.Client, served: Recommender) -> None:
+    """What takes a thread of its own answers the same: every game, collapsed and filtered."""
+    answer = client.get("/recommend/user/3?k=1000&collapse=true&why=true&filter=tag!=Trains").json()
+    assert answer == served.recommend(3, 1000, collapse=True, why=True, filters=["tag!=Trains"]).to_json()
+
+
+def test_a_list_is_asked_for_with_get(client: httpx.Client) -> None:
+    """Another method is refused in the words of every other refusal, and the header says which is meant."""
+    refused = client.post("/similar/100")
+    assert refused.status_code == 405
+    assert refused.json() == {"error": "HTTPException", "message": "Method Not Allowed"}
+    assert refused.headers["allow"] == "GET"
+
+
 def test_the_openapi_document_holds_for_whatever_is_sent(address: str) -> None:
     """Schemathesis finds no request that ends in a 500, or in an answer that the document does not describe."""
     command = [Path(sys.executable).parent / "schemathesis", "run", f"{address}/openapi.json", "--max-examples=15"]
@@ -184,29 +218,34 @@ def test_the_openapi_document_holds_for_whatever_is_sent(address: str) -> None:
 def test_no_request_fails_while_releases_change_underneath(models: Path, tmp_path: Path) -> None:
     """Under load, across publishes and rollbacks, every answer is 200 and what its release answers alone."""
     store = ReleaseStore(models)
-    names = store.names()[:2]
+    before = store.names()[:2]
     asked = [f"/recommend/user/{user}?k=5&why=true" for user in range(8)] + [
         f"/similar/{FIRST_GAME + n}" for n in range(8)
     ]
-    routes = {
-        name: [it.recommend(user, 5, why=True).to_json() for user in range(8)]
-        + [it.similar(FIRST_GAME + n).to_json() for n in range(8)]
-        for name in names
-        for it in [recsys.load(store.path(name))]
-    }
-    ended = False
+    one_at_a_time, ended = threading.Lock(), threading.Event()
+
+    @cache
+    def alone(release: str) -> list[dict[str, Any]]:
+        it = recsys.load(store.path(release))
+        return [it.recommend(user, 5, why=True).to_json() for user in range(8)] + [
+            it.similar(FIRST_GAME + n).to_json() for n in range(8)
+        ]
 
     def load(client: httpx.Client) -> tuple[set[str], int]:
         seen, count = set(), 0
-        while not ended:
+        while not ended.is_set():
             response = client.get(asked[count % len(asked)])
             assert response.status_code == 200
             answer = response.json()
-            assert answer == routes[answer["release"]][count % len(asked)]
+            with one_at_a_time:
+                expected = alone(answer["release"])
+            assert answer == expected[count % len(asked)]
             seen.add(answer["release"])
             count += 1
         return seen, count
 
+    # A number is the seed of a release to publish, a name that of one to go back to.
+    changes: list[int | str] = [before[0], 2, before[1], 3, before[0], before[1]]
     with (
         running(HERE / "word_server.py", models, log=tmp_path / "log") as (_, address),
         httpx.Client(base_url=address, timeout=30) as client,
@@ -214,13 +253,19 @@ def test_no_request_fails_while_releases_change_underneath(models: Path, tmp_pat
     ):
         clients = [pool.submit(load, client) for _ in range(4)]
         try:
-            for turn in range(8):
-                store.rollback(names[turn % 2])
-                until(lambda turn=turn: client.get("/health").json()["release"] == names[turn % 2])  # type: ignore[misc]
+            published = set()
+            for change in changes:
+                if isinstance(change, int):
+                    name = publish(models, seed=change).name
+                else:
+                    name = store.rollback(change).release
+                until(lambda name=name: client.get("/health").json()["release"] == name)  # type: ignore[misc]
+                published.add(name)
         finally:
-            ended = True
+            ended.set()
         found = [each.result() for each in clients]
-    assert set().union(*(seen for seen, _ in found)) == set(names)
+    assert len(published) == 4
+    assert set().union(*(seen for seen, _ in found)) == published
     assert sum(count for _, count in found) > 50
 
 

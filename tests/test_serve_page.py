@@ -97,6 +97,19 @@ def test_words_search_the_descriptions(page: Chrome) -> None:
     assert "Wordplay" in text(page, "#games li .game")
 
 
+def test_enter_never_takes_what_was_suggested_for_another_text(page: Chrome) -> None:
+    """With a slow service: what is typed after the suggestions came is what counts."""
+    from selenium.webdriver.common.keys import Keys
+
+    press(page, "night")
+    until(lambda: find(page, "#names li"))
+    slow = "new Promise(go => setTimeout(() => go(real(...all)), 500))"
+    page.execute_script(f"const real = window.fetch; window.fetch = (...all) => {slow}")
+    press(page, " and trains", Keys.ENTER)
+    until(lambda: find(page, "#games li"))
+    assert text(page, "#title") == "Described like “night and trains”"
+
+
 def test_liked_games_are_recommended_from(page: Chrome) -> None:
     """With Tab and Enter alone: like a game of the list, then ask for what suits somebody who likes it."""
     from selenium.webdriver.common.keys import Keys

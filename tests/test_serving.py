@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -154,8 +156,8 @@ def test_folding_in_solves_the_objective_of_the_release(served: Recommender, tra
     likes = [FIRST_GAME, FIRST_GAME + 4, FIRST_GAME + 8]
     weights = confidence(trained.ratings, trained.recipe.confidence, trained.recipe.like_threshold)
     objective = trained.recipe.objective(weights)
-    mean_like = float(np.mean(trained.ratings.data[trained.ratings.data >= trained.recipe.like_threshold]))
-    sure = float(np.clip((mean_like - 3) / 4, 0.25, 2))  # graded, on a scale of 1 to 10
+    liked_ratings = trained.ratings.data[trained.ratings.data >= trained.recipe.like_threshold]
+    sure = float(np.clip((liked_ratings - 3) / 4, 0.25, 2).mean())  # graded, on a scale of 1 to 10
     y = trained.item_factors.astype(np.float64)
     liked = y[trained.items.codes_of(likes)]
     ridge = objective.regularization * (3 * sure + objective.unobserved * len(y)) ** objective.exponent
@@ -177,8 +179,9 @@ def test_folding_into_factors_of_implicit_agrees_with_implicit(tmp_path: Path, c
     for user in range(5):
         ratings = trained.ratings[user]
         weights = ratings if confidence == "rating" else (ratings >= trained.recipe.like_threshold).astype(np.float32)
-        folded = at.taste.fold_in(ratings.indices, ratings.data)
-        np.testing.assert_allclose(folded, trained.als_model.recalculate_user(0, weights), atol=1e-3)
+        profile = at.profile_of_user(trained.users.id_of(user))
+        assert profile is not None
+        np.testing.assert_allclose(profile.taste.factors, trained.als_model.recalculate_user(0, weights), atol=1e-3)
 
 
 def test_likes_without_ratings_are_gone_by_content(served: Recommender) -> None:
@@ -219,6 +222,7 @@ def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     model = HybridRecommender()
     model.factors = rng.standard_normal((3000, 8)).astype(np.float32)
     model.trust = np.zeros(3000, dtype=np.float32)
+    model.mean_user = np.zeros(8, dtype=np.float32)
     visitor, allowed = np.ones(8, dtype=np.float32), rng.random(3000) < 0.9
     # All texts are alike but for a few, which are what is looked for: a tenth of their standard score is worth 5.
     vectors = np.tile(np.eye(1, 16, dtype=np.float32), (3000, 1))
@@ -229,11 +233,11 @@ def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     index.add(vectors)
     blend = Blend(SimpleNamespace(embeddings=Embeddings(index), hybrid=model))  # type: ignore[arg-type]
     expected = np.where(allowed, model.scores(visitor, 0, vectors @ vectors[lifted[0]]), -np.inf)
-    rows, scores = blend.hybrid(visitor, vectors[lifted[0]], 0, allowed)(k)
+    rows, scores = blend.hybrid(visitor, vectors[lifted[0]], 0).ranking(allowed)(k)
     assert rows.tolist() == np.argsort(-expected, kind="stable")[:k].tolist()
     np.testing.assert_allclose(scores, expected[rows], atol=1e-3)
     assert lifted[0] in rows
-    assert not len(blend.hybrid(visitor, vectors[0], 0, np.zeros(3000, dtype=bool))(k)[0])
+    assert not len(blend.hybrid(visitor, vectors[0], 0).ranking(np.zeros(3000, dtype=bool))(k)[0])
 
 
 def test_an_unknown_user_gets_popularity_labelled_so(served: Recommender, trained: CollaborativeFilter) -> None:
@@ -261,8 +265,8 @@ def test_explanations_add_up_to_the_score(served: Recommender, trained: Collabor
     assert user is not None
     target = served.recommend(2, 1)[0].game_id
     factors = at.row_factors[at.place_of_row[[at.catalogue.row(target)]]]
-    parts = at.taste.contributions(user.items, user.ratings, factors)[0]
-    assert parts.sum() == pytest.approx(float(factors[0] @ at.taste.fold_in(user.items, user.ratings)), abs=1e-5)
+    everything = replace(user.taste, liked_at=np.arange(len(user.taste.rows)))
+    assert everything.parts(factors)[0].sum() == pytest.approx(float(factors[0] @ user.taste.factors), abs=1e-5)
     why = served.explain(2, target)
     liked = {
         id_
@@ -274,6 +278,33 @@ def test_explanations_add_up_to_the_score(served: Recommender, trained: Collabor
     assert why.because[0].game_id not in {each.game_id for each in served.explain(2, why.because[0].game_id).because}
     assert sum(reason.share for reason in why.because) == pytest.approx(1)
     assert [reason.share for reason in why.because] == sorted((reason.share for reason in why.because), reverse=True)
+
+
+def test_reasons_of_a_blend_are_parts_of_its_score(store: Path, served: Recommender) -> None:
+    """For a visitor and for a user: a liked game's share is what the hybrid model's score owes to it."""
+    from recsys.models.hybrid import HybridRecommender
+
+    model, vectors = HybridRecommender.load(store / "v1"), served.snapshot.embeddings.vectors
+    likes, folding = [FIRST_GAME, FIRST_GAME + 1, FIRST_GAME + 4, UNRATED], model.folding
+    rows = np.array([served.snapshot.catalogue.row(id_) for id_ in likes])
+    y = model.factors[rows].astype(np.float64)
+    ridge = folding.regularization * (4 * folding.confidence + folding.floor) ** folding.exponent
+    solved = np.linalg.inv(folding.gramian + folding.confidence * y.T @ y + ridge * np.eye(y.shape[1]))
+    mean = vectors[rows].mean(axis=0)
+    content = vectors @ mean / np.linalg.norm(mean)
+    spread = (model.factors @ model.fold_in(rows)).std(), content.std()
+    for game in served.recommend_from(likes, 43, why=True):
+        row = served.snapshot.catalogue.row(game.game_id)
+        taste = folding.confidence * (y @ solved @ model.factors[row])
+        text = vectors[rows] @ vectors[row] / (4 * np.linalg.norm(mean))
+        doubt = 0.1 * (1 - model.trust[row] * 3 / 23)  # three of the four have ratings
+        parts = np.maximum(taste / spread[0] + doubt * text / spread[1], 0)
+        expected: dict[Any, float] = dict(zip(likes, parts / parts.sum(), strict=True))
+        for reason in game.because:
+            assert reason.share == pytest.approx(expected[reason.game_id], abs=1e-3)
+        assert len(game.because) == min(3, np.count_nonzero(parts))
+    for game in served.recommend(1, 4, by="blend", why=True):
+        assert {shelf(reason.game_id) for reason in game.because} == {shelf(game.game_id)}
 
 
 def test_reasons_come_with_a_list_when_asked_for(served: Recommender) -> None:
@@ -300,7 +331,7 @@ def test_reasons_come_with_a_list_when_asked_for(served: Recommender) -> None:
 )
 def test_filters_hold_for_every_game_and_cost_no_other(served: Recommender, filters: Any, met: Any) -> None:
     """A filtered list is the whole list with what does not meet the filter struck out, by every way of asking."""
-    rows = {row["GAME_ID"]: row for row in served.snapshot._release.games.to_pylist()}
+    rows = {row["GAME_ID"]: row for row in served.snapshot.catalogue._table.to_pylist()}
     for ask, asked in ((served.similar, UNRATED), (served.recommend, STRANGER), (served.recommend, 1)):
         expected = [id_ for id_ in ask(asked, 100).ids if met(rows[id_])]
         assert ask(asked, 100, filters=filters).ids == expected
@@ -316,6 +347,8 @@ def test_filters_hold_for_every_game_and_cost_no_other(served: Recommender, filt
         ("tag>=3", "tags have no order"),
         ("Economic", "is not of the form COLUMN=VALUE"),
         ("tag=", "is not of the form COLUMN=VALUE"),
+        ("N_RATINGS==100", "is not of the form COLUMN=VALUE"),
+        ("N_RATINGS=>100", "is not of the form COLUMN=VALUE"),
     ],
 )
 def test_a_wrong_filter_says_what_it_should_be(served: Recommender, filter_: str, words: str) -> None:
@@ -350,6 +383,7 @@ def test_editions_collapse_when_asked_for(served: Recommender) -> None:
         ("Ra", "Rat", False),
         ("1830: Railways & Robber Barons", "1846: The Race for the Midwest", False),
         ("Second Edition", "Third Edition", False),
+        ("?", "!!!", False),
     ],
 )
 def test_editions_share_a_stem(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a table's column
@@ -359,11 +393,38 @@ def test_editions_share_a_stem(one: str, other: str, same: bool) -> None:  # noq
     assert (stem(one) == stem(other)) is same
 
 
+def test_a_condition_has_an_operator() -> None:
+    """One made by hand is held to the same four as one that is read."""
+    with pytest.raises(ConfigError, match="is none of >= <= != ="):
+        Filter("N_RATINGS", "<", "3")
+
+
 def test_batches_are_the_single_answers(served: Recommender) -> None:
     """In the order asked, also for users that are unknown."""
     users, ids = [3, STRANGER, 1], [FIRST_GAME, UNRATED]
     assert served.recommend_batch(users, 3, why=True) == [served.recommend(user, 3, why=True) for user in users]
     assert served.similar_batch(ids, 3) == [served.similar(id_, 3) for id_ in ids]
+    likes = [[FIRST_GAME, FIRST_GAME + 1], [UNRATED], []]
+    assert served.recommend_from_batch(likes, 3, by="taste") == [
+        served.recommend_from(some, 3, by="taste") for some in likes
+    ]
+
+
+def test_one_condition_and_conditions_read_once_are_conditions(served: Recommender) -> None:
+    """A single filter is no list of letters, and a generator, which can be gone through once, filters all the same."""
+    wanted = served.similar(FIRST_GAME, 43, by="content", filters=["tag=Trains"])
+    assert 0 < len(wanted) < 42
+    for way in ("content", "blend"):
+        expected = served.similar(FIRST_GAME, 43, by=way, filters=["tag=Trains"])
+        assert served.similar(FIRST_GAME, 43, by=way, filters=(text for text in ["tag=Trains"])) == expected
+        assert served.similar(FIRST_GAME, 43, by=way, filters=Filter("tag", "=", "Trains")) == expected
+    assert served.similar_batch([FIRST_GAME], 43, by="content", filters="tag=Trains") == [wanted]
+
+
+def test_a_long_filter_is_read_at_once() -> None:
+    """Blanks in a value cost what they are long, not the square of it."""
+    blanks = " " * 1_000_000
+    assert Filter.parse(f" tag = a{blanks}b{blanks}").value == f"a{blanks}b"
 
 
 @pytest.mark.parametrize("text", ["cafe zurich", "CAFÉ ZÜRICH!", "Cafe Zurch", "zürich"])
@@ -442,6 +503,51 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
     own = {"cloudpickle", "cython_runtime", "packaging", "swig_runtime_data5"}
     odd = {name for name in brought - own if not name.startswith(("_", "swig_runtime"))}
     assert odd == {"recsys", "numpy", "faiss", "pyarrow"}
+
+
+def test_an_eager_recommender_leaves_nothing_to_the_first_question(store: Path) -> None:
+    """What is built once is built at load: no question adds to what the release holds."""
+    served = recsys.load(store / "v1", eager=True)
+
+    def built() -> set[tuple[str, str]]:
+        at = served.snapshot
+        parts = [at, at.blend, at.filters, at.editions, at.names, at.users, at.hybrid.folding, at.catalogue]
+        return {
+            (type(part).__name__, name)
+            for part in parts
+            for name in vars(part)
+            if isinstance(getattr(type(part), name, None), cached_property)
+        }
+
+    before = built()
+    served.recommend(1, why=True, collapse=True)
+    served.recommend(STRANGER)
+    served.recommend_from([FIRST_GAME, UNRATED], why=True, filters=["tag=Economic"])
+    served.similar(FIRST_GAME)
+    served.find("cafe")
+    assert built() == before
+
+
+def test_a_search_follows_the_model_of_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the next release was embedded by another model, that one reads what people search for."""
+    other = WordEncoder()
+    other.recipe = WordEncoder.recipe | {"revision": "other words"}  # type: ignore[misc] # this one's own
+    opened = []
+
+    def encoder_of(manifest: Any) -> WordEncoder:
+        opened.append(manifest.content.settings["recipe"]["revision"])
+        return other if opened[-1] == "other words" else WordEncoder()
+
+    publish(tmp_path)
+    served = recsys.load(tmp_path / "v1")
+    # There is one real model here: what serving imports when a search asks for it is given two.
+    monkeypatch.setattr("recsys.serving.encoder.encoder_of", encoder_of)
+    assert served.search("trains").release == served.release
+    publish(tmp_path, encoder=other)
+    assert served.reload()
+    assert served.search("trains").release == served.release
+    assert served.search("wordplay")
+    assert opened == ["words", "other words"]
 
 
 def test_reload_moves_to_the_current_release(tmp_path: Path) -> None:

@@ -130,13 +130,17 @@ def resolve(recommender: Recommender, text: str) -> Id:
         return id_
     found = recommender.find(text, 5)
     if not found:
-        raise NotInModel(f"no game is called anything like {text!r}")
+        told = f"called anything like {text!r}"
+        raise NotInModel(f"no game is {told}" if id_ is None else f"no game has the id {id_}, nor is any {told}")
     if not recommender.is_certain(found):
         close = ", ".join(f"{game.name} ({game.game_id})" for game in found)
         raise NotInModel(f"no game is called {text!r}; the nearest names are {close}: ask by name or id of one of them")
-    if found[0].score < 1:
-        typer.echo(f"taking {text!r} for {found[0].name} ({found[0].game_id})", err=True)
-    return found[0].game_id
+    first, *others = found
+    if first.score < 1:
+        typer.echo(f"taking {text!r} for {first.name} ({first.game_id})", err=True)
+    elif namesakes := [f"{game.name} ({game.game_id})" for game in others if game.score == 1]:
+        typer.echo(f"taking the most rated, {first.name} ({first.game_id}); also: {', '.join(namesakes)}", err=True)
+    return first.game_id
 
 
 def _user(recommender: Recommender, text: str) -> Id:
@@ -197,7 +201,7 @@ def _print(recommender: Recommender, answer: Answer) -> None:
     if why:
         table.add_column("because of")
     for game in answer:
-        cells = [str(game.game_id), escape(game.name)]
+        cells = [escape(str(game.game_id)), escape(game.name)]
         if catalogue.years:
             cells.append(str(catalogue.years[catalogue.row(game.game_id)] or ""))
         cells.append(f"{game.score:,.0f}" if answer.by == "popularity" else f"{game.score:.3f}")

@@ -8,6 +8,7 @@ numpy alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -89,12 +90,64 @@ class FoldIn:
         """
         y = liked.astype(np.float64)
         c = np.full(y.shape[:-1], self.confidence) if confidence is None else np.asarray(confidence, dtype=np.float64)
+        return self._solved(y, c, y.swapaxes(-1, -2) @ c[..., None])[..., 0].astype(np.float32)
+
+    def contributions(
+        self, liked: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Return what each liked game adds to the scores of some games, for one user.
+
+        The score of a game y is ``y·A⁻¹ Σ c_i y_i``, with A the row's matrix: a sum over the liked games
+        (Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", 2008, section 5).
+
+        Parameters
+        ----------
+        liked, confidence
+            As for :meth:`user`, of one user.
+        targets
+            float32, (games, factors).
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, (games, n): a row sums to the score of its game for what :meth:`user` returns.
+        """
+        y, c = liked.astype(np.float64), np.asarray(confidence, dtype=np.float64)
+        added: npt.NDArray[np.float32] = ((y @ self._solved(y, c, targets.T.astype(np.float64))).T * c).astype(
+            np.float32
+        )
+        return added
+
+    def _solved(
+        self, y: npt.NDArray[np.float64], c: npt.NDArray[np.float64], right: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Return ``A⁻¹ right``; A is the gramian, the ridge and ``Yᵀ diag(c - overlap) Y`` for each user."""
+        ridge = self.regularization * (c.sum(axis=-1) + self.floor) ** self.exponent
+        weights = (c - self.overlap)[..., None]
+        values, basis = self._eigen
+        usual = values + ridge[..., None]
         turned = y.swapaxes(-1, -2)
-        normal = self.gramian + turned @ ((c - self.overlap)[..., None] * y)
-        places = np.arange(normal.shape[-1])
-        shrunk = self.regularization * (c.sum(axis=-1) + self.floor) ** self.exponent
-        normal[..., places, places] += shrunk[..., None]
-        return np.linalg.solve(normal, turned @ c[..., None])[..., 0].astype(np.float32)
+        if y.shape[-2] >= y.shape[-1] or usual.min(initial=np.inf) < 1e-9 * max(values[-1], 1e-300):
+            normal = self.gramian + turned @ (weights * y)
+            places = np.arange(len(values))
+            normal[..., places, places] += ridge[..., None]
+            return _divided(normal, right)
+        # Few likes are a small change to a matrix that is known: Woodbury's identity, in its eigenbasis.
+        z = y @ basis
+        without = (basis.T @ right) / usual[..., None]
+        spread = z.swapaxes(-1, -2) / usual[..., None]
+        small = np.eye(y.shape[-2]) + weights * (z @ spread)
+        solved: npt.NDArray[np.float64] = basis @ (without - spread @ np.linalg.solve(small, weights * (z @ without)))
+        return solved
+
+    @cached_property
+    def _eigen(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        values, basis = np.linalg.eigh(self.gramian)
+        return np.maximum(values, 0), basis
+
+    def prepare(self) -> None:
+        """Work out at once what the first user would need."""
+        _ = self._eigen
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything as arrays for an ``.npz`` file."""
@@ -105,6 +158,15 @@ class FoldIn:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Rebuild from what :meth:`arrays` returned."""
         return cls(arrays["gramian"], *(float(number) for number in arrays["fold_in"]))
+
+
+def _divided(normal: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    try:
+        solved = np.linalg.solve(normal, right)
+    except np.linalg.LinAlgError:
+        # Without regularization, unused factors leave it singular: the smallest solution is meant.
+        solved = np.linalg.pinv(normal, hermitian=True) @ right
+    return solved.astype(np.float64, copy=False)
 
 
 def _at_threshold(confidence: str, like_threshold: float) -> float:

@@ -36,7 +36,7 @@ CONTENT_FILES = (INDEX, METADATA)
 """What the content half of a release consists of."""
 CF_FILES = (MODEL, MAPPINGS, FACTORS, INTERACTIONS)
 """What the CF half of a release consists of."""
-LOADED_FILES = (INDEX, METADATA, MAPPINGS, FACTORS, INTERACTIONS, GAMES)
+LOADED_FILES = (INDEX, METADATA, MAPPINGS, FACTORS, INTERACTIONS, GAMES, HYBRID)
 """What :func:`load_release` reads; ``cf_model.pkl`` is verified, and left alone."""
 
 
@@ -67,7 +67,7 @@ class LoadedRelease:
     games
         Columns GAME_ID, NAME, CATEGORIES, MECHANICS and N_RATINGS; row i is ``game_ids[i]``.
     hybrid
-        The arrays of ``hybrid.npz``; None for a release from before there was one.
+        The arrays of ``hybrid.npz``.
     """
 
     path: Path
@@ -84,7 +84,7 @@ class LoadedRelease:
     indices: npt.NDArray[np.int32]
     ratings: npt.NDArray[np.float32]
     games: pa.Table
-    hybrid: dict[str, npt.NDArray[Any]] | None = None
+    hybrid: dict[str, npt.NDArray[Any]]
 
 
 def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease:
@@ -107,13 +107,12 @@ def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease
     IncompatibleArtifact
         If a newer format wrote it.
     """
-    verified = verify(Path(path), keep=LOADED_FILES, optional=[HYBRID], key=key or key_from_environment())
+    verified = verify(Path(path), keep=LOADED_FILES, key=key or key_from_environment())
     path, manifest, contents = verified.path, verified.manifest, dict(verified.contents)
     del verified  # and with it the bytes of the index as soon as they are parsed: they are most of the memory
     try:
         parts = {**_content(contents.pop(INDEX), contents[METADATA]), **_cf(contents), "games": _games(contents[GAMES])}
-        if HYBRID in contents:
-            parts["hybrid"] = _arrays(contents[HYBRID])
+        parts["hybrid"] = _arrays(contents[HYBRID])
     except (RuntimeError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         if isinstance(error, ArtifactCorrupt):
             raise
@@ -185,9 +184,8 @@ def _check_shapes(release: LoadedRelease) -> None:
         "rows of interactions and user ids": (len(release.indptr) - 1, users),
         "interactions and their end": (len(release.indices), int(release.indptr[-1])),
         "interactions and ratings": (len(release.indices), len(release.ratings)),
+        "hybrid factors and ids of games": (len(release.hybrid["factors"]), len(release.game_ids)),
     }
-    if release.hybrid is not None:
-        counts["hybrid factors and ids of games"] = (len(release.hybrid["factors"]), len(release.game_ids))
     for what, (left, right) in counts.items():
         if left != right:
             raise ArtifactCorrupt(f"{release.path}: {left:,} and {right:,} {what}: its parts do not belong together")

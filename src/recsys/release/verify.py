@@ -46,9 +46,7 @@ class VerifiedFiles:
     contents: Mapping[str, bytes]
 
 
-def verify(
-    path: Path, *, keep: Collection[str] = (), optional: Collection[str] = (), key: bytes | None = None
-) -> VerifiedFiles:
+def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) -> VerifiedFiles:
     """Check every file of a release.
 
     Parameters
@@ -58,8 +56,6 @@ def verify(
         the folder that it pointed to.
     keep
         Names of the files whose bytes are wanted.
-    optional
-        Names of files whose bytes are wanted where the release has them.
     key
         When given, the release must carry the signature of this key.
 
@@ -76,7 +72,7 @@ def verify(
     folder = _resolved(path)
     while True:
         try:
-            return _verify(folder, keep, optional, key)
+            return _verify(folder, keep, key)
         except (OSError, ArtifactCorrupt) as error:
             # A reader that was slow may find its release pruned: then the link has moved on, and so do we.
             before, folder = folder, _resolved(path)
@@ -125,7 +121,7 @@ def _resolved(path: Path) -> Path:
     return folder
 
 
-def _verify(folder: Path, keep: Collection[str], optional: Collection[str], key: bytes | None) -> VerifiedFiles:
+def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedFiles:
     names = set(os.listdir(folder))  # noqa: PTH208 - names are compared, no paths are needed
     manifest = _verified_manifest(folder, names, key)
     expected = {*manifest.files, MANIFEST, DIGEST, *({SIGNATURE} & names)}
@@ -137,7 +133,7 @@ def _verify(folder: Path, keep: Collection[str], optional: Collection[str], key:
         raise ArtifactCorrupt(f"{folder}: {_listed(missing)} is missing; {_REPAIR}")
     contents = {}
     for name, facts in manifest.files.items():
-        data = _checked(folder / name, facts, wanted=name in keep or name in optional)
+        data = _checked(folder / name, facts, wanted=name in keep)
         if data is not None:
             contents[name] = data
     if absent := set(keep) - set(contents):

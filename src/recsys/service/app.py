@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
+from pydantic import StringConstraints
+from starlette.exceptions import HTTPException
 
 from recsys import __version__
 from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
@@ -16,7 +20,7 @@ from recsys.service import schema
 from recsys.service.page import PAGE, POLICY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from recsys.ids import Id
     from recsys.service.watch import Watch
@@ -25,11 +29,16 @@ if TYPE_CHECKING:
 
 LONGEST = 1000
 """Games that one answer may have."""
+_QUICK = 100
+"""Games up to which a plain list is made at once; what takes longer gets a thread, and keeps nobody waiting."""
 
 By = Annotated[Literal["taste", "content", "blend"], Query(description="What the answer goes by.")]
 Count = Annotated[int, Query(ge=1, le=LONGEST, description="Games at most.")]
+# What all of them may be at most is an address that servers still take.
+Condition = Annotated[str, StringConstraints(max_length=500)]
+Liked = Annotated[str, StringConstraints(max_length=100)]
 Conditions = Annotated[
-    Sequence[str],
+    Sequence[Condition],
     Query(
         alias="filter",
         description="Conditions such as `tag=Economic` or `N_RATINGS>=100`; every game meets all of them.",
@@ -92,18 +101,27 @@ def _add_errors(app: FastAPI) -> None:
         status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
         return _json({"error": type(error).__name__, "message": str(error)}, status)
 
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return _json({"error": "HTTPException", "message": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, error: Exception) -> Response:
+        told = f"{type(error).__name__}: a bug, please report it; the service's log says more"
+        return _json({"error": "Unforeseen", "message": told}, 500)
+
     @app.exception_handler(RequestValidationError)
     async def wrong(_: Request, error: RequestValidationError) -> Response:
         told = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
         return _json({"error": "ConfigError", "message": told}, 422)
 
 
-# Answers take about a millisecond: handing them to a thread would cost more. They are written as JSON here
-# and not checked against their own schema again; tests do that.
+# Most answers take about a millisecond: handing them to a thread would cost more. They are written as JSON
+# here and not checked against their own schema again; tests do that.
 
 
 def _add_games(app: FastAPI, recommender: Recommender) -> None:
-    @app.get("/similar/{game_id}", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["games"])
+    @app.get("/similar/{game_id:path}", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["games"])
     async def similar(
         *,
         game_id: GameId,
@@ -114,7 +132,8 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
     ) -> Response:
         """Return the games that are most like one."""
         id_ = _game_id(recommender, game_id)
-        return _answer(recommender.similar(id_, k, by=by, filters=filters, collapse=collapse))
+        ask = partial(recommender.similar, id_, k, by=by, filters=filters, collapse=collapse)
+        return await _answered(ask, quick=_is_quick(k, filters, collapse))
 
     @app.get(
         "/search",
@@ -150,7 +169,7 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
 
 
 def _add_people(app: FastAPI, recommender: Recommender) -> None:
-    @app.get("/recommend/user/{user_id}", response_model=schema.Answer, responses=_WRONG, tags=["people"])
+    @app.get("/recommend/user/{user_id:path}", response_model=schema.Answer, responses=_WRONG, tags=["people"])
     async def recommend(  # noqa: PLR0913 - each is a parameter of the route
         *,
         user_id: UserId,
@@ -162,13 +181,14 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
     ) -> Response:
         """Return games for a user, none of which they have rated."""
         id_ = _user_id(recommender, user_id)
-        return _answer(recommender.recommend(id_, k, by=by, filters=filters, collapse=collapse, why=why))
+        ask = partial(recommender.recommend, id_, k, by=by, filters=filters, collapse=collapse, why=why)
+        return await _answered(ask, quick=_is_quick(k, filters, collapse))
 
     @app.get("/recommend/from", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
     async def recommend_from(  # noqa: PLR0913 - each is a parameter of the route
         *,
         like: Annotated[
-            list[str], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")
+            list[Liked], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")
         ],
         k: Count = 10,
         by: By = "blend",
@@ -178,10 +198,14 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
     ) -> Response:
         """Return games for somebody of whom only a few liked games are known."""
         ids = [_game_id(recommender, text) for text in like]
-        return _answer(recommender.recommend_from(ids, k, by=by, filters=filters, collapse=collapse, why=why))
+        ask = partial(recommender.recommend_from, ids, k, by=by, filters=filters, collapse=collapse, why=why)
+        return await _answered(ask, quick=_is_quick(k + len(ids), filters, collapse))
 
     @app.get(
-        "/explain/{user_id}/{game_id}", response_model=schema.Explanation, responses=_UNKNOWN | _WRONG, tags=["people"]
+        "/explain/{user_id}/{game_id:path}",
+        response_model=schema.Explanation,
+        responses=_UNKNOWN | _WRONG,
+        tags=["people"],
     )
     async def explain(user_id: UserId, game_id: GameId) -> Response:
         """Return which of the games that a user likes speak for a game."""
@@ -224,11 +248,19 @@ def _user_id(recommender: Recommender, text: str) -> Id:
     return id_
 
 
+def _is_quick(k: int, filters: Sequence[str], collapse: bool) -> bool:  # noqa: FBT001 - as it is in the question
+    return k <= _QUICK and not filters and not collapse
+
+
+async def _answered(ask: Callable[[], Answer], *, quick: bool) -> Response:
+    return _answer(ask() if quick else await run_in_threadpool(ask))
+
+
 def _answer(answer: Answer | Explanation) -> Response:
     return _json(answer.to_json())
 
 
-def _json(values: dict[str, Any], status: int = 200) -> Response:
+def _json(values: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     content = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # A lone surrogate, which an argument may hold, has no place in UTF-8.
-    return Response(content.encode("utf-8", "replace"), status, media_type="application/json")
+    return Response(content.encode("utf-8", "replace"), status, headers, media_type="application/json")

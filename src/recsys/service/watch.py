@@ -49,22 +49,30 @@ class Watch:
         self._failed: Path | None = None
         self._failed_at = 0.0
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="release watch", daemon=True)
+        self._thread: threading.Thread | None = None
         self.problem: str | None = None
         """Why the release that is current is not the one that answers; None where it is."""
 
     def start(self) -> None:
-        """Look at the link from now on, in a thread."""
+        """Look at the link from now on, in a thread; also after a :meth:`stop`."""
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._watch, name="release watch", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread; a load that is under way is waited for."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def look(self) -> bool:
         """Look once; return whether another release answers than before."""
-        target = self._recommender.path.resolve()
+        target = self._recommender.path
+        try:
+            target = target.resolve()
+        except (OSError, RuntimeError) as error:  # a link that leads to itself, a folder that is gone
+            self._tell(target, error)
+            return False
         if target == self._recommender.snapshot.path:
             self._failed = self.problem = None
             return False

@@ -9,7 +9,7 @@ being a number of ratings: what nobody has rated is judged by its text alone.
 The best by either side are looked at, 64 or four times as many as are wanted: a game that is
 further down on both can be missed.
 
-For people it is the hybrid model's score, whose list is proven; see :meth:`Blend.hybrid`.
+For people it is the hybrid model's score, whose list is proven; see :class:`HybridScores`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Blend:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        self.snapshot = snapshot
 
     def ranking(
         self,
@@ -81,16 +81,16 @@ class Blend:
         near
             The ranking of these games by content.
         """
-        at = self._snapshot
+        at = self.snapshot
         spread = float(taste.std()) or 1.0
-        deviation = self._deviation(query)
+        deviation = self.deviation(query)
         standard = (taste - taste.mean()) / np.float32(spread)
 
         def rank(k: int) -> Ranked:
             count = max(_LOOKED_AT, 4 * k)
             tasty = at.taste_rows[top_k(np.where(allowed[at.taste_rows], taste, np.float32(-np.inf)), count)]
             rows = np.union1d(near(count)[0], tasty)
-            content = (at.embeddings.cosines(query, rows) - self._mean @ query) / deviation
+            content = (at.embeddings.cosines(query, rows) - self.mean @ query) / deviation
             places = at.place_of_row[rows]
             weight = trust(n_ratings) * trust(at.catalogue.n_ratings[rows]) * (places >= 0)
             scores = (weight * standard[places] + (1 - weight) * content).astype(np.float32)
@@ -101,94 +101,132 @@ class Blend:
 
     def prepare(self) -> None:
         """Build what the first question would build."""
-        _ = self._mean, self._covariance
-        if self._snapshot.hybrid is not None:
-            _ = self._half, self._longest, self._mean_factors, self._spread
+        _ = self.mean, self._covariance, self.half, self.longest, self.mean_factors, self.spread
+        self.snapshot.hybrid.folding.prepare()
 
-    def hybrid(
-        self, visitor: Floats, query: Floats, n_ratings: int, allowed: npt.NDArray[np.bool_]
-    ) -> Callable[[int], Ranked]:
-        """Return the ranking by the hybrid model's factors, which every game has, and by content.
-
-        Content moves a score by so little that few games of the best by taste have to be compared
-        by text. No other can be among the best: that is checked, and more are compared until it holds.
+    def hybrid(self, factors: Floats, query: Floats, n_ratings: int) -> HybridScores:
+        """Return the scores of the hybrid model for one person.
 
         Parameters
         ----------
-        visitor
-            float32, (factors,): from the hybrid model.
-        query, n_ratings, allowed
-            As for :meth:`ranking`.
-
-        Returns
-        -------
-        callable
-            The scores are those of :meth:`recsys.models.hybrid.HybridRecommender.scores`.
+        factors
+            float32, (factors,): the person's own, by games of the whole catalogue.
+        query
+            float32, (dimension,): the unit mean of the texts that they liked.
+        n_ratings
+            On how many ratings the factors rest.
         """
-        at, model = self._snapshot, self._snapshot.hybrid
-        assert model is not None
-        mean = float(self._mean_factors.dot(visitor))
-        deviation = max(float(np.sqrt(max(inner_products(self._spread, visitor).dot(visitor), 0))), 1e-9)
-        usual, unlike = float(self._mean.dot(query)), self._deviation(query)
-        sure = n_ratings / (n_ratings + HALF_TRUST)
-        # What half precision may hide, and what content adds at most: no cosine is above 1.
-        hidden = HALF * self._longest * float(np.linalg.norm(visitor))
-        most = CONTENT_SHARE * (1 - usual) / unlike
+        return HybridScores(self, factors, query, n_ratings)
 
-        def rank(k: int) -> Ranked:
-            available = int(allowed.sum())
-            count = max(_LOOKED_AT, 2 * k)
-            while True:
-                rows, rough = self._half.scan(visitor, max(1, min(count, available)), allowed)
-                rows = np.sort(rows)
-                taste = inner_products(model.factors[rows], visitor)
-                content = (at.embeddings.cosines(query, rows) - usual) / unlike
-                doubt = CONTENT_SHARE * (1 - model.trust[rows] * sure)
-                scores = ((taste - mean) / deviation + doubt * content).astype(np.float32)
-                best = top_k(scores, k)
-                if count >= available or scores[best[-1]] > (rough[-1] + hidden - mean) / deviation + most:
-                    return rows[best], scores[best]
-                count *= 4
-
-        return rank
-
-    def _deviation(self, query: Floats) -> float:
+    def deviation(self, query: Floats) -> float:
         """Return the standard deviation of the cosines of all games with ``query``."""
         variance = float(inner_products(self._covariance, query).dot(query))
         return float(np.sqrt(max(variance, 1e-12)))
 
     @cached_property
-    def _half(self) -> HalfPrecision:
-        assert self._snapshot.hybrid is not None
-        return HalfPrecision(self._snapshot.hybrid.factors)
+    def half(self) -> HalfPrecision:
+        """The hybrid factors of all games, for a quick scan."""
+        return HalfPrecision(self.snapshot.hybrid.factors)
 
     @cached_property
-    def _longest(self) -> float:
-        assert self._snapshot.hybrid is not None
-        return float(np.linalg.norm(self._snapshot.hybrid.factors, axis=1).max(initial=0))
+    def longest(self) -> float:
+        """Length of the longest hybrid factors."""
+        return float(np.linalg.norm(self.snapshot.hybrid.factors, axis=1).max(initial=0))
 
     @cached_property
-    def _mean_factors(self) -> Floats:
-        assert self._snapshot.hybrid is not None
-        mean: Floats = self._snapshot.hybrid.factors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    def mean_factors(self) -> Floats:
+        """float32, (factors,): mean of the hybrid factors."""
+        mean: Floats = self.snapshot.hybrid.factors.mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 
     @cached_property
-    def _spread(self) -> Floats:
+    def spread(self) -> Floats:
         """float32, (factors, factors): covariance of the hybrid factors."""
-        assert self._snapshot.hybrid is not None
-        centred = self._snapshot.hybrid.factors - self._mean_factors
+        centred = self.snapshot.hybrid.factors - self.mean_factors
         spread: Floats = (centred.T @ centred / max(len(centred), 1)).astype(np.float32)
         return spread
 
     @cached_property
-    def _mean(self) -> Floats:
-        mean: Floats = self._snapshot.embeddings.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    def mean(self) -> Floats:
+        """float32, (dimension,): mean of the embeddings."""
+        mean: Floats = self.snapshot.embeddings.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 
     @cached_property
     def _covariance(self) -> Floats:
-        vectors = self._snapshot.embeddings.vectors
+        vectors = self.snapshot.embeddings.vectors
         covariance: Floats = vectors.T @ vectors / np.float32(max(len(vectors), 1))
-        covariance -= np.outer(self._mean, self._mean)
+        covariance -= np.outer(self.mean, self.mean)
         return covariance
+
+
+class HybridScores:
+    """The hybrid model's scores for one person: by factors, which every game has, and by content.
+
+    They are those of :meth:`recsys.models.hybrid.HybridRecommender.scores`.
+
+    Parameters
+    ----------
+    blend
+        Of the release.
+    factors, query, n_ratings
+        As for :meth:`Blend.hybrid`.
+    """
+
+    def __init__(self, blend: Blend, factors: Floats, query: Floats, n_ratings: int) -> None:
+        self._blend, self._query = blend, query
+        self._model = blend.snapshot.hybrid
+        self._visitor = self._model.visitor(factors)
+        self._mean = float(blend.mean_factors.dot(self._visitor))
+        variance = float(inner_products(blend.spread, self._visitor).dot(self._visitor))
+        self._deviation = max(float(np.sqrt(max(variance, 0))), 1e-9)
+        self._usual, self._unlike = float(blend.mean.dot(query)), blend.deviation(query)
+        self._sure = n_ratings / (n_ratings + HALF_TRUST)
+
+    def ranking(self, allowed: npt.NDArray[np.bool_]) -> Callable[[int], Ranked]:
+        """Return the ranking of the games that are allowed; bool, (games,).
+
+        Content moves a score by so little that few games of the best by taste have to be compared
+        by text. No other can be among the best: that is checked, and more are compared until it holds.
+        """
+        blend = self._blend
+        # What half precision may hide, and what content adds at most: no cosine is above 1.
+        hidden = HALF * blend.longest * float(np.linalg.norm(self._visitor))
+        most = CONTENT_SHARE * (1 - self._usual) / self._unlike
+
+        def rank(k: int) -> Ranked:
+            available = int(allowed.sum())
+            count = max(_LOOKED_AT, 2 * k)
+            while True:
+                rows, rough = blend.half.scan(self._visitor, max(1, min(count, available)), allowed)
+                rows = np.sort(rows)
+                scores = self._scores(rows)
+                best = top_k(scores, k)
+                if count >= available or scores[best[-1]] > (rough[-1] + hidden - self._mean) / self._deviation + most:
+                    return rows[best], scores[best]
+                count *= 4
+
+        return rank
+
+    def weighted(self, rows: Rows, taste: Floats, content: Floats) -> Floats:
+        """Return what parts of both sides add to the scores of some games.
+
+        Parameters
+        ----------
+        rows
+            (games,).
+        taste, content
+            float32, (games, parts): parts of inner products with the factors, and of cosines.
+        """
+        added: Floats = taste / self._deviation + self._doubt(rows)[:, None] * content / self._unlike
+        return added
+
+    def _scores(self, rows: Rows) -> Floats:
+        taste = inner_products(self._model.factors[rows], self._visitor)
+        content = self._blend.snapshot.embeddings.cosines(self._query, rows)
+        scores = (taste - self._mean) / self._deviation + self._doubt(rows) * (content - self._usual) / self._unlike
+        return scores.astype(np.float32)
+
+    def _doubt(self, rows: Rows) -> Floats:
+        doubt: Floats = CONTENT_SHARE * (1 - self._model.trust[rows] * self._sure)
+        return doubt

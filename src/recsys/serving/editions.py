@@ -6,12 +6,13 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from recsys.serving.names import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
 SAME_TEXT = 0.97
@@ -25,8 +26,12 @@ _EDITION = re.compile(
 
 
 def stem(name: str) -> str:
-    """Return what editions of one game have in common: ``Catan: 3D Edition`` and ``CATAN (2015)`` are ``catan``."""
-    main = plain(_SUBTITLE.split(name.strip(), maxsplit=1)[0]) or plain(name)
+    """Return what editions of one game have in common: ``Catan: 3D Edition`` and ``CATAN (2015)`` are ``catan``.
+
+    Games of one series have it in common too (``Star Wars: Rebellion``, ``Star Wars: X-Wing``): names do
+    not tell them apart from editions, and on real catalogues neither do the texts.
+    """
+    main = plain(_SUBTITLE.split(name.strip(), maxsplit=1)[0]) or plain(name) or name.strip()
     bare = " ".join(_EDITION.sub(" ", main).split())
     return bare or main
 
@@ -46,17 +51,19 @@ class Editions:
         self._names = names
         self._vectors = vectors
 
-    def distinct(self, rows: Iterable[int], known: Sequence[int] = ()) -> Iterator[int]:
+    def distinct(self, rows: Collection[int], known: Sequence[int] = ()) -> Iterator[int]:
         """Yield the rows that are no edition of an earlier one, nor of a ``known`` one."""
-        kept = list(known)
-        stems = {self._stems[row] for row in kept}
+        kept = np.empty((len(known) + len(rows), self._vectors.shape[1]), dtype=np.float32)
+        kept[: len(known)] = self._vectors[list(known)]
+        number = len(known)
+        stems = {self._stems[row] for row in known}
         for row in rows:
-            if self._stems[row] in stems:
+            vector = self._vectors[row]
+            if self._stems[row] in stems or (kept[:number] @ vector).max(initial=-1) >= SAME_TEXT:
                 continue
-            if kept and float((self._vectors[kept] @ self._vectors[row]).max()) >= SAME_TEXT:
-                continue
-            kept.append(row)
             stems.add(self._stems[row])
+            kept[number] = vector
+            number += 1
             yield row
 
     def prepare(self) -> None:

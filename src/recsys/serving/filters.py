@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from recsys.serving.catalogue import Catalogue
 
+OPERATORS = (">=", "<=", "!=", "=")
 ANY_TAG = "tag"
 """Stands for a tag of any kind, category or mechanic."""
 
-_FORM = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(>=|<=|!=|=)\s*(.*?)\s*", re.DOTALL)
+_FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(>=|<=|!=|=)(?![=<>])\s*(.+)", re.DOTALL)
 _ORDERS: dict[str, Callable[[Any, Any], Any]] = {">=": operator.ge, "<=": operator.le}
 _REMEMBERED = 256
 """Masks kept: people ask for the same few tags again and again."""
@@ -58,16 +59,32 @@ class Filter:
         ConfigError
             If it is not of the form COLUMN=VALUE, COLUMN!=VALUE, COLUMN>=NUMBER or COLUMN<=NUMBER.
         """
-        form = _FORM.fullmatch(text)
-        if not form or not form[3]:
+        form = _FORM.fullmatch(text.strip())
+        if not form:
             raise ConfigError(
                 f"the filter {text!r} is not of the form COLUMN=VALUE, COLUMN!=VALUE, COLUMN>=NUMBER or "
                 "COLUMN<=NUMBER, such as 'tag=Economic' or 'N_RATINGS>=100'"
             )
         return cls(form[1], form[2], form[3])
 
+    def __post_init__(self) -> None:
+        if self.operator not in OPERATORS:
+            raise ConfigError(f"filter {self}: {self.operator!r} is none of {' '.join(OPERATORS)}")
+
     def __str__(self) -> str:
         return f"{self.column}{self.operator}{self.value}"
+
+
+def read_filters(filters: Iterable[Filter | str] | Filter | str) -> tuple[Filter, ...]:
+    """Return conditions read; one alone is a condition too, not a list of letters.
+
+    Raises
+    ------
+    ConfigError
+        If one cannot be read.
+    """
+    several = [filters] if isinstance(filters, str | Filter) else filters
+    return tuple(each if isinstance(each, Filter) else Filter.parse(each) for each in several)
 
 
 class Filters:
@@ -77,7 +94,7 @@ class Filters:
         self._catalogue = catalogue
         self._masks: dict[tuple[Filter, ...], npt.NDArray[np.bool_]] = {}
 
-    def mask(self, filters: Iterable[Filter | str]) -> npt.NDArray[np.bool_] | None:
+    def mask(self, filters: tuple[Filter, ...]) -> npt.NDArray[np.bool_] | None:
         """Return which games meet every filter.
 
         Returns
@@ -88,21 +105,17 @@ class Filters:
         Raises
         ------
         ConfigError
-            If a filter cannot be read, or names a column, tag or number that the catalogue does
-            not have.
+            If a filter names a column, tag or number that the catalogue does not have.
         """
-        if isinstance(filters, str):  # one filter is not a list of letters
-            filters = [filters]
-        wanted = tuple(each if isinstance(each, Filter) else Filter.parse(each) for each in filters)
-        if not wanted:
+        if not filters:
             return None
-        mask = self._masks.get(wanted)
+        mask = self._masks.get(filters)
         if mask is None:
-            mask = np.logical_and.reduce([self._one(each) for each in wanted])
+            mask = np.logical_and.reduce([self._one(each) for each in filters])
             mask.flags.writeable = False
             if len(self._masks) >= _REMEMBERED:
                 self._masks = {}
-            self._masks[wanted] = mask
+            self._masks[filters] = mask
         return mask
 
     def prepare(self) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.errors import ConfigError, NotInModel
 from recsys.ranking import top_k
 from recsys.serving.answers import Answer, By, Explanation, Reason
-from recsys.serving.blend import trust
 from recsys.serving.snapshot import SHOWN_REASONS, ranking
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     from recsys.serving.snapshot import Profile, Snapshot, Wanted
@@ -52,8 +53,7 @@ def similar(at: Snapshot, game_id: object, by: By, wanted: Wanted) -> Answer:
         note = "too few ratings for a taste: by content alone" if by == "blend" else ""
         by = "content"
     vector = at.embeddings.vectors[row]
-    filtered = at.filters.mask(wanted.filters) is not None
-    near = at.by_content(vector, allowed) if filtered else partial(at.embeddings.neighbours, row)
+    near = at.by_content(vector, allowed) if wanted.conditions else partial(at.embeddings.neighbours, row)
     if by == "content":
         rank = near
     elif by == "taste":
@@ -100,31 +100,39 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: Wanted, *, 
         rank = at.by_content(query, allowed)
     else:
         assert query is not None
-        if profile.visitor is not None:
-            rank = at.blend.hybrid(profile.visitor, query, len(profile.items), allowed)
-        else:
-            near = at.by_content(query, allowed)
-            rank = at.blend.ranking(at.taste_scores(profile.factors), query, len(profile.items), allowed, near)
+        rank = at.blend.hybrid(profile.hybrid_factors, query, profile.n_ratings).ranking(allowed)
     best = at.best(rank, wanted, seen)
-    reasons = reasons_for(at, profile, best[0], way) if wanted.why else []
+    reasons = reasons_for(at, profile, best[0], way, SHOWN_REASONS) if wanted.why else []
     note = "" if way == by else f"nothing to go by {by} for them: by {way}"
-    return at.answer(best, way, note, [each[:SHOWN_REASONS] for each in reasons])
+    return at.answer(best, way, note, reasons)
+
+
+def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, wanted: Wanted) -> Answer:
+    """Answer with games for somebody of whom only some liked games are known; see :func:`recommend`.
+
+    Raises
+    ------
+    NotInModel
+        If the catalogue does not have one of the games.
+    """
+    rows = [at.catalogue.row(id_) for id_ in liked_game_ids]
+    profile = at.profile_of_likes(rows) if rows else None
+    return recommend(at, profile, by, wanted, unknown="no liked game was given: the most rated games")
 
 
 def _way(at: Snapshot, profile: Profile | None, by: By) -> tuple[By, Floats | None]:
     """Return what can be gone by for a person, as near to ``by`` as it goes, and the content to look for."""
     if profile is None:
         return "popularity", None
-    if by == "blend" and profile.visitor is not None and (query := at.content_profile(profile.liked)) is not None:
+    query = None if by == "taste" else at.content_profile(profile.liked)
+    if by == "blend" and query is not None and profile.hybrid_factors.any():
         return "blend", query
-    has_taste = bool(profile.factors.any())
-    query = None if by == "taste" and has_taste else at.content_profile(profile.liked)
-    has_content = query is not None
-    if has_taste and (by == "taste" or not has_content):
+    if by != "content" and profile.factors.any():
         return "taste", None
-    if has_content and (by == "content" or not has_taste):
+    query = at.content_profile(profile.liked) if query is None else query
+    if query is not None:
         return "content", query
-    return ("blend", query) if has_taste else ("popularity", None)
+    return ("taste" if profile.factors.any() else "popularity"), None
 
 
 def explain(at: Snapshot, profile: Profile, game_id: object) -> Explanation:
@@ -144,54 +152,44 @@ def explain(at: Snapshot, profile: Profile, game_id: object) -> Explanation:
     else:
         way = "content"
         score = float(at.embeddings.cosines(query, rows)[0]) if query is not None else 0.0
-    (because,) = reasons_for(at, profile, rows, way)
+    (because,) = reasons_for(at, profile, rows, way, len(profile.liked))
     return Explanation(at.catalogue.ids[row], at.catalogue.names[row], score, way, at.name, because)
 
 
-def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By) -> list[tuple[Reason, ...]]:
-    """Return the liked games that speak for each of some games, strongest first.
+def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -> list[tuple[Reason, ...]]:
+    """Return the liked games that speak for each of some games, strongest first, ``most`` at most.
 
-    By taste, a liked game's part is its term in the sum that the score is (see
-    :mod:`recsys.serving.taste`); by content it is the cosine of the texts; in a blend it is the
-    mean of both shares, weighted as the scores are.
+    A score is a sum over the liked games, and each one's part of it is its share: by taste its term
+    of what folding in solves (see :mod:`recsys.models.folding`), by content the cosine of the texts,
+    in a blend both as they are weighted there.
     """
-    taste_weight = np.full(len(rows), float(by == "taste"))
-    if by == "blend":
-        taste_weight = trust(len(profile.items)) * trust(at.catalogue.n_ratings[rows])
-    shares = np.zeros((len(rows), len(profile.liked)))
-    if by != "content":
-        shares += taste_weight[:, None] * _shares(_others(_taste_parts(at, profile, rows), profile.liked, rows))
-    if by != "taste":
+    if by == "taste":
+        places = at.place_of_row[rows]
+        targets = np.where((places >= 0)[:, None], at.row_factors[places], np.float32(0))
+        parts = profile.taste.parts(targets)
+    else:
         vectors = at.embeddings.vectors
-        cosines = vectors[rows] @ vectors[profile.liked].T
-        shares += (1 - taste_weight)[:, None] * _shares(_others(cosines, profile.liked, rows))
-    return [_named(at, profile.liked, row) for row in shares]
+        parts = vectors[rows] @ vectors[profile.liked].T
+        if by == "blend":
+            parts = _blended(at, profile, rows, parts)
+    # No game is a reason for itself, and one that speaks against another is none either.
+    parts = np.where(profile.liked[None, :] == rows[:, None], 0, np.maximum(parts, 0)).astype(np.float64)
+    total = parts.sum(axis=1, keepdims=True)
+    shares = np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
+    return [_named(at, profile.liked, row, most) for row in shares]
 
 
-def _others(parts: npt.NDArray[np.floating[Any]], liked: Rows, rows: Rows) -> npt.NDArray[np.floating[Any]]:
-    """Return the parts with that of a game for itself left out: no game is a reason for itself."""
-    return np.where(liked[None, :] == rows[:, None], 0, parts)
+def _blended(at: Snapshot, profile: Profile, rows: Rows, cosines: Floats) -> Floats:
+    """Return what each liked game adds to a blended score, from its cosines; float32, (games, liked)."""
+    mean = at.embeddings.vectors[profile.liked].mean(axis=0)
+    length = max(float(np.linalg.norm(mean)), 1e-6)
+    blend = at.blend.hybrid(profile.hybrid_factors, mean / np.float32(length), profile.n_ratings)
+    taste = profile.hybrid.parts(at.hybrid.factors[rows])
+    return blend.weighted(rows, taste, cosines / np.float32(len(profile.liked) * length))
 
 
-def _taste_parts(at: Snapshot, profile: Profile, rows: Rows) -> Floats:
-    """Return what each liked game adds to each game's score; float32, (games, liked)."""
-    places = at.place_of_row[rows]
-    targets = np.where((places >= 0)[:, None], at.row_factors[places], np.float32(0))
-    parts = at.taste.contributions(profile.items, profile.ratings, targets)
-    # A liked game that nobody has rated has no part.
-    return np.append(parts, np.zeros((len(rows), 1), dtype=np.float32), axis=1)[:, profile.liked_at]
-
-
-def _shares(parts: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """Return the positive parts as shares of their sum; 0 where nothing is positive."""
-    positive = np.maximum(parts, 0).astype(np.float64)
-    total = positive.sum(axis=1, keepdims=True)
-    shares: npt.NDArray[np.float64] = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
-    return shares
-
-
-def _named(at: Snapshot, liked: Rows, shares: npt.NDArray[np.float64]) -> tuple[Reason, ...]:
-    order = top_k(np.where(shares > 0, shares, -np.inf), len(shares))
+def _named(at: Snapshot, liked: Rows, shares: npt.NDArray[np.float64], most: int) -> tuple[Reason, ...]:
+    order = top_k(np.where(shares > 0, shares, -np.inf), most)
     ids, names = at.catalogue.ids, at.catalogue.names
     return tuple(
         Reason(ids[row], names[row], share)

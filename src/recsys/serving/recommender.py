@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from recsys.serving.answers import Answer, By, Explanation, Suggestion
     from recsys.serving.filters import Filter
 
-    Conditions = Iterable[Filter | str]
+    Conditions = Iterable[Filter | str] | Filter | str
 
 
 def load(
@@ -72,6 +72,7 @@ class Recommender:
         self.path = Path(path)
         self._key = key
         self._encoder = encoder
+        self._own_encoder = encoder is None
         self._eager = eager
         self._loading = threading.Lock()
         self._encoding = threading.Lock()
@@ -204,17 +205,13 @@ class Recommender:
         ConfigError
             If an argument is none of what is described here.
         """
-        at = self._snapshot
-        rows = [at.catalogue.row(id_) for id_ in liked_game_ids]
-        profile = at.profile_of_likes(rows) if rows else None
-        wanted = Wanted(k, filters, collapse, why)
-        return questions.recommend(at, profile, by, wanted, unknown="no liked game was given: the most rated games")
+        return questions.recommend_from(self._snapshot, liked_game_ids, by, Wanted(k, filters, collapse, why))
 
     def similar_batch(
         self, game_ids: Iterable[Id], k: int = 10, *, by: By = "blend", filters: Conditions = (), collapse: bool = False
     ) -> list[Answer]:
         """Return :meth:`similar` of each game, all from one release."""
-        at, wanted = self._snapshot, Wanted(k, tuple(filters), collapse)
+        at, wanted = self._snapshot, Wanted(k, filters, collapse)
         return [questions.similar(at, id_, by, wanted) for id_ in game_ids]
 
     def recommend_batch(  # noqa: PLR0913 - what a list should be like
@@ -228,12 +225,26 @@ class Recommender:
         why: bool = False,
     ) -> list[Answer]:
         """Return :meth:`recommend` for each user, all from one release."""
-        at, wanted = self._snapshot, Wanted(k, tuple(filters), collapse, why)
+        at, wanted = self._snapshot, Wanted(k, filters, collapse, why)
         unknown = f"not among the {len(at.users):,} users of this release: the most rated games"
         return [
             questions.recommend(at, at.profile_of_user(id_), by, wanted, unknown=f"user {id_!r} is {unknown}")
             for id_ in user_ids
         ]
+
+    def recommend_from_batch(  # noqa: PLR0913 - what a list should be like
+        self,
+        liked_game_ids: Iterable[Iterable[Id]],
+        k: int = 10,
+        *,
+        by: By = "blend",
+        filters: Conditions = (),
+        collapse: bool = False,
+        why: bool = False,
+    ) -> list[Answer]:
+        """Return :meth:`recommend_from` for each set of liked games, all from one release."""
+        at, wanted = self._snapshot, Wanted(k, filters, collapse, why)
+        return [questions.recommend_from(at, ids, by, wanted) for ids in liked_game_ids]
 
     def explain(self, user_id: Id, game_id: Id) -> Explanation:
         """Return which of the games that a user likes speak for a game.
@@ -292,9 +303,10 @@ class Recommender:
         from recsys.serving.encoder import encoder_of
 
         with self._encoding:  # one at a time: the model's own threads use the cores
-            if self._encoder is None:
-                self._encoder = encoder_of(at.manifest)
             made = at.manifest.content.settings.get("recipe", {}).get("revision")
+            # A release may have been embedded by another model than the one before it.
+            if self._encoder is None or (self._own_encoder and self._encoder.recipe.get("revision") != made):
+                self._encoder = encoder_of(at.manifest)
             mine = self._encoder.recipe.get("revision")
             if made != mine:
                 raise IncompatibleArtifact(

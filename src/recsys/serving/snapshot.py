@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,9 +18,9 @@ from recsys.serving.blend import Blend
 from recsys.serving.catalogue import Catalogue, id_from
 from recsys.serving.content import Embeddings
 from recsys.serving.editions import Editions
-from recsys.serving.filters import Filter, Filters
+from recsys.serving.filters import Filter, Filters, read_filters
 from recsys.serving.names import NameIndex
-from recsys.serving.taste import Taste, Training
+from recsys.serving.taste import Grounds, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,13 +56,16 @@ class Wanted:
     """
 
     k: int = 10
-    filters: Iterable[Filter | str] = ()
+    filters: Iterable[Filter | str] | Filter | str = ()
     collapse: bool = False
     why: bool = False
+    conditions: tuple[Filter, ...] = field(init=False)
+    """The filters, read: whatever was given can be gone through once only."""
 
     def __post_init__(self) -> None:
         if type(self.k) is not int or self.k < 1:
             raise ConfigError(f"k = {self.k!r}: a list has a whole number of games, at least 1")
+        object.__setattr__(self, "conditions", read_filters(self.filters))
 
 
 @dataclass(frozen=True)
@@ -71,34 +74,34 @@ class Profile:
 
     Attributes
     ----------
-    taste
-        Returns ``factors``: folding somebody in costs more than the list itself, and not every
-        list needs it.
     liked
         Rows of the games that speak for them.
-    liked_at
-        Place of each liked game in ``items``; -1 where nobody has rated it.
     seen
         Rows of the games that are not suggested again.
-    items, ratings
-        Codes of the rated games, and the ratings.
-    visitor
-        float32, (factors,): what the hybrid model makes of them; None where the release has none,
-        or of somebody who likes nothing.
+    n_ratings
+        On how many ratings their taste rests.
+    taste, hybrid
+        What their factors rest on: rated games, and games of the whole catalogue.
+    trained
+        float32, (factors,): what training found for a user; None for a visitor.
     """
 
-    taste: Callable[[], Floats]
     liked: Rows
-    liked_at: Rows
     seen: Rows
-    items: npt.NDArray[np.int32]
-    ratings: Floats
-    visitor: Floats | None = None
+    n_ratings: int
+    taste: Grounds
+    hybrid: Grounds
+    trained: Floats | None = None
 
     @cached_property
     def factors(self) -> Floats:
-        """float32, (factors,): zeros without a taste."""
-        return self.taste()
+        """float32, (factors,): by rated games; zeros without a taste."""
+        return self.taste.factors if self.trained is None else self.trained
+
+    @cached_property
+    def hybrid_factors(self) -> Floats:
+        """float32, (factors,): by games of the whole catalogue; zeros without a taste."""
+        return self.hybrid.factors if self.trained is None else self.trained
 
 
 class Snapshot:
@@ -124,10 +127,11 @@ class Snapshot:
         self.filters = Filters(self.catalogue)
         self.editions = Editions(self.catalogue.names, self.embeddings.vectors)
         self.names = NameIndex(self.catalogue)
-        self.taste = Taste(release.item_factors, Training.of(release))
-        self.like_threshold = self.taste.training.recipe.like_threshold
-        self.hybrid = None if release.hybrid is None else HybridRecommender.from_arrays(release.hybrid)
-        self._release = release
+        self.weights = Weights(release)
+        self.hybrid = HybridRecommender.from_arrays(release.hybrid)
+        # Not the release itself, whose index would be a second one where the vectors are shared.
+        self._user_factors, self._item_factors = release.user_factors, release.item_factors
+        self._indptr, self._indices, self._ratings = release.indptr, release.indices, release.ratings
         self._find_taste_rows(release)
         self._norms = np.linalg.norm(self.row_factors, axis=1)
         self.blend = Blend(self)
@@ -154,6 +158,8 @@ class Snapshot:
         self.editions.prepare()
         self.names.prepare()
         self.blend.prepare()
+        self.profile_of_user(None)  # the map from ids to codes
+        _ = self.popularity
 
     @cached_property
     def popularity(self) -> Floats:
@@ -174,9 +180,12 @@ class Snapshot:
         code = self.users.code_of(user_id)
         if code is None:
             return None
-        start, end = self._release.indptr[code], self._release.indptr[code + 1]
-        items, ratings = self._release.indices[start:end], self._release.ratings[start:end]
-        return self._profile(self._release.user_factors[code], items, ratings)
+        rated = slice(self._indptr[code], self._indptr[code + 1])
+        items, ratings = self._indices[rated], self._ratings[rated]
+        rows = self.row_of_item[items]
+        liked_at = np.flatnonzero((ratings >= self.weights.like_threshold) & (rows >= 0))
+        grounds = self._grounds(self._item_factors, items, self.weights.of(ratings), liked_at)
+        return Profile(rows[liked_at], rows[rows >= 0], len(items), grounds, grounds, self._user_factors[code])
 
     def profile_of_likes(self, rows: Sequence[int]) -> Profile:
         """Return the profile of somebody who likes the games at these rows."""
@@ -184,24 +193,13 @@ class Snapshot:
         items = self.item_of_row[liked]
         rated = items >= 0
         liked_at = np.where(rated, np.cumsum(rated) - 1, -1)
-        ratings = np.full(int(rated.sum()), self.a_like, dtype=np.float32)
-        visitor = None if self.hybrid is None else self.hybrid.fold_in(liked)
-        return Profile(
-            lambda: self.taste.fold_in(items[rated], ratings), liked, liked_at, liked, items[rated], ratings, visitor
-        )
+        sure = np.full(len(liked), self.hybrid.folding.confidence, dtype=np.float32)
+        taste = self._grounds(self._item_factors, items[rated], sure[rated], liked_at)
+        hybrid = self._grounds(self.hybrid.factors, liked, sure, np.arange(len(liked)))
+        return Profile(liked, liked, int(rated.sum()), taste, hybrid)
 
-    def _profile(self, factors: Floats, items: npt.NDArray[np.int32], ratings: Floats) -> Profile:
-        rows = self.row_of_item[items]
-        liked_at = np.flatnonzero((ratings >= self.like_threshold) & (rows >= 0))
-        visitor = self.hybrid.visitor(factors) if self.hybrid is not None and factors.any() else None
-        return Profile(lambda: factors, rows[liked_at], liked_at, rows[rows >= 0], items, ratings, visitor)
-
-    @cached_property
-    def a_like(self) -> float:
-        """The rating that a like stands for: the mean of the ratings that say so."""
-        ratings = self._release.ratings
-        likes = ratings[ratings >= self.like_threshold]
-        return float(np.mean(likes, dtype=np.float64)) if len(likes) else self.like_threshold
+    def _grounds(self, table: Floats, rows: npt.NDArray[np.integer], confidence: Floats, liked_at: Rows) -> Grounds:
+        return Grounds(self.hybrid.folding, table, rows, confidence, liked_at)
 
     def taste_scores(self, factors: Floats) -> Floats:
         """Return inner products with a person's factors, in the order of ``taste_rows``."""
@@ -225,7 +223,7 @@ class Snapshot:
 
     def allowed(self, wanted: Wanted, without: Rows) -> npt.NDArray[np.bool_]:
         """Return which games may be suggested: those that meet the filters, without some."""
-        mask = self.filters.mask(wanted.filters)
+        mask = self.filters.mask(wanted.conditions)
         allowed = np.ones(len(self.catalogue), dtype=bool) if mask is None else mask.copy()
         allowed[without] = False
         return allowed
