@@ -15,7 +15,8 @@ from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence
 from recsys.models.folding import FoldIn
-from recsys.models.hybrid import CONTENT_SHARE, HYBRID_FILE, RIDGES, HybridRecommender, content_features, fit_ridge
+from recsys.models.hybrid import CONTENT_SHARE, MOST_TAGS, RIDGES, HybridRecommender, content_features, fit_ridge
+from recsys.release.loading import HYBRID
 from tastes import tastes
 
 if TYPE_CHECKING:
@@ -102,6 +103,18 @@ def test_ridge_is_scikit_learns() -> None:
         ]
         errors.append(((np.vstack(left_out) - y) ** 2).sum())
     assert chosen == RIDGES[int(np.argmin(errors))]
+
+
+def test_tags_that_are_free_text_do_not_fill_the_memory(caplog: pytest.LogCaptureFixture) -> None:
+    """The most frequent tags are features, each rare one is not; what is left out is counted in the log."""
+    tags = [["common", "common", f"only game {row}"] for row in range(MOST_TAGS + 50)]
+    features = content_features(np.zeros((len(tags), 2), dtype=np.float32), tags)
+    assert features.shape == (len(tags), 2 + MOST_TAGS)
+    marked = np.count_nonzero(features, axis=0)
+    assert marked.max() == len(tags)
+    assert np.count_nonzero(features, axis=1).min() == 1
+    (record,) = caplog.records
+    assert vars(record)["recsys_keys"] == {"tags": MOST_TAGS + 51, "taken": MOST_TAGS}
 
 
 @pytest.mark.parametrize("solver", ["ials", "implicit"])
@@ -211,19 +224,19 @@ def test_content_counts_where_ratings_say_nothing(hybrid: HybridRecommender) -> 
 def test_the_model_survives_the_disk(hybrid: HybridRecommender, tmp_path: Path) -> None:
     """Loaded factors and visitors are those that were saved, byte for byte; the file too."""
     hybrid.save(tmp_path)
-    first = (tmp_path / HYBRID_FILE).read_bytes()
+    first = (tmp_path / HYBRID).read_bytes()
     loaded = HybridRecommender.load(tmp_path)
     assert loaded.factors.tobytes() == hybrid.factors.tobytes()
     np.testing.assert_array_equal(loaded.fold_in([1, 110]), hybrid.fold_in([1, 110]))
     loaded.save(tmp_path)
-    assert (tmp_path / HYBRID_FILE).read_bytes() == first
+    assert (tmp_path / HYBRID).read_bytes() == first
 
 
 def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     """No file, or not ours: an error of the release, not of numpy."""
-    with pytest.raises(ReleaseNotFound, match=HYBRID_FILE):
+    with pytest.raises(ReleaseNotFound, match=HYBRID):
         HybridRecommender.load(tmp_path)
-    (tmp_path / HYBRID_FILE).write_bytes(b"PK nonsense")
+    (tmp_path / HYBRID).write_bytes(b"PK nonsense")
     with pytest.raises(ArtifactCorrupt, match="cannot be read"):
         HybridRecommender.load(tmp_path)
 

@@ -255,10 +255,7 @@ def test_no_request_fails_while_releases_change_underneath(models: Path, tmp_pat
         try:
             published = set()
             for change in changes:
-                if isinstance(change, int):
-                    name = publish(models, seed=change).name
-                else:
-                    name = store.rollback(change).release
+                name = publish(models, seed=change).name if isinstance(change, int) else store.rollback(change).release
                 until(lambda name=name: client.get("/health").json()["release"] == name)  # type: ignore[misc]
                 published.add(name)
         finally:

@@ -36,6 +36,9 @@ _SHRINKS_ALL = 10.0
 
 _TABLE = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$"
 _COLUMN = r"^[A-Za-z_][A-Za-z0-9_$]*$"
+_COLUMNS = r"^[A-Za-z_][A-Za-z0-9_$]*(\s*,\s*[A-Za-z_][A-Za-z0-9_$]*)*$"
+_TAKEN = frozenset({"GAME_ID", "NAME", "DESCRIPTION", "CATEGORIES", "MECHANICS", "N_RATINGS", "TAG"})
+"""Columns that query 1 and ``games.parquet`` have anyway, and what filters call a tag of any kind."""
 
 
 class _Section(BaseModel):
@@ -55,6 +58,21 @@ class SourceSettings(_Section):
     """Table or view of query 2."""
     time_column: Annotated[str, Field(pattern=rf"^$|{_COLUMN}")] = ""
     """Column of the ratings mart that says when a rating was given; it then joins query 2."""
+    game_columns: Annotated[str, Field(pattern=rf"^$|{_COLUMNS}")] = ""
+    """More columns of the games mart, such as ``YEAR_PUBLISHED, MIN_PLAYERS``; they then join query 1. No model
+    reads them: they are in ``games.parquet``, for filters and, a year, for tables."""
+
+    @property
+    def more_game_columns(self) -> tuple[str, ...]:
+        """``game_columns``, one by one, in upper case as frames have them."""
+        return tuple(name.strip().upper() for name in self.game_columns.split(",") if name.strip())
+
+    @model_validator(mode="after")
+    def _adds_columns(self) -> Self:
+        names = self.more_game_columns
+        if taken := sorted({name for name in names if name in _TAKEN or names.count(name) > 1}):
+            raise ValueError(f"game_columns: {', '.join(taken)} would be there twice; name other columns, each once")
+        return self
 
 
 class SnowflakeSettings(_Section):

@@ -17,7 +17,7 @@ from recsys.frames import codes_of
 from recsys.ids import IdMap, NotAnId, id_array_of, python_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -131,7 +131,9 @@ class Ratings:
         return ratings
 
 
-def check_games(frame: pd.DataFrame, settings: DataSettings, report: Report, mart: str = "games") -> pd.DataFrame:
+def check_games(
+    frame: pd.DataFrame, settings: DataSettings, report: Report, mart: str = "games", more: Sequence[str] = ()
+) -> pd.DataFrame:
     """Check the games mart, repair its texts, and sort it by id.
 
     Parameters
@@ -144,16 +146,18 @@ def check_games(frame: pd.DataFrame, settings: DataSettings, report: Report, mar
         Takes the broken rules and the repairs.
     mart
         What messages call the table.
+    more
+        Further columns that are kept as they are.
 
     Returns
     -------
     pandas.DataFrame
-        The five columns, clean text in four of them, in ascending order of ``GAME_ID``; not to be
-        used if the report holds violations.
+        The five columns, clean text in four of them, and those of ``more``, in ascending order of
+        ``GAME_ID``; not to be used if the report holds violations.
     """
     from recsys.text import clean_games
 
-    if not _has_columns(frame, GAME_COLUMNS, report, mart):
+    if not _has_columns(frame, (*GAME_COLUMNS, *more), report, mart):
         return frame
     try:
         ids = id_array_of(frame[GAME_ID])
@@ -172,7 +176,7 @@ def check_games(frame: pd.DataFrame, settings: DataSettings, report: Report, mar
         report.broken(mart, f"games, fewer than the {settings.min_games:,} that data.min_games asks for", len(frame))
     if report.violations:
         return frame
-    ordered = frame[list(GAME_COLUMNS)].iloc[np.argsort(codes, kind="stable")].reset_index(drop=True)
+    ordered = frame[[*GAME_COLUMNS, *more]].iloc[np.argsort(codes, kind="stable")].reset_index(drop=True)
     ordered[GAME_ID] = known.ids()
     cleaned, repairs = clean_games(ordered)
     report.repaired(repairs)

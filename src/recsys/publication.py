@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recsys.data import CATEGORIES, GAME_COLUMNS, GAME_ID, MECHANICS
+from recsys.data import CATEGORIES, GAME_ID, MECHANICS
 from recsys.evaluation.trial import METRICS
 from recsys.ids import IdMap
 from recsys.models.cf import CollaborativeFilter
@@ -56,7 +56,7 @@ def content_half(
     return Half(
         trained_by=run_id,
         rows={"games": len(games)},
-        fingerprint=games_fingerprint([games[column] for column in GAME_COLUMNS]),
+        fingerprint=games_fingerprint([games[column] for column in games.columns]),
         settings={**settings.model_dump(mode="json", exclude={"cf"}), "recipe": dict(recipe)},
         code=code_digest(),
         libraries=versions(CONTENT_LIBRARIES),

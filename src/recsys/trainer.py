@@ -225,7 +225,8 @@ class Trainer:
 
     @property
     def _games_query(self) -> str:
-        return f"SELECT {', '.join(GAME_COLUMNS)} FROM {self.settings.source.games_table}"
+        tables = self.settings.source
+        return f"SELECT {', '.join((*GAME_COLUMNS, *tables.more_game_columns))} FROM {tables.games_table}"
 
     @property
     def _ratings_query(self) -> str:
@@ -235,9 +236,13 @@ class Trainer:
 
     def _checked_games(self) -> pd.DataFrame:
         report = Report()
-        games = check_games(self._fetch_games(), self.settings.data, report, self.settings.source.games_table)
+        games = self._check_games(self._fetch_games(), report)
         report.raise_if_broken()
         return games
+
+    def _check_games(self, fetched: pd.DataFrame, report: Report) -> pd.DataFrame:
+        source = self.settings.source
+        return check_games(fetched, self.settings.data, report, source.games_table, source.more_game_columns)
 
     def checked_ratings(self) -> Ratings:
         """Fetch the ratings, and check their contract; train and write nothing."""
@@ -268,13 +273,12 @@ class Trainer:
 
     def _fetch_and_check(self) -> tuple[pd.DataFrame, Ratings, Report]:
         """Read both marts over one connection, and report every rule that either breaks at once."""
-        tables = self.settings.source
         with self._open_source():
             games = self._fetch_games()
             rated = self._fetch_ratings()
         report = Report()
         with self.steps.step("check"):
-            games = check_games(games, self.settings.data, report, tables.games_table)
+            games = self._check_games(games, report)
             ratings = self._check_ratings(rated, report)
             report.raise_if_broken()
         assert ratings is not None

@@ -186,6 +186,10 @@ def _question(asked: dict[str, Any]) -> str:
     return ""
 
 
+def _year(value: Any) -> str:
+    return "" if not value else f"{value:.0f}" if isinstance(value, int | float) else str(value)
+
+
 def _print(recommender: Recommender, answer: Answer) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
@@ -203,7 +207,7 @@ def _print(recommender: Recommender, answer: Answer) -> None:
     for game in answer:
         cells = [escape(str(game.game_id)), escape(game.name)]
         if catalogue.years:
-            cells.append(str(catalogue.years[catalogue.row(game.game_id)] or ""))
+            cells.append(_year(catalogue.years[catalogue.row(game.game_id)]))
         cells.append(f"{game.score:,.0f}" if answer.by == "popularity" else f"{game.score:.3f}")
         if why:
             cells.append(escape(", ".join(f"{reason.name} {reason.share:.0%}" for reason in game.because)))

@@ -16,13 +16,17 @@ Training and answering need numpy alone; :meth:`HybridRecommender.load` reads no
 from __future__ import annotations
 
 import io
+import logging
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
+from recsys.log import keys
 from recsys.models.folding import FoldIn
+from recsys.release.loading import HYBRID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,10 +37,12 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-HYBRID_FILE = "hybrid.npz"
+log = logging.getLogger(__name__)
 
 HALF_TRUST = 20
 """With so many ratings a game's own factors weigh as much as what its text and tags say."""
+MOST_TAGS = 1000
+"""Tags that are features: a mart whose tags are free text has more than a dense regression can hold."""
 TAG_SCALE = 0.3
 """Of a tag in the regression's features, beside an embedding of length 1."""
 RIDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -178,7 +184,7 @@ class HybridRecommender:
             ridge=np.array(self.ridge),
             **self.folding.arrays(),
         )
-        write_bytes(Path(path) / HYBRID_FILE, buffer.getbuffer())
+        write_bytes(Path(path) / HYBRID, buffer.getbuffer())
 
     @classmethod
     def load(cls, path: Path | str) -> HybridRecommender:
@@ -191,12 +197,12 @@ class HybridRecommender:
         ArtifactCorrupt
             If it is not what ``save`` writes.
         """
-        file = Path(path) / HYBRID_FILE
+        file = Path(path) / HYBRID
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return cls.from_arrays(dict(arrays))
         except FileNotFoundError as error:
-            raise ReleaseNotFound(f"{path} holds no hybrid model: {HYBRID_FILE} is missing") from error
+            raise ReleaseNotFound(f"{path} holds no hybrid model: {HYBRID} is missing") from error
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise ArtifactCorrupt(f"{file} cannot be read: {error}") from error
 
@@ -211,11 +217,18 @@ class HybridRecommender:
 
 
 def content_features(vectors: Floats, tags: Sequence[Sequence[str]]) -> Floats:
-    """Return embeddings beside one column a tag, 0.3 where a game has it; float32, (games, dimension + tags)."""
-    vocabulary = {tag: column for column, tag in enumerate(sorted({tag for row in tags for tag in row}))}
+    """Return embeddings beside one column a tag, 0.3 where a game has it; float32, (games, dimension + tags).
+
+    Of more than :data:`MOST_TAGS` tags the most frequent count, and the log says so.
+    """
+    games = Counter(tag for row in tags for tag in set(row))
+    chosen = sorted(games, key=lambda tag: (-games[tag], tag))[:MOST_TAGS]
+    if len(chosen) < len(games):
+        log.warning("rare tags are no features of the hybrid model", extra=keys(tags=len(games), taken=len(chosen)))
+    vocabulary = {tag: column for column, tag in enumerate(sorted(chosen))}
     marks = np.zeros((len(vectors), len(vocabulary)), dtype=np.float32)
     for row, own in enumerate(tags):
-        marks[row, [vocabulary[tag] for tag in own]] = TAG_SCALE
+        marks[row, [vocabulary[tag] for tag in own if tag in vocabulary]] = TAG_SCALE
     return np.hstack((vectors, marks))
 
 

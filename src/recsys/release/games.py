@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 N_RATINGS = "N_RATINGS"
 """Column with the number of ratings that a game has."""
 
-COLUMNS = ("GAME_ID", "NAME", "CATEGORIES", "MECHANICS")
-"""Columns taken from the catalogue; the description is not needed for serving."""
+_ID = "GAME_ID"
+_LEFT_OUT = (_ID, "DESCRIPTION", N_RATINGS)
+"""Not taken over as it is; the description is not needed for serving."""
 
 
 def games_table(games: pd.DataFrame | pa.Table, items: IdMap, indices: npt.NDArray[np.int32]) -> bytes:
@@ -26,7 +27,7 @@ def games_table(games: pd.DataFrame | pa.Table, items: IdMap, indices: npt.NDArr
     Parameters
     ----------
     games
-        The catalogue with :data:`COLUMNS`, in the order of the content index; others are left out.
+        The catalogue, in the order of the content index.
     items
         Ids of the rated games.
     indices
@@ -36,7 +37,8 @@ def games_table(games: pd.DataFrame | pa.Table, items: IdMap, indices: npt.NDArr
     Returns
     -------
     bytes
-        Parquet with :data:`COLUMNS` and ``N_RATINGS``, int64, 0 for games that nobody rated.
+        Parquet with the catalogue's columns but for ``DESCRIPTION``, and ``N_RATINGS``, int64, 0 for games that
+        nobody rated.
     """
     import numpy as np
     import pyarrow as pa
@@ -44,11 +46,12 @@ def games_table(games: pd.DataFrame | pa.Table, items: IdMap, indices: npt.NDArr
 
     from recsys.ids import id_array_of, python_ids
 
-    catalogue = {name: _column(games, name) for name in COLUMNS[1:]}
-    ids = id_array_of(_column(games, COLUMNS[0]))
+    names = games.column_names if isinstance(games, pa.Table) else list(games.columns)
+    catalogue = {name: _column(games, name) for name in names if name not in _LEFT_OUT}
+    ids = id_array_of(_column(games, _ID))
     counts = np.append(np.bincount(indices, minlength=len(items)), 0)  # the last one stands for "unknown": -1
     ratings = counts[items.codes_of(python_ids(ids))].astype(np.int64)
-    table = pa.table({COLUMNS[0]: ids, **catalogue, N_RATINGS: ratings})
+    table = pa.table({_ID: ids, **catalogue, N_RATINGS: ratings})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", store_schema=False)
     return buffer.getvalue()
