@@ -9,7 +9,7 @@ liked one game is otherwise shown that game's niche. As ratings come in, one's o
 the mean's. The score of a game is the inner product; where the visitor or the game has few ratings,
 the cosine of its text with the texts they liked is mixed in.
 
-Training and answering need numpy alone; :meth:`HybridRecommender.load` reads no other file than
+Answering needs numpy alone; :meth:`HybridRecommender.load` reads no other file than
 ``hybrid.npz``.
 """
 
@@ -92,14 +92,17 @@ class HybridRecommender:
         tags
             Tags of each game.
         """
+        from threadpoolctl import threadpool_limits
+
         counts = np.bincount(model.ratings.indices, minlength=len(model.items))
         n = np.where(codes >= 0, counts[codes], 0)
         self.trust = (n / (n + HALF_TRUST)).astype(np.float32)
         own = np.where(codes[:, None] >= 0, model.item_factors[codes], np.float32(0))
         features = content_features(vectors, tags)
         rated = np.flatnonzero(own.any(axis=1))
-        predict, self.ridge = fit_ridge(features[rated], own[rated], self.trust[rated])
-        mapped = predict(features)
+        with threadpool_limits(1, "blas"):  # the same bytes on any number of cores
+            predict, self.ridge = fit_ridge(features[rated], own[rated], self.trust[rated])
+            mapped = predict(features)
         self.factors = self.trust[:, None] * own + (1 - self.trust[:, None]) * mapped
         users = model.user_factors
         active = np.count_nonzero(users.any(axis=1))
