@@ -21,7 +21,6 @@ import numpy as np
 
 from recsys.models.hybrid import CONTENT_SHARE, HALF_TRUST
 from recsys.ranking import inner_products, top_k
-from recsys.serving.content import HALF, HalfPrecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +37,10 @@ DOUBT = 20
 """With so many ratings, taste and content weigh the same."""
 
 _LOOKED_AT = 64
+_REACH = 1024
+"""Games whose taste is computed at first; on real catalogues hardly a list needs more."""
+_ROUNDING = 1 + 1e-5
+"""What rounding may add to a bound."""
 
 
 def trust(n_ratings: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -101,7 +104,7 @@ class Blend:
 
     def prepare(self) -> None:
         """Build what the first question would build."""
-        _ = self.mean, self._covariance, self.half, self.longest, self.mean_factors, self.spread
+        _ = self.mean, self._covariance, self.lengths, self.mean_factors, self.spread
         self.snapshot.hybrid.folding.prepare()
 
     def hybrid(self, factors: Floats, query: Floats, n_ratings: int) -> HybridScores:
@@ -124,14 +127,20 @@ class Blend:
         return float(np.sqrt(max(variance, 1e-12)))
 
     @cached_property
-    def half(self) -> HalfPrecision:
-        """The hybrid factors of all games, for a quick scan."""
-        return HalfPrecision(self.snapshot.hybrid.factors)
+    def longest_first(self) -> Rows:
+        """(games,): rows of the catalogue by the length of their hybrid factors."""
+        return np.argsort(-np.linalg.norm(self.snapshot.hybrid.factors, axis=1), kind="stable")
 
     @cached_property
-    def longest(self) -> float:
-        """Length of the longest hybrid factors."""
-        return float(np.linalg.norm(self.snapshot.hybrid.factors, axis=1).max(initial=0))
+    def ordered_factors(self) -> Floats:
+        """float32, (games, factors): hybrid factors in that order."""
+        return self.snapshot.hybrid.factors[self.longest_first]
+
+    @cached_property
+    def lengths(self) -> Floats:
+        """float32, (games,): their lengths."""
+        lengths: Floats = np.linalg.norm(self.ordered_factors, axis=1)
+        return lengths
 
     @cached_property
     def mean_factors(self) -> Floats:
@@ -186,25 +195,30 @@ class HybridScores:
     def ranking(self, allowed: npt.NDArray[np.bool_]) -> Callable[[int], Ranked]:
         """Return the ranking of the games that are allowed; bool, (games,).
 
-        Content moves a score by so little that few games of the best by taste have to be compared
-        by text. No other can be among the best: that is checked, and more are compared until it holds.
+        No inner product exceeds the product of both lengths, and content moves a score by little:
+        the games with the longest factors are scored by taste, the best of them by text too. No
+        other can be among the best: that is checked, and more are looked at until it holds.
         """
-        blend = self._blend
-        # What half precision may hide, and what content adds at most: no cosine is above 1.
-        hidden = HALF * blend.longest * float(np.linalg.norm(self._visitor))
-        most = CONTENT_SHARE * (1 - self._usual) / self._unlike
+        blend, games = self._blend, len(self._model.factors)
+        length = float(np.linalg.norm(self._visitor)) * _ROUNDING
+        most = CONTENT_SHARE * (1 - self._usual) / self._unlike  # no cosine is above 1
 
         def rank(k: int) -> Ranked:
-            available = int(allowed.sum())
-            count = max(_LOOKED_AT, 2 * k)
+            reach, count = max(_REACH, 8 * k), max(_LOOKED_AT, 2 * k)
             while True:
-                rows, rough = blend.half.scan(self._visitor, max(1, min(count, available)), allowed)
-                rows = np.sort(rows)
+                near = blend.longest_first[:reach]
+                taste = inner_products(blend.ordered_factors[:reach], self._visitor)
+                places = top_k(np.where(allowed[near], taste, np.float32(-np.inf)), count)
+                beyond = length * float(blend.lengths[reach]) if reach < games else -np.inf
+                between = float(taste[places[-1]]) if len(places) == count else -np.inf
+                rows = np.sort(near[places])
                 scores = self._scores(rows)
                 best = top_k(scores, k)
-                if count >= available or scores[best[-1]] > (rough[-1] + hidden - self._mean) / self._deviation + most:
+                least = scores[best[-1]] if len(best) == k else -np.inf
+                bound = (max(beyond, between) - self._mean) / self._deviation + most
+                if least > bound or np.isneginf(bound):
                     return rows[best], scores[best]
-                count *= 4
+                reach, count = (4 * reach, count) if beyond > between else (reach, 4 * count)
 
         return rank
 
