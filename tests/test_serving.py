@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import recsys
@@ -431,6 +432,17 @@ def test_a_long_filter_is_read_at_once() -> None:
 def test_names_are_found_forgivingly(served: Recommender, text: str) -> None:
     """Case, accents, punctuation, a typing error or a part of the name: the game is the first suggestion."""
     assert served.find(text, 3)[0].game_id == CAFE
+
+
+def test_names_that_begin_so_come_by_their_ratings(served: Recommender) -> None:
+    """Whoever types the beginning of a name means a known game rather than a short name."""
+    from recsys.serving.catalogue import Catalogue
+    from recsys.serving.names import NameIndex
+
+    names = ["Car Wars", "Star Wars: Duel", "Star Wars: Imperial Assault", "UNO: Star Wars", "Stardust"]
+    columns = {"NAME": names, "N_RATINGS": [900, 3, 500, 40, 1]}
+    index = NameIndex(Catalogue(pa.table(columns), range(5)))
+    assert [match.row for match in index.find("star wars")][:3] == [2, 1, 0]
 
 
 def test_a_name_is_only_taken_for_certain_when_it_is(served: Recommender) -> None:
