@@ -96,6 +96,24 @@ def test_vectors_equal_a_direct_call(direct: SentenceTransformer, engine: str) -
     np.testing.assert_allclose(found, direct.encode(texts), atol=2e-6)
 
 
+def test_a_model_that_sentence_transformers_saved_is_read_as_it_reads_it(folder: ModelFolder, tmp_path: Path) -> None:
+    """Its length of texts, and the dimension behind a head of its own: the same vectors, scaled to length one."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Dense
+
+    trained = SentenceTransformer(str(folder.path), device="cpu", local_files_only=True)
+    trained.append(Dense(384, 100))
+    trained.save(str(tmp_path / "saved"))
+    texts = ["Catan", LONG]
+    exact = trained.encode(texts, normalize_embeddings=True)
+    settings = ContentSettings(
+        model=str(tmp_path / "saved"), engine="torch", precision="float32", device="cpu", cache_mb=0
+    )
+    encoder = open_encoder(settings)
+    assert encoder.dimension == 100
+    np.testing.assert_allclose(encoder.encode(texts), exact, atol=2e-6)
+
+
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_bfloat16_keeps_the_neighbours_of_float32(real_data: Path, direct: SentenceTransformer, engine: str) -> None:
     """Of each real game's ten nearest by float32, at least 99% are among its ten nearest by bfloat16."""

@@ -101,8 +101,7 @@ def identify(folder: str = "") -> ModelIdentity:
     if not folder:
         return PINNED
     path = Path(folder).expanduser()
-    dimension = _entry(path, "1_Pooling/config.json", "word_embedding_dimension", "embedding_dimension")
-    return ModelIdentity(_revision(path), dimension, _max_tokens(path))
+    return ModelIdentity(_revision(path), _dimension(path), _max_tokens(path))
 
 
 def find_model(folder: str = "") -> ModelFolder:
@@ -161,8 +160,21 @@ def _modules(path: Path) -> list[dict[str, Any]]:
     return list(modules)
 
 
+def _dimension(path: Path) -> int:
+    for module in reversed(_modules(path)):
+        if str(module.get("type")).endswith(".Dense"):
+            return _entry(path, f"{module['path']}/config.json", "out_features")
+    return _entry(path, "1_Pooling/config.json", "word_embedding_dimension", "embedding_dimension")
+
+
 def _max_tokens(path: Path) -> int:
-    return _entry(path, "sentence_bert_config.json", "max_seq_length")
+    """Follow sentence-transformers, which since 6.0 saves no length of its own and goes by the tokenizer's."""
+    name, field = "sentence_bert_config.json", "max_seq_length"
+    entries = _read(path, name)
+    if field in entries and entries[field] is not None:
+        return _entry(path, name, field)
+    positions = _entry(path, "config.json", "max_position_embeddings")
+    return min(_entry(path, "tokenizer_config.json", "model_max_length"), positions)
 
 
 def _read(path: Path, name: str) -> Any:
