@@ -21,7 +21,7 @@ from recsys.embedding.batches import Tokenization
 from recsys.embedding.cache import VectorCache
 from recsys.embedding.encoder import TextEncoder
 from recsys.embedding.engine import load_engine
-from recsys.embedding.hardware import Hardware, cpu_flags, usable_cores
+from recsys.embedding.hardware import Hardware, cpu_flags, nvidia_gpu, usable_cores
 from recsys.embedding.model import PINNED, ModelFolder, find_model
 from recsys.embedding.plan import Plan, choose
 from recsys.errors import ConfigError, MissingExtra
@@ -323,6 +323,38 @@ def test_the_cpu_is_asked_for_its_instruction_sets() -> None:
     }
     assert cpu_flags("Features\t: fp asimd bf16\n") == {"fp", "asimd", "bf16"}
     assert cpu_flags("") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("visible", "there"),
+    [
+        (None, True),
+        ("0", True),
+        ("1,0", True),
+        ("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", True),
+        ("MIG-1/0", True),
+        ("", False),
+        (" ", False),
+        ("-1", False),
+        ("-1,0", False),
+        ("NoDevFiles", False),
+    ],
+)
+def test_hidden_gpus_are_not_there(tmp_path: Path, visible: str | None, there: bool) -> None:  # noqa: FBT001
+    """`CUDA_VISIBLE_DEVICES` is read as CUDA reads it: what is hidden from torch is not chosen by `auto`."""
+    environ = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    (tmp_path / "nvidiactl").touch()
+    assert nvidia_gpu(environ, tmp_path / "gpus", tmp_path / "nvidiactl") is there
+
+
+def test_the_hosts_gpu_is_not_the_containers(tmp_path: Path) -> None:
+    """`/proc` shows the host's GPUs in every container; without the device file none can be used. Nor without a GPU."""
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    (tmp_path / "nvidiactl").touch()
+    assert not nvidia_gpu({}, tmp_path / "gpus", tmp_path / "missing")
+    assert not nvidia_gpu({}, tmp_path / "missing", tmp_path / "nvidiactl")
+    assert not nvidia_gpu({}, tmp_path / "gpus" / "0000:01:00.0", tmp_path / "nvidiactl")
 
 
 @pytest.mark.parametrize(("quota", "at_most"), [("100000 100000", 1), ("50000 100000", 1), ("max 100000", 10**6)])

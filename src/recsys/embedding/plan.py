@@ -82,7 +82,7 @@ def _device(wanted: str, hardware: Hardware) -> str:
     there = {"cpu": True, "mps": hardware.mps, "cuda": hardware.cuda}
     if not there[wanted.partition(":")[0]]:
         raise ConfigError(
-            f"content.device = {wanted}, and this machine has no such device (or the installed torch cannot use it); "
-            "auto takes what is there"
+            f"content.device = {wanted}, and this machine has no such device (or CUDA_VISIBLE_DEVICES hides it, or the "
+            "installed torch cannot use it); auto takes what is there"
         )
     return wanted
