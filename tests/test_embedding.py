@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -307,6 +309,33 @@ def test_what_is_named_is_taken_or_is_an_error(settings: dict[str, str], error: 
     """Nothing named is ever replaced by something else."""
     with pytest.raises(error, match=words):
         choose(ContentSettings(**settings), AMX, openvino=False)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def other_kind(folder: ModelFolder, tmp_path: Path) -> Path:
+    """Return the folder of a model that is no BERT."""
+    shutil.copytree(folder.path, tmp_path / "other")
+    config = json.loads((tmp_path / "other" / "config.json").read_text())
+    (tmp_path / "other" / "config.json").write_text(json.dumps(config | {"model_type": "mpnet"}))
+    return tmp_path / "other"
+
+
+def test_auto_takes_torch_for_a_model_that_openvino_does_not_run(other_kind: Path, folder: ModelFolder) -> None:
+    """Another kind of model, or one with an adapter, is run by torch; a copy of the default is not."""
+    require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
+    assert open_encoder(ContentSettings(model=str(folder.path), device="cpu")).plan.engine == "openvino"
+    assert open_encoder(ContentSettings(model=str(other_kind), device="cpu")).plan.engine == "torch"
+    shutil.copy(folder.path / "config.json", other_kind / "config.json")
+    assert open_encoder(ContentSettings(model=str(other_kind), device="cpu")).plan.engine == "openvino"
+    (other_kind / "adapter_config.json").write_text("{}")
+    assert open_encoder(ContentSettings(model=str(other_kind), device="cpu")).plan.engine == "torch"
+
+
+def test_openvino_with_another_kind_of_model_is_an_error_that_says_what_to_do(other_kind: Path) -> None:
+    """It is said before anything is loaded or fetched."""
+    require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
+    with pytest.raises(ConfigError, match=rf"{other_kind} is no BERT.*set content.engine = torch"):
+        open_encoder(ContentSettings(model=str(other_kind), device="cpu", engine="openvino"))
 
 
 def test_openvino_on_a_gpu_is_a_contradiction() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from recsys.config import Settings
-from recsys.errors import ArtifactCorrupt
+from recsys.config import ContentSettings, Settings
+from recsys.errors import ArtifactCorrupt, ModelNotFound
 from recsys.release.check import check_here
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
@@ -18,7 +18,7 @@ from recsys.sources import QueryResult
 from recsys.trainer import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -111,6 +111,22 @@ def test_a_run_publishes_a_release_with_its_provenance(tmp_path: Path) -> None:
     counts = release.games["N_RATINGS"].to_pylist()
     assert sum(counts) == result.rows["ratings"]
     assert counts[release.game_ids.index("g7")] == Marts().ratings["GAME_ID"].to_pylist().count("g7")
+
+
+@pytest.mark.parametrize("train", [Trainer.run_pipeline, Trainer.train_rag_model])
+def test_settings_that_cannot_be_met_end_the_run_before_the_fetch(
+    tmp_path: Path, train: Callable[[Trainer], object]
+) -> None:
+    """A model that is not there (or an engine, or a device) is told at once, not after minutes of fetching."""
+
+    class Untouched(Marts):
+        def execute(self, sql: str) -> QueryResult:
+            raise AssertionError(f"fetched before the settings were looked at: {sql}")
+
+    settings = SETTINGS.model_copy(update={"content": ContentSettings(model=str(tmp_path / "nowhere"))})
+    store = ReleaseStore(tmp_path / "models", check=check_here)
+    with pytest.raises(ModelNotFound, match="nowhere"):
+        train(Trainer({}, tmp_path / "models", source=Untouched(), settings=settings, store=store))
 
 
 def test_the_same_data_gives_the_same_bytes_and_nothing_new(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@ class ContentSettings(_Section):
     model: str = ""
     """Folder of the sentence-transformers model; empty: hub cache, then package, then hub."""
     engine: Literal["auto", "torch", "openvino"] = "auto"
-    """What runs the model; ``auto``: OpenVINO on a CPU where it is installed, else torch (sentence-transformers)."""
+    """What runs the model; ``auto``: OpenVINO on a CPU where it is installed and runs the model (a BERT with
+    mean pooling, as the default is), else torch (sentence-transformers)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the model's arithmetic; ``auto``: bfloat16 on a CPU with AMX or AVX512-BF16, float32 elsewhere."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"

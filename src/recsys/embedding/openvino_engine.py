@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.embedding.batches import Tokenization
-from recsys.embedding.openvino_bert import build, is_mean_pooled_bert
-from recsys.errors import ConfigError, MissingExtra
+from recsys.embedding.openvino_bert import build
+from recsys.errors import MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ class OpenVinoEngine:
     Parameters
     ----------
     folder
-        Of the model.
+        Of the model: one that :func:`recsys.embedding.openvino_bert.is_mean_pooled_bert` says yes to.
     plan
         Precision and threads.
     batch_tokens
@@ -47,11 +47,6 @@ class OpenVinoEngine:
             import openvino
         except ImportError as error:
             raise MissingExtra("openvino", "content.engine = openvino") from error
-        if not is_mean_pooled_bert(folder.path):
-            raise ConfigError(
-                f"the model in {folder.path} is no BERT with mean pooling, and OpenVINO runs no other here; "
-                "set content.engine = torch"
-            )
         hints = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.precision],
             "NUM_STREAMS": str(plan.threads),

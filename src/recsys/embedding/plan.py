@@ -41,7 +41,7 @@ class Plan:
     threads: int
 
 
-def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | None = None) -> Plan:
+def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | None = None, bert: bool = True) -> Plan:
     """Decide what the settings leave open: the fastest way on this hardware that keeps float32's neighbours.
 
     Parameters
@@ -52,11 +52,14 @@ def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | No
         What the machine can do.
     openvino
         Whether the package is installed; looked up when not given.
+    bert
+        Whether the model is one that OpenVINO runs here: see :mod:`recsys.embedding.openvino_bert`.
 
     Raises
     ------
     ConfigError
-        If the settings ask for a device that is not there, or contradict each other.
+        If the settings ask for a device that is not there, for OpenVINO with a model that it does
+        not run here, or contradict each other.
     MissingExtra
         If the settings ask for OpenVINO, which is not installed.
     """
@@ -66,14 +69,24 @@ def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | No
     precision: Precision = "bfloat16" if device == "cpu" and hardware.cpu_bfloat16 else "float32"
     if settings.precision != "auto":
         precision = settings.precision
-    if settings.engine == "openvino" and device != "cpu":
-        raise ConfigError(f"content.engine = openvino runs on the CPU, and content.device is {device}; set one of them")
-    if settings.engine == "openvino" and not openvino:
-        raise MissingExtra("openvino", "content.engine = openvino")
-    engine: Engine = "openvino" if device == "cpu" and openvino else "torch"
+    engine: Engine = "openvino" if device == "cpu" and openvino and bert else "torch"
+    if settings.engine == "openvino":
+        _require_openvino(settings, device, installed=openvino, bert=bert)
     if settings.engine != "auto":
         engine = settings.engine
     return Plan(device, precision, engine, settings.threads or hardware.cores)
+
+
+def _require_openvino(settings: ContentSettings, device: str, *, installed: bool, bert: bool) -> None:
+    if device != "cpu":
+        raise ConfigError(f"content.engine = openvino runs on the CPU, and content.device is {device}; set one of them")
+    if not installed:
+        raise MissingExtra("openvino", "content.engine = openvino")
+    if not bert:
+        raise ConfigError(
+            f"content.engine = openvino, and content.model = {settings.model} is no BERT with mean pooling, the only "
+            "kind that OpenVINO runs here; set content.engine = torch, or leave it auto"
+        )
 
 
 def _device(wanted: str, hardware: Hardware) -> str:
