@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zlib
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -192,14 +194,88 @@ def test_the_command_line_counts_and_clears(tmp_path: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)["vectors"] == 0
 
 
-def test_a_cache_that_cannot_be_read_is_an_error_of_the_command(tmp_path: Path) -> None:
-    """Asked about the cache itself, the failure is the answer; ``clear`` mends it."""
-    cache = VectorCache(tmp_path, ROOM)
-    cache.path.write_bytes(b"this is no database")
-    with pytest.raises(ArtifactWriteError, match="cannot be read"):
+def holed(path: Path) -> bytes:
+    """Return the bytes of a cache in whose middle every page is garbage."""
+    cache = VectorCache(path, ROOM)
+    cache.store(names(*range(500)), vectors(500))
+    content = bytearray(cache.path.read_bytes())
+    content[3 * 16384 : -16384] = b"\xa5" * (len(content) - 4 * 16384)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("spoilt", [b"this is no database", b"SQLite format 3\0" + b"garbage" * 9000, "holed"])
+def test_clear_mends_whatever_is_there(tmp_path: Path, spoilt: bytes | str) -> None:
+    """Asked about a broken cache, `info` names the command that helps; after it there is a sound, empty cache."""
+    cache = VectorCache(tmp_path / "here", ROOM)
+    cache.path.parent.mkdir()
+    cache.path.write_bytes(spoilt if isinstance(spoilt, bytes) else holed(tmp_path / "other"))
+    for end in ("-journal", "-wal", "-shm"):
+        cache.path.with_name(cache.path.name + end).write_bytes(b"left behind")
+    size = cache.path.stat().st_size
+    with pytest.raises(ArtifactWriteError, match=r"cannot be read.*recsys cache clear"):
         cache.info()
-    cache.clear()
+    assert cache.clear().size == size
+    assert list(cache.path.parent.iterdir()) == []
     assert cache.info().vectors == 0
+    cache.store(names(1), vectors(1))
+    assert len(cache.look_up(names(1))) == 1
+
+
+def test_clear_mends_a_file_that_can_still_be_read(tmp_path: Path) -> None:
+    """Damage that neither counting nor deleting stumbles on, here in the map of the pages' owners, is gone too."""
+    cache = VectorCache(tmp_path, ROOM)
+    cache.store(names(*range(500)), vectors(500))
+    content = bytearray(cache.path.read_bytes())
+    content[16384 + 2 : 16384 + 4] = b"\xa5\xa5"
+    cache.path.write_bytes(content)
+    assert cache.info().vectors == 500
+    cache.clear()
+    cache.store(names(1), vectors(1))
+    with closing(sqlite3.connect(cache.path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_file_that_was_set_aside_is_counted_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It takes room beyond the bound: `info` says how much, `clear` removes it too, with or without a cache."""
+    cache = VectorCache(tmp_path, ROOM)
+    here = f"content.cache_dir={tmp_path}"
+    for stored in (0, 3):
+        cache.path.write_bytes(bytes(100) * 20_000)
+        assert cache.look_up(names(1)) == {}
+        if stored:
+            cache.store(names(*range(stored)), vectors(stored))
+        assert cache.info().damaged == 2_000_000
+        assert run(["cache", "info", "--set", here]) == 0
+        assert "a damaged file of 2.0 MB" in capsys.readouterr().out
+        assert run(["cache", "clear", "--set", here, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["vectors"], told["damaged_bytes"]) == (stored, 2_000_000)
+        assert [path for path in tmp_path.iterdir() if path != cache.path] == []
+        assert cache.info().damaged == 0
+
+
+def test_a_writer_goes_on_after_a_clear(tmp_path: Path) -> None:
+    """What it stores through a file that it opened before is in the cache; a file removed under it would lose that."""
+    cache = VectorCache(tmp_path, ROOM)
+    cache.store(names(*range(2000)), vectors(2000))
+    with closing(sqlite3.connect(cache.path, isolation_level=None)) as writing:
+        assert writing.execute("SELECT count(*) FROM vectors").fetchone() == (2000,)
+        assert cache.clear().vectors == 2000
+        assert cache.path.stat().st_size < 100_000
+        data = vectors(1)[0].tobytes()
+        writing.execute("INSERT INTO vectors VALUES (?, ?, ?, 0)", (names(7)[0], data, zlib.crc32(data)))
+    assert set(cache.look_up(names(*range(2000)))) == set(names(7))
+
+
+def test_clear_never_removes_a_file_that_somebody_writes(tmp_path: Path) -> None:
+    """A writer that stays longer than the patience of `clear` is an error, and keeps its file and all its vectors."""
+    cache = VectorCache(tmp_path, ROOM, patience=0.1)
+    cache.store(names(1, 2), vectors(2))
+    with closing(sqlite3.connect(cache.path, isolation_level=None)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ArtifactWriteError, match="cannot be emptied: database is locked"):
+            cache.clear()
+    assert len(cache.look_up(names(1, 2))) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a full device, /dev/full or a small file limit")
