@@ -101,7 +101,7 @@ def test_vectors_equal_a_direct_call(direct: SentenceTransformer, engine: str) -
 def test_a_model_that_sentence_transformers_saved_is_read_as_it_reads_it(folder: ModelFolder, tmp_path: Path) -> None:
     """Its length of texts, and the dimension behind a head of its own: the same vectors, scaled to length one."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Dense
+    from sentence_transformers.sentence_transformer.modules import Dense
 
     trained = SentenceTransformer(str(folder.path), device="cpu", local_files_only=True)
     trained.append(Dense(384, 100))
@@ -208,6 +208,17 @@ def test_another_recipe_is_another_vector(tmp_path: Path, identity: dict[str, st
     model = replace(PINNED, **identity)  # type: ignore[arg-type]
     TextEncoder(model, replace(PLAN, **plan), lambda: engine, cache).encode(["a"])  # type: ignore[arg-type]
     assert engine.asked == ["a"]
+
+
+def test_another_engine_or_device_is_the_same_vector(tmp_path: Path) -> None:
+    """It is told what runs the model, and yesterday's vectors are taken all the same: they differ in the last bits."""
+    cache = VectorCache(tmp_path, 10**8)
+    counting(CountingEngine(), cache).encode(["a"])
+    engine = CountingEngine()
+    elsewhere = counting(engine, cache, Plan("cuda:1", "float32", "openvino", 7))
+    elsewhere.encode(["a"])
+    assert engine.asked == []
+    assert elsewhere.runs_on == {"engine": "openvino", "device": "cuda:1"}
 
 
 def test_an_unloaded_model_is_loaded_when_it_is_needed_again() -> None:

@@ -365,7 +365,7 @@ class Trainer:
     def _content_origin(self, run_id: str, games: pd.DataFrame, encoder: Encoder) -> Half:
         from recsys.publication import content_half
 
-        return content_half(run_id, games, self.settings, encoder.recipe, self._query_ids.get(self._games_query))
+        return content_half(run_id, games, self.settings, encoder, self._query_ids.get(self._games_query))
 
     def _cf_origin(self, run_id: str, ratings: Ratings) -> Half:
         from recsys.publication import cf_half

@@ -31,6 +31,14 @@ class Encoder(Protocol):
         """
         ...
 
+    @property
+    def runs_on(self) -> Mapping[str, str]:
+        """What encodes a new text here, such as engine and device: it decides a vector's last bits at most.
+
+        It goes into the manifest too, and keys nothing.
+        """
+        ...
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one row for each text, in their order.
 
