@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import logging
@@ -21,7 +22,7 @@ from recsys.config import ContentSettings
 from recsys.embedding import open_cache, open_encoder
 from recsys.embedding.batches import Tokenization
 from recsys.embedding.cache import VectorCache
-from recsys.embedding.encoder import TextEncoder
+from recsys.embedding.encoder import RECIPE_VERSION, TextEncoder
 from recsys.embedding.engine import load_engine
 from recsys.embedding.hardware import Hardware, cpu_flags, nvidia_gpu, usable_cores
 from recsys.embedding.model import PINNED, ModelFolder, find_model
@@ -254,6 +255,23 @@ def test_another_recipe_is_another_vector(tmp_path: Path, identity: dict[str, st
     model = replace(PINNED, **identity)  # type: ignore[arg-type]
     TextEncoder(model, replace(PLAN, **plan), lambda: engine, cache).encode(["a"])  # type: ignore[arg-type]
     assert engine.asked == ["a"]
+
+
+def test_yesterdays_key_is_todays(tmp_path: Path) -> None:
+    """A vector lies under a hash of its recipe, the recipe's version included, and its text.
+
+    Worked out here by hand. A key that changes by accident encodes every text of every user anew; a
+    version that is no part of it returns what another recipe made.
+    """
+    cache, text = VectorCache(tmp_path, 10**8), "Catan"
+    lines = "revision={}\nrecipe_version={}\nprecision={}\nmax_tokens={}"
+    for number, version in enumerate((RECIPE_VERSION, "0")):
+        recipe = hashlib.sha256(lines.format(PINNED.revision, version, "float32", "256").encode()).digest()
+        cache.store([hashlib.sha256(recipe + text.encode()).digest()], np.full((1, 384), number + 1, dtype=np.float32))
+    engine = CountingEngine()
+    found = counting(engine, cache).encode([text])
+    assert engine.asked == []
+    np.testing.assert_array_equal(found, np.ones((1, 384)))
 
 
 def test_another_engine_or_device_is_the_same_vector(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -31,6 +34,16 @@ for number in range(int(sys.argv[3])):
     keys = [f"{sys.argv[2]} {number} {row}".encode() for row in range(50)]
     cache.store(keys, np.full((50, 384), number, dtype=np.float32))
     print(number, flush=True)
+"""
+
+OVERLAPPING = """
+import sys, numpy as np
+from pathlib import Path
+from recsys.embedding.cache import VectorCache
+cache = VectorCache(Path(sys.argv[1]), 100_000_000)
+for start in range(int(sys.argv[2]), 2000, 50):
+    numbers = range(start, start + 50)
+    cache.store([f"key {number}".encode() for number in numbers], np.repeat(np.float32(numbers), 384).reshape(50, 384))
 """
 
 
@@ -78,6 +91,14 @@ def test_an_empty_cache_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_without_a_table_yet_is_an_empty_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Beside the first writer of all, or after its death, nothing has failed: there is nothing yet."""
+    cache = VectorCache(tmp_path, ROOM)
+    cache.path.touch()
+    assert cache.look_up(names(1)) == {}
+    assert caplog.records == []
+
+
 def test_a_killed_writer_leaves_whole_vectors(tmp_path: Path) -> None:
     """Whenever the process is killed: each transaction is there or not, and the next writer goes on."""
     for attempt in range(4):
@@ -107,6 +128,62 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
         f"{name} {number} {row}".encode() for name in ("left", "right") for number in range(40) for row in range(50)
     ]
     assert len(VectorCache(tmp_path, ROOM).look_up(keys)) == 4000
+
+
+def test_two_writers_of_the_same_texts_agree(tmp_path: Path) -> None:
+    """Two runs on one catalogue: where half of a portion is there already, the other half is stored all the same."""
+    commands = [[sys.executable, "-c", OVERLAPPING, str(tmp_path), start] for start in ("0", "25")]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    assert [process.communicate(timeout=120)[1] for process in both] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
+    cache = VectorCache(tmp_path, ROOM)
+    found = cache.look_up(names(*range(2025)))
+    assert cache.info().vectors == len(found) == 2025
+    for number in range(2025):
+        assert np.all(found[names(number)[0]] == number)
+
+
+def test_a_reader_gets_whole_vectors_while_others_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Vectors that are evicted while somebody reads are found whole or not at all; neither side fails."""
+    cache = VectorCache(tmp_path, 1_000_000)
+    stop, sizes = threading.Event(), list[int]()
+
+    def read() -> None:
+        while not stop.wait(0.002):
+            found = VectorCache(tmp_path, 1_000_000).look_up(names(*range(6000)))
+            sizes.append(sum(bool(np.all(row == int(key.split()[1]))) for key, row in found.items()))
+            sizes.append(len(found))
+
+    with ThreadPoolExecutor(2) as readers:
+        reading = [readers.submit(read) for _ in range(2)]
+        for start in range(0, 6000, 100):
+            rows = np.repeat(np.arange(start, start + 100, dtype=np.float32), 384).reshape(100, 384)
+            cache.store(names(*range(start, start + 100)), rows)
+        stop.set()
+        assert [done.result() for done in reading] == [None, None]
+    assert len(sizes) >= 4
+    assert sizes[::2] == sizes[1::2]
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.recsys_keys for record in warnings] == []  # type: ignore[attr-defined]
+    assert cache.info().vectors < 600, "nothing was evicted"
+
+
+def test_a_cache_that_is_cleared_again_and_again_fails_no_writer(tmp_path: Path) -> None:
+    """Whatever the moment: every vector that the run stored was removed by a clear, or is there and whole."""
+    process = writer(tmp_path, "run", 300)
+    assert process.stdout is not None
+    cache = VectorCache(tmp_path, ROOM)
+    cleared = 0
+    for line in process.stdout:
+        if int(line) % 15 == 0:
+            cleared += cache.clear().vectors
+    assert process.wait(60) == 0
+    left = cache.look_up([f"run {number} {row}".encode() for number in range(300) for row in range(50)])
+    assert all(np.all(vector == int(key.split()[1])) for key, vector in left.items())
+    assert cleared > 0
+    assert cleared + len(left) == 300 * 50
+    with closing(sqlite3.connect(cache.path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:

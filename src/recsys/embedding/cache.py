@@ -114,6 +114,8 @@ class VectorCache:
             return {}
         found: dict[bytes, NDArray[np.float32]] = {}
         with self._tolerant("reading"), self._connection() as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'vectors'").fetchone():
+                return {}  # the first writer has made the file, and not yet the table
             damaged, stale, now = [], [], int(self._clock())
             for some in _portions(keys):
                 marks = ",".join("?" * len(some))
