@@ -81,11 +81,11 @@ def direct(folder: ModelFolder) -> SentenceTransformer:
     return SentenceTransformer(str(folder.path), device="cpu", local_files_only=True)
 
 
-def through(plan: Plan, texts: list[str], budget: int = 1024) -> NDArray[np.float32]:
+def through(plan: Plan, texts: list[str]) -> NDArray[np.float32]:
     """Encode with the real model, uncached."""
     if plan.engine == "openvino":
         require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
-    return TextEncoder(PINNED, plan, lambda: load_engine(find_model(), plan, budget)).encode(texts)
+    return TextEncoder(PINNED, plan, lambda: load_engine(find_model(), plan)).encode(texts)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
@@ -343,6 +343,16 @@ def test_batches_hold_every_text_once_within_their_budget(
     assert max(map(len, expected)) == 256
 
 
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_an_engine_takes_as_many_tokens_at_once_as_planned(folder: ModelFolder, engine: str) -> None:
+    """Seven texts of full length under a budget of three come in batches of three, three and one."""
+    if engine == "openvino":
+        require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
+    plan = Plan("cpu", "float32", engine, 1, batch_tokens=3 * 256 + 255)  # type: ignore[arg-type]
+    batches = list(load_engine(folder, plan).embed([LONG] * 7))
+    assert [len(places) for places, _ in batches] == [3, 3, 1]
+
+
 AMX, AVX = Hardware(2, amx=True), Hardware(2, avx512_bf16=True)
 OLD, GPU, MAC = Hardware(2), Hardware(8, cuda=True, amx=True), Hardware(8, mps=True)
 
@@ -355,8 +365,10 @@ OLD, GPU, MAC = Hardware(2), Hardware(8, cuda=True, amx=True), Hardware(8, mps=T
         (AMX, False, {}, Plan("cpu", "bfloat16", "torch", 2)),
         (OLD, False, {}, Plan("cpu", "float32", "torch", 2)),
         (OLD, True, {}, Plan("cpu", "float32", "openvino", 2)),
-        (GPU, True, {}, Plan("cuda", "float32", "torch", 8)),
-        (MAC, False, {}, Plan("mps", "float32", "torch", 8)),
+        (GPU, True, {}, Plan("cuda", "float32", "torch", 8, 16384)),
+        (MAC, False, {}, Plan("mps", "float32", "torch", 8, 16384)),
+        (GPU, True, {"batch_tokens": 4096}, Plan("cuda", "float32", "torch", 8, 4096)),
+        (AMX, False, {"batch_tokens": 4096}, Plan("cpu", "bfloat16", "torch", 2, 4096)),
         (GPU, True, {"device": "cpu"}, Plan("cpu", "bfloat16", "openvino", 8)),
         (AMX, True, {"precision": "float32", "engine": "torch"}, Plan("cpu", "float32", "torch", 2)),
         (OLD, True, {"precision": "bfloat16", "threads": 1}, Plan("cpu", "bfloat16", "openvino", 1)),
@@ -368,7 +380,7 @@ def test_auto_asks_the_hardware(
     settings: dict[str, str],
     plan: Plan,
 ) -> None:
-    """A GPU where there is one; bfloat16 on a CPU that multiplies it; OpenVINO where it is installed."""
+    """A GPU where there is one, in large batches; bfloat16 on a CPU that multiplies it; OpenVINO where it is there."""
     assert choose(ContentSettings(**settings), hardware, openvino=openvino) == plan  # type: ignore[arg-type]
 
 

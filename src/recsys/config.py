@@ -103,8 +103,9 @@ class ContentSettings(_Section):
     """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads that encode; 0 means one for each core."""
-    batch_tokens: Annotated[int, Field(ge=256)] = 2048
-    """Tokens encoded at once, padding included: bounds the memory of a batch."""
+    batch_tokens: Annotated[int, Field(ge=256)] | Auto = "auto"
+    """Tokens encoded at once, padding included: bounds the memory of a batch; ``auto``: 2048 on a CPU (8 texts of
+    full length), 16384 on a GPU (64 of them)."""
     cache_dir: str = ""
     """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache_mb: Annotated[int, Field(ge=0)] = 1000

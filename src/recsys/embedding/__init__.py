@@ -81,7 +81,7 @@ def open_encoder(settings: ContentSettings) -> TextEncoder:
     return TextEncoder(
         identity,
         plan,
-        lambda: load_engine(find_model(settings.model), plan, settings.batch_tokens),
+        lambda: load_engine(find_model(settings.model), plan),
         open_cache(settings),
     )
 

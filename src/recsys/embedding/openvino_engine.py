@@ -37,12 +37,10 @@ class OpenVinoEngine:
     folder
         Of the model: one that :func:`recsys.embedding.openvino_bert.is_mean_pooled_bert` says yes to.
     plan
-        Precision and threads.
-    batch_tokens
-        Tokens in a batch, padding included.
+        Precision, threads and tokens in a batch.
     """
 
-    def __init__(self, folder: ModelFolder, plan: Plan, batch_tokens: int) -> None:
+    def __init__(self, folder: ModelFolder, plan: Plan) -> None:
         try:
             import openvino
         except ImportError as error:
@@ -58,7 +56,7 @@ class OpenVinoEngine:
             self._idle.put(compiled.create_infer_request())
         self._tokenization = Tokenization(folder.path, folder.max_tokens)
         self._streams = plan.threads
-        self._batch_tokens = batch_tokens
+        self._batch_tokens = plan.batch_tokens
 
     def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """See :meth:`recsys.embedding.engine.Engine.embed`."""
