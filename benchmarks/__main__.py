@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", type=Path, help="folder with mart_games.parquet")
     parser.add_argument("--ratings", type=Path, help="folder with mart_user_ratings.parquet")
-    parser.add_argument("--texts", type=int, default=300)
+    parser.add_argument("--texts", type=int, default=1500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"))
@@ -111,17 +111,26 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def surroundings() -> dict[str, Any]:
     """Say when and on what this was measured."""
-    hardware = probe()
+    hardware, memory = probe(), entry(Path("/proc/meminfo"), "MemTotal")
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "cpu": entry(Path("/proc/cpuinfo"), "model name"),
+        "memory_mb": None if memory is None else round(int(memory.split()[0]) * 1024 / 1e6),
         "cores": hardware.cores,
         "amx": hardware.amx,
         "avx512_bf16": hardware.avx512_bf16,
         "load": os.getloadavg(),
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
     }
+
+
+def entry(file: Path, name: str) -> str | None:
+    """Return the first value under a name in one of Linux's tables, such as ``32780516 kB``; None elsewhere."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    values = (value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == name)
+    return next(values, None)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ def encode(folder: Path, count: int) -> None:
     """Print the share of each kind of operation, and of cutting texts into tokens."""
     import openvino
 
-    from recsys.config import ContentSettings
     from recsys.embedding.batches import Tokenization
     from recsys.embedding.hardware import probe
     from recsys.embedding.model import find_model
     from recsys.embedding.openvino_bert import build
+    from recsys.embedding.plan import CPU_TOKENS
 
     model = find_model()
     games = pd.read_parquet(folder / "mart_games.parquet")
@@ -38,7 +38,7 @@ def encode(folder: Path, count: int) -> None:
     hints = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": "1", "PERF_COUNT": "YES"}
     request = openvino.Core().compile_model(build(model.path), "CPU", hints).create_infer_request()
     began = time.perf_counter()
-    batches = list(Tokenization(model.path, model.max_tokens).batches(some, ContentSettings().batch_tokens))
+    batches = list(Tokenization(model.path, model.max_tokens).batches(some, CPU_TOKENS))
     tokenizing = time.perf_counter() - began
     spent: Counter[str] = Counter()
     seconds = 0.0

@@ -71,6 +71,7 @@ class WordEncoder:
 
     dimension = 384
     recipe: ClassVar = {"version": "1", "revision": "words", "precision": "float32", "max_length": "none"}
+    runs_on: ClassVar = {"engine": "words", "device": "cpu"}
 
     def encode(self, texts: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         """Return unit vectors, float32, (texts, 384)."""

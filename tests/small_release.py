@@ -31,6 +31,7 @@ class NoEncoder:
 
     dimension = DIMENSION
     recipe: dict[str, str] = {}  # noqa: RUF012 - the protocol asks for a plain attribute
+    runs_on: dict[str, str] = {}  # noqa: RUF012 - the same
 
     def encode(self, texts: Any) -> Any:
         """Refuse: nothing is embedded here."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +56,19 @@ def test_both_sides_of_a_step_are_measured(tmp_path: Path) -> None:
         told = json.loads(python("benchmarks.steps", "fetch", side, tmp_path, 0))
         assert told["seconds"] > 0
         assert told["peak_mb"] > 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says what the machine is")
+def test_a_comparison_says_on_what_it_was_measured(tmp_path: Path) -> None:
+    """The file names processor and memory, and as many texts as a figure needs unless told otherwise."""
+    python("benchmarks.generate", tmp_path, "--ratings", 3_000, "--users", 100, "--games", 60)
+    folders = ("--games", tmp_path, "--ratings", tmp_path)
+    python("benchmarks", *folders, "--steps", "imports", "--rounds", 1, "--json", tmp_path / "told.json")
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert f": {told['cpu']}\n" in Path("/proc/cpuinfo").read_text()
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+    assert told["memory_mb"] == pytest.approx(physical, rel=0.01)
+    assert told["texts"] == 1500
 
 
 def test_ways_to_build_a_text_are_compared_with_the_present_one(tmp_path: Path) -> None:

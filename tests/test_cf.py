@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +27,17 @@ PLAIN = CfSettings(solver="implicit", factors=8, regularization=1.0, alpha=5.0, 
 def model() -> CollaborativeFilter:
     """Return a model of the clubs."""
     return CollaborativeFilter(PLAIN).fit(ratings())
+
+
+def test_the_log_tells_the_seconds_of_each_iteration(caplog: pytest.LogCaptureFixture) -> None:
+    """Its own, not those since the beginning, and without what a watcher takes: together no more than the training."""
+    with caplog.at_level(logging.DEBUG, "recsys"):
+        CollaborativeFilter(PLAIN).fit(ratings(), watch=lambda *_: time.sleep(0.02))
+    told = [(record.getMessage(), record.recsys_keys) for record in caplog.records if hasattr(record, "recsys_keys")]
+    iterations = [keys for message, keys in told if message == "ALS iteration"]
+    assert [keys["iteration"] for keys in iterations] == list(range(1, 11))
+    (total,) = [keys["seconds"] for message, keys in told if message == "trained ALS"]
+    assert sum(keys["seconds"] for keys in iterations) <= total - 10 * 0.02
 
 
 def test_recommendations_recover_the_ratings(model: CollaborativeFilter) -> None:

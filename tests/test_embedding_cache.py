@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +34,16 @@ for number in range(int(sys.argv[3])):
     keys = [f"{sys.argv[2]} {number} {row}".encode() for row in range(50)]
     cache.store(keys, np.full((50, 384), number, dtype=np.float32))
     print(number, flush=True)
+"""
+
+OVERLAPPING = """
+import sys, numpy as np
+from pathlib import Path
+from recsys.embedding.cache import VectorCache
+cache = VectorCache(Path(sys.argv[1]), 100_000_000)
+for start in range(int(sys.argv[2]), 2000, 50):
+    numbers = range(start, start + 50)
+    cache.store([f"key {number}".encode() for number in numbers], np.repeat(np.float32(numbers), 384).reshape(50, 384))
 """
 
 
@@ -76,6 +91,14 @@ def test_an_empty_cache_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_without_a_table_yet_is_an_empty_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Beside the first writer of all, or after its death, nothing has failed: there is nothing yet."""
+    cache = VectorCache(tmp_path, ROOM)
+    cache.path.touch()
+    assert cache.look_up(names(1)) == {}
+    assert caplog.records == []
+
+
 def test_a_killed_writer_leaves_whole_vectors(tmp_path: Path) -> None:
     """Whenever the process is killed: each transaction is there or not, and the next writer goes on."""
     for attempt in range(4):
@@ -105,6 +128,62 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
         f"{name} {number} {row}".encode() for name in ("left", "right") for number in range(40) for row in range(50)
     ]
     assert len(VectorCache(tmp_path, ROOM).look_up(keys)) == 4000
+
+
+def test_two_writers_of_the_same_texts_agree(tmp_path: Path) -> None:
+    """Two runs on one catalogue: where half of a portion is there already, the other half is stored all the same."""
+    commands = [[sys.executable, "-c", OVERLAPPING, str(tmp_path), start] for start in ("0", "25")]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    assert [process.communicate(timeout=120)[1] for process in both] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
+    cache = VectorCache(tmp_path, ROOM)
+    found = cache.look_up(names(*range(2025)))
+    assert cache.info().vectors == len(found) == 2025
+    for number in range(2025):
+        assert np.all(found[names(number)[0]] == number)
+
+
+def test_a_reader_gets_whole_vectors_while_others_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Vectors that are evicted while somebody reads are found whole or not at all; neither side fails."""
+    cache = VectorCache(tmp_path, 1_000_000)
+    stop, sizes = threading.Event(), list[int]()
+
+    def read() -> None:
+        while not stop.wait(0.002):
+            found = VectorCache(tmp_path, 1_000_000).look_up(names(*range(6000)))
+            sizes.append(sum(bool(np.all(row == int(key.split()[1]))) for key, row in found.items()))
+            sizes.append(len(found))
+
+    with ThreadPoolExecutor(2) as readers:
+        reading = [readers.submit(read) for _ in range(2)]
+        for start in range(0, 6000, 100):
+            rows = np.repeat(np.arange(start, start + 100, dtype=np.float32), 384).reshape(100, 384)
+            cache.store(names(*range(start, start + 100)), rows)
+        stop.set()
+        assert [done.result() for done in reading] == [None, None]
+    assert len(sizes) >= 4
+    assert sizes[::2] == sizes[1::2]
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.recsys_keys for record in warnings] == []  # type: ignore[attr-defined]
+    assert cache.info().vectors < 600, "nothing was evicted"
+
+
+def test_a_cache_that_is_cleared_again_and_again_fails_no_writer(tmp_path: Path) -> None:
+    """Whatever the moment: every vector that the run stored was removed by a clear, or is there and whole."""
+    process = writer(tmp_path, "run", 300)
+    assert process.stdout is not None
+    cache = VectorCache(tmp_path, ROOM)
+    cleared = 0
+    for line in process.stdout:
+        if int(line) % 15 == 0:
+            cleared += cache.clear().vectors
+    assert process.wait(60) == 0
+    left = cache.look_up([f"run {number} {row}".encode() for number in range(300) for row in range(50)])
+    assert all(np.all(vector == int(key.split()[1])) for key, vector in left.items())
+    assert cleared > 0
+    assert cleared + len(left) == 300 * 50
+    with closing(sqlite3.connect(cache.path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
@@ -192,14 +271,88 @@ def test_the_command_line_counts_and_clears(tmp_path: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)["vectors"] == 0
 
 
-def test_a_cache_that_cannot_be_read_is_an_error_of_the_command(tmp_path: Path) -> None:
-    """Asked about the cache itself, the failure is the answer; ``clear`` mends it."""
-    cache = VectorCache(tmp_path, ROOM)
-    cache.path.write_bytes(b"this is no database")
-    with pytest.raises(ArtifactWriteError, match="cannot be read"):
+def holed(path: Path) -> bytes:
+    """Return the bytes of a cache in whose middle every page is garbage."""
+    cache = VectorCache(path, ROOM)
+    cache.store(names(*range(500)), vectors(500))
+    content = bytearray(cache.path.read_bytes())
+    content[3 * 16384 : -16384] = b"\xa5" * (len(content) - 4 * 16384)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("spoilt", [b"this is no database", b"SQLite format 3\0" + b"garbage" * 9000, "holed"])
+def test_clear_mends_whatever_is_there(tmp_path: Path, spoilt: bytes | str) -> None:
+    """Asked about a broken cache, `info` names the command that helps; after it there is a sound, empty cache."""
+    cache = VectorCache(tmp_path / "here", ROOM)
+    cache.path.parent.mkdir()
+    cache.path.write_bytes(spoilt if isinstance(spoilt, bytes) else holed(tmp_path / "other"))
+    for end in ("-journal", "-wal", "-shm"):
+        cache.path.with_name(cache.path.name + end).write_bytes(b"left behind")
+    size = cache.path.stat().st_size
+    with pytest.raises(ArtifactWriteError, match=r"cannot be read.*recsys cache clear"):
         cache.info()
-    cache.clear()
+    assert cache.clear().size == size
+    assert list(cache.path.parent.iterdir()) == []
     assert cache.info().vectors == 0
+    cache.store(names(1), vectors(1))
+    assert len(cache.look_up(names(1))) == 1
+
+
+def test_clear_mends_a_file_that_can_still_be_read(tmp_path: Path) -> None:
+    """Damage that neither counting nor deleting stumbles on, here in the map of the pages' owners, is gone too."""
+    cache = VectorCache(tmp_path, ROOM)
+    cache.store(names(*range(500)), vectors(500))
+    content = bytearray(cache.path.read_bytes())
+    content[16384 + 2 : 16384 + 4] = b"\xa5\xa5"
+    cache.path.write_bytes(content)
+    assert cache.info().vectors == 500
+    cache.clear()
+    cache.store(names(1), vectors(1))
+    with closing(sqlite3.connect(cache.path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_file_that_was_set_aside_is_counted_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It takes room beyond the bound: `info` says how much, `clear` removes it too, with or without a cache."""
+    cache = VectorCache(tmp_path, ROOM)
+    here = f"content.cache_dir={tmp_path}"
+    for stored in (0, 3):
+        cache.path.write_bytes(bytes(100) * 20_000)
+        assert cache.look_up(names(1)) == {}
+        if stored:
+            cache.store(names(*range(stored)), vectors(stored))
+        assert cache.info().damaged == 2_000_000
+        assert run(["cache", "info", "--set", here]) == 0
+        assert "a damaged file of 2.0 MB" in capsys.readouterr().out
+        assert run(["cache", "clear", "--set", here, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["vectors"], told["damaged_bytes"]) == (stored, 2_000_000)
+        assert [path for path in tmp_path.iterdir() if path != cache.path] == []
+        assert cache.info().damaged == 0
+
+
+def test_a_writer_goes_on_after_a_clear(tmp_path: Path) -> None:
+    """What it stores through a file that it opened before is in the cache; a file removed under it would lose that."""
+    cache = VectorCache(tmp_path, ROOM)
+    cache.store(names(*range(2000)), vectors(2000))
+    with closing(sqlite3.connect(cache.path, isolation_level=None)) as writing:
+        assert writing.execute("SELECT count(*) FROM vectors").fetchone() == (2000,)
+        assert cache.clear().vectors == 2000
+        assert cache.path.stat().st_size < 100_000
+        data = vectors(1)[0].tobytes()
+        writing.execute("INSERT INTO vectors VALUES (?, ?, ?, 0)", (names(7)[0], data, zlib.crc32(data)))
+    assert set(cache.look_up(names(*range(2000)))) == set(names(7))
+
+
+def test_clear_never_removes_a_file_that_somebody_writes(tmp_path: Path) -> None:
+    """A writer that stays longer than the patience of `clear` is an error, and keeps its file and all its vectors."""
+    cache = VectorCache(tmp_path, ROOM, patience=0.1)
+    cache.store(names(1, 2), vectors(2))
+    with closing(sqlite3.connect(cache.path, isolation_level=None)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ArtifactWriteError, match="cannot be emptied: database is locked"):
+            cache.clear()
+    assert len(cache.look_up(names(1, 2))) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a full device, /dev/full or a small file limit")

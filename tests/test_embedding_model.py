@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -35,8 +36,6 @@ def find_in(environ: dict[str, str], *blocked: str) -> str:
         "try: found = find_model(); print(found.origin, found.path)\n"
         "except ModelNotFound as error: print('ModelNotFound', error)\n"
     )
-    import os
-
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -63,18 +62,92 @@ def test_a_named_folder_is_taken(tmp_path: Path) -> None:
     assert identify(str(tmp_path / "model")) == PINNED
 
 
-def test_a_folder_with_other_weights_is_another_model(tmp_path: Path) -> None:
-    """Its revision is a digest of what decides its vectors; changing any of it changes the name."""
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return a copy of the pinned model to which a trained head was added."""
+    folder = tmp_path / "model"
+    shutil.copytree(find_model().path, folder)
+    (folder / "3_Dense").mkdir()
+    (folder / "3_Dense" / "config.json").write_text(json.dumps({"in_features": 384, "out_features": 384}))
+    (folder / "3_Dense" / "pytorch_model.bin").write_bytes(b"weights")
+    modules = json.loads((folder / "modules.json").read_text())
+    head = {"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"}
+    (folder / "modules.json").write_text(json.dumps([*modules, head]))
+    return folder
+
+
+def test_the_pinned_weights_with_another_head_are_another_model(model: Path) -> None:
+    """What `modules.json` adds counts: without it, vectors of the plain model would come from the cache."""
+    assert identify(str(model)).revision.startswith("sha256:")
+
+
+def test_an_adapter_beside_the_pinned_weights_makes_another_model(tmp_path: Path) -> None:
+    """It changes the weights while they are loaded, and no byte of their file."""
     shutil.copytree(find_model().path, tmp_path / "model")
-    with (tmp_path / "model" / "model.safetensors").open("r+b") as file:
-        file.seek(-1, 2)
-        file.write(b"\1")
-    weights = identify(str(tmp_path / "model"))
-    assert weights.revision.startswith("sha256:")
-    shorter = json.dumps({"max_seq_length": 128, "do_lower_case": False})
-    (tmp_path / "model" / "sentence_bert_config.json").write_text(shorter)
-    assert identify(str(tmp_path / "model")).max_tokens == 128
-    assert identify(str(tmp_path / "model")).revision != weights.revision
+    (tmp_path / "model" / "adapter_config.json").write_text("{}")
+    assert identify(str(tmp_path / "model")).revision.startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors",
+        "pytorch_model.bin",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json",
+        "3_Dense/pytorch_model.bin",
+        "3_Dense/config.json",
+        "1_Pooling/config.json",
+        "2_Normalize/deep/weights.bin",
+        "vocab.txt",
+        "tokenizer_config.json",
+        "config_sentence_transformers.json",
+        "sentence_bert_config.json",
+    ],
+)
+def test_a_model_that_is_retrained_in_place_is_another_model(model: Path, name: str) -> None:
+    """Also where its time is kept, as a copy keeps it; put back, it is the old model."""
+    file = model / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        file.write_bytes(b"weights")
+    before, times, content = identify(str(model)), file.stat(), file.read_bytes()
+    file.write_bytes(content + b" ")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert identify(str(model)).revision != before.revision
+    file.write_bytes(content)
+    assert identify(str(model)) == before
+
+
+def test_a_new_model_card_makes_no_new_model(model: Path) -> None:
+    """A page that describes the model, or an export beside it, costs nobody 28,000 texts."""
+    before = identify(str(model))
+    (model / "README.md").write_text("better words")
+    (model / ".gitattributes").write_text("*.bin filter=lfs")
+    (model / "onnx").mkdir()
+    (model / "onnx" / "model.onnx").write_bytes(b"another format")
+    assert identify(str(model)) == before
+
+
+def test_the_revision_does_not_depend_on_where_the_model_lies(model: Path, tmp_path: Path) -> None:
+    """The same bytes in another folder are the same model: a cache that CI restores is of use."""
+    before = identify(str(model))
+    assert identify(str(model.rename(tmp_path / "elsewhere"))) == before
+
+
+@pytest.mark.parametrize("modules", ['{"path": ""}', '[{"name": "0"}]', '[{"path": "/etc"}]', "[1]", "no JSON"])
+def test_a_list_of_modules_that_makes_no_sense_is_an_error(model: Path, modules: str) -> None:
+    """The message names the file."""
+    (model / "modules.json").write_text(modules)
+    with pytest.raises(ModelNotFound, match=r"modules\.json"):
+        identify(str(model))
+
+
+def test_a_shorter_length_in_the_folder_is_taken(model: Path) -> None:
+    """The model's own file says how many tokens it reads."""
+    (model / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 128, "do_lower_case": False}))
+    assert identify(str(model)).max_tokens == 128
+    assert find_model(str(model)).max_tokens == 128
 
 
 @pytest.mark.parametrize("make", [False, True])

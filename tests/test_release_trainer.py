@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from recsys.config import Settings
-from recsys.errors import ArtifactCorrupt
+from recsys.config import ContentSettings, Settings
+from recsys.errors import ArtifactCorrupt, ModelNotFound
 from recsys.release.check import check_here
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
@@ -18,7 +18,7 @@ from recsys.sources import QueryResult
 from recsys.trainer import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -32,6 +32,9 @@ class HashEncoder:
 
     dimension = 16
     recipe: dict[str, str] = {"revision": "hash"}  # noqa: RUF012 - the protocol asks for a plain attribute
+
+    def __init__(self, engine: str = "hashing") -> None:
+        self.runs_on = {"engine": engine, "device": "cpu"}
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Seed a generator with each text."""
@@ -84,10 +87,14 @@ class Marts:
         self.close()
 
 
-def trainer(output: Path, marts: Marts | None = None, settings: Settings = SETTINGS) -> Trainer:
+def trainer(
+    output: Path, marts: Marts | None = None, settings: Settings = SETTINGS, encoder: HashEncoder | None = None
+) -> Trainer:
     """Return a trainer of the small marts that checks its releases in this process, which is quick."""
     store = ReleaseStore(output, check=check_here)
-    return Trainer({}, output, source=marts or Marts(), settings=settings, embedding_model=HashEncoder(), store=store)
+    return Trainer(
+        {}, output, source=marts or Marts(), settings=settings, embedding_model=encoder or HashEncoder(), store=store
+    )
 
 
 def test_a_run_publishes_a_release_with_its_provenance(tmp_path: Path) -> None:
@@ -103,6 +110,7 @@ def test_a_run_publishes_a_release_with_its_provenance(tmp_path: Path) -> None:
     assert manifest.cf.rows == {"ratings": result.rows["ratings"], "users": 40, "games": 30}
     assert manifest.cf.settings["cf"]["factors"] == 4
     assert manifest.content.settings["recipe"] == {"revision": "hash"}
+    assert manifest.content.computed_on == {"engine": "hashing", "device": "cpu"}
     assert {"numpy", "implicit", "python"} <= set(manifest.cf.libraries)
     assert manifest.files["cf_factors.npz"].arrays["user_factors"] == {"shape": [40, 4], "dtype": "float32"}
     assert {"fetch_games", "fetch_ratings", "embed", "train_cf"} <= set(manifest.steps)
@@ -111,6 +119,22 @@ def test_a_run_publishes_a_release_with_its_provenance(tmp_path: Path) -> None:
     counts = release.games["N_RATINGS"].to_pylist()
     assert sum(counts) == result.rows["ratings"]
     assert counts[release.game_ids.index("g7")] == Marts().ratings["GAME_ID"].to_pylist().count("g7")
+
+
+@pytest.mark.parametrize("train", [Trainer.run_pipeline, Trainer.train_rag_model])
+def test_settings_that_cannot_be_met_end_the_run_before_the_fetch(
+    tmp_path: Path, train: Callable[[Trainer], object]
+) -> None:
+    """A model that is not there (or an engine, or a device) is told at once, not after minutes of fetching."""
+
+    class Untouched(Marts):
+        def execute(self, sql: str) -> QueryResult:
+            raise AssertionError(f"fetched before the settings were looked at: {sql}")
+
+    settings = SETTINGS.model_copy(update={"content": ContentSettings(model=str(tmp_path / "nowhere"))})
+    store = ReleaseStore(tmp_path / "models", check=check_here)
+    with pytest.raises(ModelNotFound, match="nowhere"):
+        train(Trainer({}, tmp_path / "models", source=Untouched(), settings=settings, store=store))
 
 
 def test_the_same_data_gives_the_same_bytes_and_nothing_new(tmp_path: Path) -> None:
@@ -150,6 +174,23 @@ def test_a_changed_rating_or_setting_is_new(tmp_path: Path) -> None:
     other = SETTINGS.model_copy(update={"cf": SETTINGS.cf.model_copy(update={"seed": 7})})
     assert trainer(tmp_path, Marts(liked=7.5), other).run_pipeline().status == "published"
     assert trainer(tmp_path, Marts(liked=7.5), other).run_pipeline().status == "nothing new"
+
+
+def test_another_way_to_encode_the_same_vectors_is_not_new(tmp_path: Path) -> None:
+    """Engine, device, threads and cache are recorded; alone they publish nothing. A model or a precision does."""
+    trainer(tmp_path).run_pipeline()
+    how = {"engine": "torch", "device": "cpu", "threads": 3, "batch_tokens": 512, "cache_dir": "c", "cache_mb": 7}
+    again = trainer(tmp_path, settings=with_content(how), encoder=HashEncoder("another"))
+    assert again.run_pipeline().status == "nothing new"
+    other = trainer(tmp_path, settings=with_content({"precision": "float32"}))
+    assert other.run_pipeline().status == "published"
+    model = trainer(tmp_path, settings=with_content({"precision": "float32", "model": "folder"}))
+    assert model.run_pipeline().status == "published"
+
+
+def with_content(values: dict[str, object]) -> Settings:
+    """Return the settings of these tests with others for the content model."""
+    return SETTINGS.model_copy(update={"content": ContentSettings.model_validate(values)})
 
 
 def test_nothing_is_new_only_beside_a_sound_release(tmp_path: Path) -> None:

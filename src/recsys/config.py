@@ -113,15 +113,17 @@ class ContentSettings(_Section):
     model: str = ""
     """Folder of the sentence-transformers model; empty: hub cache, then package, then hub."""
     engine: Literal["auto", "torch", "openvino"] = "auto"
-    """What runs the model; ``auto``: OpenVINO on a CPU where it is installed, else torch (sentence-transformers)."""
+    """What runs the model; ``auto``: OpenVINO on a CPU where it is installed and runs the model (a BERT with
+    mean pooling, as the default is), else torch (sentence-transformers)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the model's arithmetic; ``auto``: bfloat16 on a CPU with AMX or AVX512-BF16, float32 elsewhere."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads that encode; 0 means one for each core."""
-    batch_tokens: Annotated[int, Field(ge=256)] = 2048
-    """Tokens encoded at once, padding included: bounds the memory of a batch."""
+    batch_tokens: Annotated[int, Field(ge=256)] | Auto = "auto"
+    """Tokens encoded at once, padding included: bounds the memory of a batch; ``auto``: 2048 on a CPU (8 texts of
+    full length), 16384 on a GPU (64 of them)."""
     cache_dir: str = ""
     """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache_mb: Annotated[int, Field(ge=0)] = 1000

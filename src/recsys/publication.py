@@ -20,13 +20,14 @@ from recsys.release.staging import RunFacts
 from recsys.release.verify import read_manifest, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import pandas as pd
     import pyarrow as pa
 
     from recsys.config import Settings
     from recsys.data import Ratings
+    from recsys.embedding import Encoder
     from recsys.evaluation.trial import Trial
     from recsys.ids import Id
     from recsys.models.rag import RAGRecommender
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
     from recsys.steps import Steps
 
 
-def content_half(
-    run_id: str, games: pd.DataFrame, settings: Settings, recipe: Mapping[str, str], query_id: str | None
-) -> Half:
+def content_half(run_id: str, games: pd.DataFrame, settings: Settings, encoder: Encoder, query_id: str | None) -> Half:
     """Record where a content model comes from.
 
     Parameters
@@ -48,8 +47,8 @@ def content_half(
         The catalogue, checked and cleaned.
     settings
         Of the run; the section ``cf`` has no part in this half.
-    recipe
-        Of the encoder.
+    encoder
+        Its recipe is part of the settings.
     query_id
         Of the query that fetched the games.
     """
@@ -57,10 +56,11 @@ def content_half(
         trained_by=run_id,
         rows={"games": len(games)},
         fingerprint=games_fingerprint([games[column] for column in games.columns]),
-        settings={**settings.model_dump(mode="json", exclude={"cf"}), "recipe": dict(recipe)},
+        settings={**settings.model_dump(mode="json", exclude={"cf"}), "recipe": dict(encoder.recipe)},
         code=code_digest(),
         libraries=versions(CONTENT_LIBRARIES),
         query_id=query_id,
+        computed_on=dict(encoder.runs_on),
     )
 
 

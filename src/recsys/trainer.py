@@ -117,13 +117,14 @@ class Trainer:
         run_id = new_run_id()
         log.info("run begins", extra=keys(run_id=run_id, output=self.models_output_dir))
         with self._staging(run_id) as staging:
+            encoder = self._open_encoder()
             games, ratings, report = self._fetch_and_check()
-            origins = self._origins(run_id, games, ratings)
+            origins = self._origins(run_id, games, ratings, encoder)
             if not staging.changes(*origins, force=force):
                 return self._result("nothing new", run_id, staging.current, report)
             gate = self._gate(staging, overrides)
             data = gate.watch_drift(ratings, games[GAME_ID].tolist())
-            content = self._train_content(games)
+            content = self._train_content(games, encoder)
             trial = gate.prove(ratings, Embedded.of(content, games), data)
             taste = self._train_taste(ratings, games[GAME_ID].tolist(), trial.recipe)
             with self.steps.step("publish"):
@@ -147,17 +148,19 @@ class Trainer:
             written.
         """
         if not publish:
-            return self._train_content(self._checked_games())
+            encoder = self._open_encoder()
+            return self._train_content(self._checked_games(), encoder)
         from recsys import publication
         from recsys.report import staged_page
 
         with self._staging(run_id := new_run_id()) as staging:
+            encoder = self._open_encoder()
             games = self._checked_games()
-            model = self._train_content(games)
+            model = self._train_content(games, encoder)
             if staging.current is None:
                 model.save(self.models_output_dir / "v1")
             else:
-                half = publication.Content(model, games, self._content_origin(run_id, games))
+                half = publication.Content(model, games, self._content_origin(run_id, games, encoder))
                 publication.publish(staging, half, None, self.steps, staged_page)
         return model
 
@@ -303,17 +306,22 @@ class Trainer:
         if report.repairs:
             log.warning("repaired", extra=keys(**{kind.replace(" ", "_"): n for kind, n in report.repairs.items()}))
 
-    def _train_content(self, games: pd.DataFrame) -> RAGRecommender:
+    def _open_encoder(self) -> Encoder:
+        """Return this run's encoder. Called before the fetch: settings that cannot be met end the run at once."""
         from recsys.embedding import open_encoder
+
+        return self._embedding_model or open_encoder(self.settings.content)
+
+    def _train_content(self, games: pd.DataFrame, encoder: Encoder) -> RAGRecommender:
+        from recsys.embedding.encoder import TextEncoder
         from recsys.models.rag import EMBEDDING_TEXT, RAGRecommender
         from recsys.text import embedding_text
 
         with self.steps.step("embed"):
-            own = None if self._embedding_model else open_encoder(self.settings.content)
-            model = RAGRecommender(self.settings.content, self._embedding_model or own)
+            model = RAGRecommender(self.settings.content, encoder)
             model.fit(games.assign(**{EMBEDDING_TEXT: embedding_text(games)}))
-            if own is not None:
-                own.unload()  # the run has no further use for hundreds of megabytes
+            if isinstance(encoder, TextEncoder) and encoder is not self._embedding_model:
+                encoder.unload()  # the run has no further use for hundreds of megabytes
         self._rows["vectors"] = len(model.game_ids)
         log.info("embedded", extra=keys(games=len(model.game_ids), seconds=self.steps.seconds["embed"]))
         return model
@@ -354,16 +362,14 @@ class Trainer:
         store = self._given_store or ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
         return store.staging(run_id)
 
-    def _origins(self, run_id: str, games: pd.DataFrame, ratings: Ratings) -> tuple[Half, Half]:
+    def _origins(self, run_id: str, games: pd.DataFrame, ratings: Ratings, encoder: Encoder) -> tuple[Half, Half]:
         with self.steps.step("fingerprint"):
-            return self._content_origin(run_id, games), self._cf_origin(run_id, ratings)
+            return self._content_origin(run_id, games, encoder), self._cf_origin(run_id, ratings)
 
-    def _content_origin(self, run_id: str, games: pd.DataFrame) -> Half:
-        from recsys.embedding import open_encoder
+    def _content_origin(self, run_id: str, games: pd.DataFrame, encoder: Encoder) -> Half:
         from recsys.publication import content_half
 
-        encoder = self._embedding_model or open_encoder(self.settings.content)
-        return content_half(run_id, games, self.settings, encoder.recipe, self._query_ids.get(self._games_query))
+        return content_half(run_id, games, self.settings, encoder, self._query_ids.get(self._games_query))
 
     def _cf_origin(self, run_id: str, ratings: Ratings) -> Half:
         from recsys.publication import cf_half

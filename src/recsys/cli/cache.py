@@ -38,7 +38,8 @@ def clear(context: typer.Context, *, config: Config = None, set_: Overrides = No
     """Remove every vector; the next run encodes every text."""
     context.ensure_object(State).json = json
     removed = _cache(config, set_).clear()
-    told = f"removed {removed.vectors:,} vectors ({removed.size / 1e6:.1f} MB): {removed.path}"
+    size = (removed.size + removed.damaged) / 1e6
+    told = f"removed {removed.vectors:,} vectors ({size:.1f} MB): {removed.path}"
     typer.echo(json_.dumps(_entries(removed)) if json else told)
 
 
@@ -57,10 +58,12 @@ def _entries(found: CacheInfo) -> dict[str, str | int | None]:
         "bytes": found.size,
         "limit_bytes": found.limit,
         "oldest_use": found.oldest,
+        "damaged_bytes": found.damaged,
     }
 
 
 def _told(found: CacheInfo) -> str:
     oldest = "never" if found.oldest is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(found.oldest))
     bound = f"of {found.limit / 1e6:,.0f} MB" if found.limit else "and is turned off (content.cache_mb = 0)"
-    return f"{found.path}: {found.vectors:,} vectors, {found.size / 1e6:.1f} MB {bound}; least recently used: {oldest}"
+    told = f"{found.path}: {found.vectors:,} vectors, {found.size / 1e6:.1f} MB {bound}; least recently used: {oldest}"
+    return told + (f"; a damaged file of {found.damaged / 1e6:.1f} MB is kept beside it" if found.damaged else "")

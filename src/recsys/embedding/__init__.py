@@ -31,6 +31,14 @@ class Encoder(Protocol):
         """
         ...
 
+    @property
+    def runs_on(self) -> Mapping[str, str]:
+        """What encodes a new text here, such as engine and device: it decides a vector's last bits at most.
+
+        It goes into the manifest too, and keys nothing.
+        """
+        ...
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one row for each text, in their order.
 
@@ -51,24 +59,29 @@ def open_encoder(settings: ContentSettings) -> TextEncoder:
     Raises
     ------
     ConfigError
-        If the settings ask for a device that this machine lacks.
+        If the settings ask for a device that this machine lacks, or for an engine that does not run the model.
     MissingExtra
         If the settings ask for an engine that is not installed.
     ModelNotFound
         If ``content.model`` names a folder that is no model. At the first text: if the model is in
         none of the four places where it is looked for.
     """
+    from pathlib import Path
+
     from recsys.embedding.encoder import TextEncoder
     from recsys.embedding.engine import load_engine
     from recsys.embedding.hardware import probe
     from recsys.embedding.model import find_model, identify
+    from recsys.embedding.openvino_bert import is_mean_pooled_bert
     from recsys.embedding.plan import choose
 
-    plan = choose(settings, probe())
+    identity = identify(settings.model)
+    bert = not settings.model or is_mean_pooled_bert(Path(settings.model).expanduser())
+    plan = choose(settings, probe(), bert=bert)
     return TextEncoder(
-        identify(settings.model),
+        identity,
         plan,
-        lambda: load_engine(find_model(settings.model), plan, settings.batch_tokens),
+        lambda: load_engine(find_model(settings.model), plan),
         open_cache(settings),
     )
 

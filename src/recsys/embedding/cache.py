@@ -40,7 +40,7 @@ _SCHEMA = """
         key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL, crc INTEGER NOT NULL, used INTEGER NOT NULL
     )"""
 _PATIENCE_S = 60.0
-"""How long to wait for another writer; each holds the file for milliseconds."""
+"""How long to wait for another writer; each holds the file for milliseconds, ``clear`` for seconds."""
 _FRESH_S = 3600
 """A vector used within the last hour is not marked as used again: a warm run then writes nothing."""
 _KEPT = 0.9
@@ -63,6 +63,8 @@ class CacheInfo:
         Bytes in use, and the bound.
     oldest
         Unix time at which the least recently used vector was last used; None if there is none.
+    damaged
+        Bytes of a broken file that a run set aside, beyond the bound; 0 if there is none.
     """
 
     path: Path
@@ -70,6 +72,7 @@ class CacheInfo:
     size: int
     limit: int
     oldest: int | None
+    damaged: int = 0
 
 
 def cache_folder(setting: str, environ: Mapping[str, str] = os.environ) -> Path:
@@ -92,12 +95,18 @@ class VectorCache:
         Bytes that the file may hold.
     clock
         Tells the time of use.
+    patience
+        Seconds to wait for another process.
     """
 
-    def __init__(self, folder: Path, limit: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Path, limit: int, clock: Callable[[], float] = time.time, patience: float = _PATIENCE_S
+    ) -> None:
         self.path = folder / _FILE
+        self._damaged = self.path.with_suffix(".damaged")
         self._limit = limit
         self._clock = clock
+        self._patience = patience
 
     def look_up(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """Return the vectors of those keys that are known, and mark them as used."""
@@ -105,6 +114,8 @@ class VectorCache:
             return {}
         found: dict[bytes, NDArray[np.float32]] = {}
         with self._tolerant("reading"), self._connection() as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'vectors'").fetchone():
+                return {}  # the first writer has made the file, and not yet the table
             damaged, stale, now = [], [], int(self._clock())
             for some in _portions(keys):
                 marks = ",".join("?" * len(some))
@@ -152,27 +163,53 @@ class VectorCache:
         ArtifactWriteError
             If the file is there and cannot be read.
         """
-        count, oldest, size = 0, None, 0
-        with self._strict("read"):
-            if self.path.is_file():
-                with self._connection() as database:
-                    database.execute(_SCHEMA)
-                    count, oldest = database.execute("SELECT count(*), min(used) FROM vectors").fetchone()
-                    size = _size(database)
-        return CacheInfo(self.path, count, size, self._limit, oldest)
+        with self._strict("read", "empty it with `recsys cache clear`"):
+            if not self.path.is_file():
+                return self._counted(0, 0, None)
+            with self._connection() as database:
+                return self._count(database)
 
     def clear(self) -> CacheInfo:
         """Remove every vector, and return what there was.
 
+        A run that is writing meanwhile goes on: vectors are deleted from the file. Only a file that
+        cannot be mended so is removed, and so is one that was set aside.
+
         Raises
         ------
         ArtifactWriteError
-            If the file cannot be removed.
+            If another process holds the file all the time, or it cannot be removed.
         """
-        before = self.info() if _is_database(self.path) else CacheInfo(self.path, 0, 0, self._limit, None)
-        with self._strict("removed"):
-            self.path.unlink(missing_ok=True)
+        with self._strict("emptied", "wait for the run that is using it"):
+            before = self._empty() if self.path.is_file() else None
+            if before is None:
+                before = self._counted(0, _bytes(self.path), None)
+                for path in (self.path, *(self.path.with_name(_FILE + end) for end in ("-journal", "-wal", "-shm"))):
+                    path.unlink(missing_ok=True)
+            self._damaged.unlink(missing_ok=True)
         return before
+
+    def _empty(self) -> CacheInfo | None:
+        """Delete every vector; None if the file is broken or cannot be written."""
+        try:
+            with self._connection() as database:
+                with _transaction(database):
+                    before = self._count(database)
+                    database.execute("DELETE FROM vectors")
+                sound: bool = database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte is the kind
+                raise
+            return None
+        return before if sound else None
+
+    def _count(self, database: sqlite3.Connection) -> CacheInfo:
+        database.execute(_SCHEMA)
+        count, oldest = database.execute("SELECT count(*), min(used) FROM vectors").fetchone()
+        return self._counted(count, _size(database), oldest)
+
+    def _counted(self, vectors: int, size: int, oldest: int | None) -> CacheInfo:
+        return CacheInfo(self.path, vectors, size, self._limit, oldest, _bytes(self._damaged))
 
     def _evict(self, database: sqlite3.Connection) -> None:
         size = _size(database)
@@ -186,7 +223,7 @@ class VectorCache:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)) as database:
+        with closing(sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)) as database:
             # Both only count before the first table is made: ten vectors a page, and a file that can shrink.
             database.execute("PRAGMA page_size = 16384")
             database.execute("PRAGMA auto_vacuum = FULL")
@@ -205,16 +242,16 @@ class VectorCache:
             # Locked, full or read-only is an OperationalError; a bare DatabaseError says: no database, or a broken one.
             if type(error) is sqlite3.DatabaseError:
                 with suppress(OSError):
-                    self.path.replace(self.path.with_suffix(".damaged"))
+                    self.path.replace(self._damaged)
 
     @contextmanager
-    def _strict(self, done: str) -> Iterator[None]:
+    def _strict(self, done: str, advice: str) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             raise ArtifactWriteError(
                 f"the embedding cache {self.path} cannot be {done}: {error}; "
-                "check its permissions, or name another folder with content.cache_dir"
+                f"{advice}, check its permissions, or name another folder with content.cache_dir"
             ) from error
 
 
@@ -233,11 +270,8 @@ def _size(database: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-def _is_database(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(16) == b"SQLite format 3\0"
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _portions(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -57,6 +57,7 @@ class TextEncoder:
             "precision": plan.precision,
             "max_tokens": str(model.max_tokens),
         }
+        self.runs_on: Mapping[str, str] = {"engine": plan.engine, "device": plan.device}
         self._load = load
         self._cache = cache
 

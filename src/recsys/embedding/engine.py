@@ -30,7 +30,7 @@ class Engine(Protocol):
         ...
 
 
-def load_engine(folder: ModelFolder, plan: Plan, batch_tokens: int) -> Engine:
+def load_engine(folder: ModelFolder, plan: Plan) -> Engine:
     """Load the model.
 
     Raises
@@ -41,7 +41,7 @@ def load_engine(folder: ModelFolder, plan: Plan, batch_tokens: int) -> Engine:
     if plan.engine == "openvino":
         from recsys.embedding.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(folder, plan, batch_tokens)
+        return OpenVinoEngine(folder, plan)
     from recsys.embedding.torch_engine import TorchEngine
 
-    return TorchEngine(folder, plan, batch_tokens)
+    return TorchEngine(folder, plan)

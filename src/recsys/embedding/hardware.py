@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
+_NVIDIA_DEVICE = Path("/dev/nvidiactl")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def probe() -> Hardware:
         cores=usable_cores(),
         amx="amx_bf16" in flags,
         avx512_bf16="avx512_bf16" in flags,
-        cuda=_NVIDIA.is_dir() and any(_NVIDIA.iterdir()) and not _torch_version().endswith("+cpu"),
+        cuda=nvidia_gpu() and not _torch_version().endswith("+cpu"),
         mps=platform.system() == "Darwin" and platform.machine() == "arm64",
     )
 
@@ -64,6 +65,18 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
         if name.strip() in {"flags", "Features"}:
             return frozenset(value.split())
     return frozenset()
+
+
+def nvidia_gpu(environ: Mapping[str, str] = os.environ, gpus: Path = _NVIDIA, device: Path = _NVIDIA_DEVICE) -> bool:
+    """Return whether this process may use an NVIDIA GPU.
+
+    ``CUDA_VISIBLE_DEVICES`` hides them: CUDA reads it up to the first entry that is no device, so
+    that ``""`` and ``-1`` leave none. A container without a GPU still sees the host's in ``/proc``, and lacks the
+    device file.
+    """
+    visible = environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    named = visible.isdecimal() or visible.startswith(("GPU-", "MIG-"))
+    return named and gpus.is_dir() and any(gpus.iterdir()) and device.exists()
 
 
 def usable_cores(environ: Mapping[str, str] = os.environ, quota: Path = _CGROUP_QUOTA) -> int:

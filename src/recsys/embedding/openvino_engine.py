@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.embedding.batches import Tokenization
-from recsys.embedding.openvino_bert import build, is_mean_pooled_bert
-from recsys.errors import ConfigError, MissingExtra
+from recsys.embedding.openvino_bert import build
+from recsys.errors import MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,23 +35,16 @@ class OpenVinoEngine:
     Parameters
     ----------
     folder
-        Of the model.
+        Of the model: one that :func:`recsys.embedding.openvino_bert.is_mean_pooled_bert` says yes to.
     plan
-        Precision and threads.
-    batch_tokens
-        Tokens in a batch, padding included.
+        Precision, threads and tokens in a batch.
     """
 
-    def __init__(self, folder: ModelFolder, plan: Plan, batch_tokens: int) -> None:
+    def __init__(self, folder: ModelFolder, plan: Plan) -> None:
         try:
             import openvino
         except ImportError as error:
             raise MissingExtra("openvino", "content.engine = openvino") from error
-        if not is_mean_pooled_bert(folder.path):
-            raise ConfigError(
-                f"the model in {folder.path} is no BERT with mean pooling, and OpenVINO runs no other here; "
-                "set content.engine = torch"
-            )
         hints = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.precision],
             "NUM_STREAMS": str(plan.threads),
@@ -63,7 +56,7 @@ class OpenVinoEngine:
             self._idle.put(compiled.create_infer_request())
         self._tokenization = Tokenization(folder.path, folder.max_tokens)
         self._streams = plan.threads
-        self._batch_tokens = batch_tokens
+        self._batch_tokens = plan.batch_tokens
 
     def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """See :meth:`recsys.embedding.engine.Engine.embed`."""

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CPU_TOKENS = 2048
+"""Tokens in a batch: 8 texts of full length, which a CPU encodes faster than 32."""
+GPU_TOKENS = 16384
+"""64 texts of full length, twice what ``encode()`` takes at once; not measured on a GPU yet."""
+
 Precision = Literal["float32", "bfloat16"]
 Engine = Literal["torch", "openvino"]
 
@@ -33,30 +38,36 @@ class Plan:
         What runs the model.
     threads
         CPU threads.
+    batch_tokens
+        Tokens in a batch, padding included.
     """
 
     device: str
     precision: Precision
     engine: Engine
     threads: int
+    batch_tokens: int = CPU_TOKENS
 
 
-def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | None = None) -> Plan:
+def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | None = None, bert: bool = True) -> Plan:
     """Decide what the settings leave open: the fastest way on this hardware that keeps float32's neighbours.
 
     Parameters
     ----------
     settings
-        ``device``, ``precision``, ``engine`` and ``threads``; what they name is taken or is an error.
+        ``device``, ``precision``, ``engine``, ``threads`` and ``batch_tokens``; what they name is taken or is an error.
     hardware
         What the machine can do.
     openvino
         Whether the package is installed; looked up when not given.
+    bert
+        Whether the model is one that OpenVINO runs here: see :mod:`recsys.embedding.openvino_bert`.
 
     Raises
     ------
     ConfigError
-        If the settings ask for a device that is not there, or contradict each other.
+        If the settings ask for a device that is not there, for OpenVINO with a model that it does
+        not run here, or contradict each other.
     MissingExtra
         If the settings ask for OpenVINO, which is not installed.
     """
@@ -66,14 +77,27 @@ def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | No
     precision: Precision = "bfloat16" if device == "cpu" and hardware.cpu_bfloat16 else "float32"
     if settings.precision != "auto":
         precision = settings.precision
-    if settings.engine == "openvino" and device != "cpu":
-        raise ConfigError(f"content.engine = openvino runs on the CPU, and content.device is {device}; set one of them")
-    if settings.engine == "openvino" and not openvino:
-        raise MissingExtra("openvino", "content.engine = openvino")
-    engine: Engine = "openvino" if device == "cpu" and openvino else "torch"
+    engine: Engine = "openvino" if device == "cpu" and openvino and bert else "torch"
+    if settings.engine == "openvino":
+        _require_openvino(settings, device, installed=openvino, bert=bert)
     if settings.engine != "auto":
         engine = settings.engine
-    return Plan(device, precision, engine, settings.threads or hardware.cores)
+    tokens = CPU_TOKENS if device == "cpu" else GPU_TOKENS
+    if settings.batch_tokens != "auto":
+        tokens = settings.batch_tokens
+    return Plan(device, precision, engine, settings.threads or hardware.cores, tokens)
+
+
+def _require_openvino(settings: ContentSettings, device: str, *, installed: bool, bert: bool) -> None:
+    if device != "cpu":
+        raise ConfigError(f"content.engine = openvino runs on the CPU, and content.device is {device}; set one of them")
+    if not installed:
+        raise MissingExtra("openvino", "content.engine = openvino")
+    if not bert:
+        raise ConfigError(
+            f"content.engine = openvino, and content.model = {settings.model} is no BERT with mean pooling, the only "
+            "kind that OpenVINO runs here; set content.engine = torch, or leave it auto"
+        )
 
 
 def _device(wanted: str, hardware: Hardware) -> str:
@@ -82,7 +106,7 @@ def _device(wanted: str, hardware: Hardware) -> str:
     there = {"cpu": True, "mps": hardware.mps, "cuda": hardware.cuda}
     if not there[wanted.partition(":")[0]]:
         raise ConfigError(
-            f"content.device = {wanted}, and this machine has no such device (or the installed torch cannot use it); "
-            "auto takes what is there"
+            f"content.device = {wanted}, and this machine has no such device (or CUDA_VISIBLE_DEVICES hides it, or the "
+            "installed torch cannot use it); auto takes what is there"
         )
     return wanted

@@ -27,16 +27,13 @@ class TorchEngine:
     folder
         Of the model.
     plan
-        Device, precision and threads.
-    batch_tokens
-        Tokens in a batch, padding included.
+        Device, precision, threads and tokens in a batch.
     """
 
-    def __init__(self, folder: ModelFolder, plan: Plan, batch_tokens: int) -> None:
+    def __init__(self, folder: ModelFolder, plan: Plan) -> None:
         self._model = load_sentence_transformer(folder, plan.device)
         self._tokenization = Tokenization(folder.path, folder.max_tokens)
         self._plan = plan
-        self._batch_tokens = batch_tokens
 
     def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """See :meth:`recsys.embedding.engine.Engine.embed`."""
@@ -45,7 +42,7 @@ class TorchEngine:
         threads = torch.get_num_threads()
         torch.set_num_threads(self._plan.threads)
         try:
-            for batch in self._tokenization.batches(texts, self._batch_tokens):
+            for batch in self._tokenization.batches(texts, self._plan.batch_tokens):
                 features = {"input_ids": batch.token_ids, "attention_mask": batch.mask}
                 tensors = {name: torch.from_numpy(array).to(self._plan.device) for name, array in features.items()}
                 lower = self._plan.precision == "bfloat16"

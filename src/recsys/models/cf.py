@@ -280,15 +280,17 @@ def train(
         Is shown the factors after each iteration.
     """
     weights = confidence(matrix, recipe.confidence, recipe.like_threshold)
-    started = time.perf_counter()
+    started = began = time.perf_counter()
     solve = _solve_implicit if recipe.solver == "implicit" else _solve_ials
     with progress("ALS iterations", recipe.iterations) as advance:
 
         def after(iteration: int, users: Any, items: Any) -> None:
+            nonlocal began
             advance(1)
-            log.debug("ALS iteration", extra=keys(iteration=iteration, seconds=time.perf_counter() - started))
+            log.debug("ALS iteration", extra=keys(iteration=iteration, seconds=time.perf_counter() - began))
             if watch is not None:
                 watch(users, items)
+            began = time.perf_counter()
 
         model = solve(weights, recipe, _empty_model(recipe, settings), after)
     log.info(

@@ -24,6 +24,11 @@ DIGEST = "manifest.sha256"
 SIGNATURE = "manifest.hmac"
 
 
+_HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
+"""Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that
+is in the cache is encoded anew for them. What decides a vector is in the encoder's recipe, the precision included."""
+
+
 @dataclass(frozen=True)
 class FileFacts:
     """One file of a release.
@@ -66,6 +71,9 @@ class Half:
         Versions of what it was computed with.
     query_id
         The source's own name for the query.
+    computed_on
+        Engine and device that encoded the texts that were not in the cache. No input: they decide
+        the last bits of a vector.
     """
 
     trained_by: str
@@ -75,12 +83,18 @@ class Half:
     code: str
     libraries: dict[str, str]
     query_id: str | None = None
+    computed_on: dict[str, str] = field(default_factory=dict)
 
     def inputs(self) -> dict[str, Any]:
         """Return everything that decides what the model is."""
+        settings = json.loads(json.dumps(self.settings))
+        if "content" in settings:
+            settings["content"] = {
+                name: value for name, value in settings["content"].items() if name not in _HOW_CONTENT_IS_ENCODED
+            }
         return {
             "data": self.fingerprint,
-            "settings": json.loads(json.dumps(self.settings)),
+            "settings": settings,
             "code": self.code,
             "libraries": self.libraries,
         }
