@@ -202,6 +202,16 @@ def test_batches_may_be_any_size() -> None:
     assert whole["USER_ID"].astype(np.int64).tolist() == table["USER_ID"].to_pylist()
 
 
+@pytest.mark.parametrize("rows", [0, 1 << 20])
+def test_empty_batches_change_nothing(rows: int) -> None:
+    """A source may send batches without rows: alone, or after the last full group of ids."""
+    table = pa.table({"USER_ID": np.arange(rows) % 50, "RATING": np.ones(rows)})
+    batches = table.to_batches()
+    empty = pa.RecordBatch.from_arrays([column.chunk(0).slice(0, 0) for column in table.columns], schema=table.schema)
+    made = frame_of(table.schema, [empty, *batches, empty, empty], ENCODED)
+    assert made["USER_ID"].astype(np.int64).tolist() == table["USER_ID"].to_pylist()
+
+
 @pytest.mark.parametrize("kind", ["int64", "string", "decimal128(38, 0)"])
 def test_ids_of_millions_of_rows_are_what_pandas_makes_of_them(kind: str) -> None:
     """Rows beyond the first group of a million share one dictionary with it, nulls and all."""
