@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence
 from recsys.models.folding import FoldIn
 from recsys.models.hybrid import CONTENT_SHARE, HYBRID_FILE, RIDGES, HybridRecommender, content_features, fit_ridge
+from recsys.serving.taste import Taste, Training
 from tastes import tastes
 
 if TYPE_CHECKING:
@@ -117,6 +119,34 @@ def test_fold_in_finds_the_factors_of_training(solver: Literal["ials", "implicit
         rows = weights[code]
         folded = folding.user(model.item_factors[rows.indices], (scale * rows.data).astype(np.float32))
         np.testing.assert_allclose(folded, model.user_factors[code], atol=0.02 * np.abs(model.user_factors).max())
+
+
+@pytest.mark.parametrize("confidence_name", ["graded", "liked"])
+def test_folding_in_and_serving_count_the_games_that_training_counts(
+    confidence_name: Literal["graded", "liked"],
+) -> None:
+    """Games without a rating that counts are no part of λ: all three give a user the same factors, with any exponent.
+
+    A part of ν is a large one of λ here: whoever counted games that nobody has rated would be far off.
+    """
+    settings = CfSettings(
+        factors=8, iterations=120, tuning="off", threads=1, confidence=confidence_name, unobserved=9.0, exponent=2.0
+    )
+    model = CollaborativeFilter(settings).fit(without_cold())
+    weights = confidence(model.ratings, model.recipe.confidence, model.recipe.like_threshold)
+    table = SimpleNamespace(
+        recipe=model.recipe.as_json(),
+        ratings=model.ratings.data,
+        indices=model.ratings.indices,
+        indptr=model.ratings.indptr,
+    )
+    folding, served = FoldIn.of(model), Taste(model.item_factors, Training.of(table))  # type: ignore[arg-type]
+    close = 0.002 * np.abs(model.user_factors).max()
+    for code in range(0, 400, 40):
+        rows, given = weights[code], model.ratings[code]
+        folded = folding.user(model.item_factors[rows.indices], rows.data)
+        np.testing.assert_allclose(folded, model.user_factors[code], atol=close)
+        np.testing.assert_allclose(served.fold_in(given.indices, given.data), model.user_factors[code], atol=close)
 
 
 def test_implicits_own_fold_in_does_not_match(model: CollaborativeFilter) -> None:

@@ -13,6 +13,10 @@ arXiv 2110.14037) or over the pairs without a rating only
 (``overlap="unrated"``: Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback
 Datasets", 2008; with α₀ = 1, ν = 0 it is what the library implicit minimizes).
 
+Users and games without any entry are no part of the table: their factors are zero, and ``users``
+and ``games`` are the numbers of the others (:func:`table_size`), here, in :mod:`recsys.models.recipe`
+and wherever somebody is folded in.
+
 Users and games are solved in turn by a few conjugate-gradient steps from where they were. Before
 each turn both sides are rotated into the eigenbasis of the fixed side's Gramian: the objective
 does not see rotations, and the term of the unobserved, the costliest of a step, becomes diagonal.
@@ -26,7 +30,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +51,11 @@ _BLOCK_WORK = 200_000
 """Ratings (plus a share for each row) of one block that a thread solves."""
 _CG_STEPS = 3
 """Steps a row and turn; factors are warm, more bring nothing (implicit does the same)."""
+
+
+def table_size(indptr: NDArray[np.integer[Any]], indices: NDArray[np.integer[Any]]) -> tuple[int, int]:
+    """Return how many rows and how many columns of a CSR matrix have an entry: the users and games that there are."""
+    return int(np.count_nonzero(np.diff(indptr))), int(np.count_nonzero(np.bincount(indices)))
 
 
 class Factors(NamedTuple):
@@ -70,7 +79,7 @@ class Objective:
     """Whether α₀ weighs on all pairs, or on those without a rating only."""
 
     def ridge(self, weights: NDArray[np.float64], others: int) -> Array:
-        """Return the λ of each row from its total confidence; ``others`` is the other side's size."""
+        """Return the λ of each row from its total confidence; ``others`` is the other side's :func:`table_size`."""
         scaled = self.regularization * (weights + self.unobserved * others) ** self.exponent
         return scaled.astype(np.float32)
 
@@ -156,12 +165,13 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 class _Side:
     """The factors of users or of games, and what solving them needs."""
 
-    def __init__(self, confidence: csr_matrix, factors: Array, objective: Objective) -> None:
+    def __init__(self, confidence: csr_matrix, factors: Array, objective: Objective, others: int) -> None:
         self.factors: Array = np.require(factors, np.float32, "C")
         self.indptr = confidence.indptr.astype(np.int64)
+        self.factors[np.diff(self.indptr) == 0] = 0  # or the first turn of the other side would see them
         self.indices = confidence.indices.astype(np.int32, copy=False)
         self.data = confidence.data.astype(np.float32, copy=False)
-        self.ridge = objective.ridge(_row_sums(confidence), confidence.shape[1])
+        self.ridge = objective.ridge(_row_sums(confidence), others)
         work = self.indptr + 8 * np.arange(len(self.indptr))
         cuts = np.searchsorted(work, np.arange(0, work[-1], _BLOCK_WORK))
         self.blocks = _pairs(np.unique(np.append(cuts, len(self.factors))))
@@ -198,8 +208,9 @@ class _Solver:
     def __init__(self, confidence: csr_matrix, objective: Objective, start: Factors) -> None:
         self.kernel = compiled()
         self.objective = objective
-        self.users = _Side(confidence, start.users, objective)
-        self.items = _Side(confidence.T.tocsr(), start.items, objective)
+        users, items = table_size(confidence.indptr, confidence.indices)
+        self.users = _Side(confidence, start.users, objective, items)
+        self.items = _Side(confidence.T.tocsr(), start.items, objective, users)
         self.basis = np.eye(start.users.shape[1])
 
     def sweep(self, pool: ThreadPoolExecutor) -> None:

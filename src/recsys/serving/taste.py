@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.models.confidence import scale_top, weigh
-from recsys.models.ials import Objective
+from recsys.models.ials import Objective, table_size
 from recsys.models.recipe import Entries, Recipe
 
 if TYPE_CHECKING:
@@ -39,11 +39,14 @@ class Training:
         Of the scale of its ratings.
     objective
         What its factors minimize.
+    games
+        How many games its sums run over; see :func:`recsys.models.ials.table_size`.
     """
 
     recipe: Recipe
     top: float
     objective: Objective
+    games: int
 
     @classmethod
     def of(cls, release: LoadedRelease) -> Training:
@@ -51,12 +54,12 @@ class Training:
         recipe, top = Recipe.from_json(release.recipe), scale_top(release.ratings)
         if recipe.solver == "implicit":
             objective = Objective(recipe.regularization, 1.0, 0.0, "unrated")
-            return cls(recipe, top, objective)
+            return cls(recipe, top, objective, table_size(release.indptr, release.indices)[1])
         weights = weigh(release.ratings, recipe.confidence, recipe.like_threshold, top)
         counts = weights > 0
         indptr = np.append(0, np.cumsum(counts))[release.indptr]
         entries = Entries(indptr, release.indices[counts], weights[counts])
-        return cls(recipe, top, recipe.objective(entries))
+        return cls(recipe, top, recipe.objective(entries), table_size(entries.indptr, entries.indices)[1])
 
     def weights(self, ratings: Floats) -> Floats:
         """Return the confidence c of each rating, float32; not positive where it does not count."""
@@ -137,7 +140,7 @@ class Taste:
         overlap = objective.unobserved if objective.overlap == "unrated" else 0.0
         matrix: npt.NDArray[np.float64] = objective.unobserved * self._gramian
         matrix += (rows * (confidence - overlap)[:, None]).T @ rows
-        matrix.flat[:: len(matrix) + 1] += objective.ridge(confidence.sum(), len(self.item_factors))
+        matrix.flat[:: len(matrix) + 1] += objective.ridge(confidence.sum(), self.training.games)
         return matrix
 
 
