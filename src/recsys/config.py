@@ -101,7 +101,7 @@ class ContentSettings(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """CPU threads that encode; 0 means one for each core."""
+    """CPU threads that encode; 0 means one for each core that the process may use."""
     batch_tokens: Annotated[int, Field(ge=256)] = 2048
     """Tokens encoded at once, padding included: bounds the memory of a batch."""
     cache_dir: str = ""
@@ -141,7 +141,7 @@ class CfSettings(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Of the initial factors, and of the search's trials."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """Solver threads; 0 means one for each core."""
+    """Solver threads; 0 means one for each core that the process may use."""
     tuning: Literal["auto", "off"] = "auto"
     """Whether ``auto`` settings are searched when there is no winner of an earlier release to reuse."""
     tuning_seconds: Annotated[float, Field(gt=0)] = 180.0

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from recsys.cores import usable_cores
 
 _CPUINFO = Path("/proc/cpuinfo")
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
@@ -64,21 +59,6 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
         if name.strip() in {"flags", "Features"}:
             return frozenset(value.split())
     return frozenset()
-
-
-def usable_cores(environ: Mapping[str, str] = os.environ, quota: Path = _CGROUP_QUOTA) -> int:
-    """Return the number of cores that this process may use: affinity, container, ``OMP_NUM_THREADS``.
-
-    A container with a quota of 2 CPUs on a machine of 64 has an affinity of 64: 64 threads would
-    take turns on 2 CPUs and wait for each other.
-    """
-    bounds = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
-    if environ.get("OMP_NUM_THREADS", "").isdecimal():
-        bounds.append(int(environ["OMP_NUM_THREADS"]))
-    with suppress(OSError, ValueError):
-        allowed, period = quota.read_text(encoding="ascii").split()
-        bounds.append(int(allowed) // int(period))
-    return max(1, min(bounds))
 
 
 def _torch_version() -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from recsys.config import CfSettings
+from recsys.cores import usable_cores
 from recsys.data import Ratings
 from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
 from recsys.ids import Id, IdMap
@@ -353,14 +354,17 @@ def _solve_implicit(
 ) -> AlternatingLeastSquares:
     """Run implicit's ALS (Hu, Koren & Volinsky 2008).
 
-    BLAS is held to one thread, since its threads and implicit's own get in each other's way.
+    BLAS is held to one thread, since its threads and implicit's own get in each other's way. The
+    number of this machine's cores is not left in the model: its pickle is to be the same everywhere.
     """
     from threadpoolctl import threadpool_limits
 
+    given, model.num_threads = model.num_threads, model.num_threads or usable_cores()
     with threadpool_limits(1, "blas"):
         model.fit(
             weights,
             show_progress=False,
             callback=lambda iteration, *_: after(iteration + 1, model.user_factors, model.item_factors),
         )
+    model.num_threads = given
     return model

@@ -26,7 +26,6 @@ The rotation is undone at the end.
 from __future__ import annotations
 
 import itertools
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.cores import usable_cores
 from recsys.errors import ConfigError, DataContractError
 from recsys.models.cg import Kernel, compiled
 
@@ -118,7 +118,7 @@ def factorize(  # noqa: PLR0913 - the last four have defaults
     iterations
         Sweeps over both sides.
     threads
-        0 means one for each core.
+        0 means one for each core that this process may use.
     progress
         Called with the number of iterations done and the factors, in a basis of their own that changes
         from call to call: scores are right, single factors mean nothing. Must not change them.
@@ -158,7 +158,7 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
     """Open the threads of one fit; BLAS gets one thread in each, or they fight for the cores."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or usable_cores()) as pool:
         yield pool
 
 
