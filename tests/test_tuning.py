@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy import stats
 
 from marts import ratings as shelves
 from recsys.config import CfSettings, load_settings
@@ -16,6 +17,7 @@ from recsys.errors import ConfigError
 from recsys.models import CollaborativeFilter, tuning
 from recsys.models.confidence import confidence, like_threshold
 from recsys.models.inner_split import InnerSplit
+from recsys.models.laboratory import Laboratory, surely_better
 from recsys.models.recipe import Recipe
 from recsys.models.tuning import search
 
@@ -127,6 +129,45 @@ def test_the_inner_score_is_ndcg(ratings: sp.csr_matrix) -> None:
         gain = sum(1 / np.log2(rank + 2) for rank, game in enumerate(order) if game in wanted)
         expected.append(gain / sum(1 / np.log2(rank + 2) for rank in range(min(10, len(wanted)))))
     np.testing.assert_allclose(split.score(factors), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("people", [20, 200])
+def test_sure_is_what_a_paired_test_over_people_calls_sure(people: int) -> None:
+    """Against scipy's paired t-test over the mean of each person's draws, on both sides of two standard errors."""
+    rng = np.random.default_rng(people)
+    who = rng.permutation(np.repeat(np.arange(people), rng.integers(1, 5, people)))
+    theirs = rng.random(len(who))
+    noise = rng.normal(0, 0.3, people)[who] + rng.normal(0, 0.05, len(who))
+    verdicts = set()
+    for lead in np.linspace(0, 0.3, 301):
+        ours = theirs + noise + lead
+        means = [[side[who == person].mean() for person in range(people)] for side in (ours, theirs)]
+        sure = stats.ttest_rel(*means).statistic > 2
+        assert surely_better(ours, theirs, who) == sure
+        verdicts.add(sure)
+    assert verdicts == {True, False}
+
+
+def test_few_people_make_nothing_sure() -> None:
+    """One person or nineteen, however large the lead and however often they were drawn: not sure; twenty: sure."""
+    for people, draws in ((1, 1), (19, 1), (19, 4), (20, 1)):
+        who = np.tile(np.arange(people), draws)
+        assert surely_better(np.ones(len(who)), np.zeros(len(who)), who) is (people == 20)
+
+
+def test_who_is_scored_is_known_by_the_rows_of_the_table(ratings: sp.csr_matrix) -> None:
+    """Each scored user's training and held-out ratings are those of the person that they are said to be."""
+    laboratory = Laboratory(ratings, SMALL, 7)
+    people = laboratory.people(5000)
+    assert len(people) == laboratory.users(5000)
+    assert len(set(people)) < len(people)
+    split = InnerSplit.draw(ratings, 7, 0, max_ratings=2000, max_users=50)
+    for row, person in zip(split.users, split.people, strict=True):
+        whole = ratings[person].toarray()
+        for part in (split.train[row], split.relevant[row]):
+            places = part.toarray() > 0
+            assert np.array_equal(part.toarray()[places], whole[places])
+        assert split.train[row].nnz == ratings[person].nnz - np.round(0.2 * ratings[person].nnz)
 
 
 def test_the_search_is_repeatable(ratings: sp.csr_matrix) -> None:

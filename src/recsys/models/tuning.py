@@ -9,8 +9,8 @@ something to hold the best against whenever the time is up. Then:
 2. ``confidence``: the other ways to read ratings, with the best scales, on the same sample.
 3. ``refine``: the neighbours of the best, as long as they improve, on the same sample.
 4. ``rule``: the best against the rule, on as many ratings as the search ever looks at. It must
-   win by more than two standard errors of the difference, or the rule stays: on small tables the
-   best of many trials is mostly luck.
+   win by more than two standard errors of the difference, over 20 people or more, or the rule stays:
+   on small tables the best of many trials is mostly luck.
 5. ``factors``: longer and shorter factors for the one that stayed, on the same ratings.
 6. ``iterations``: where it may stop, on the same ratings.
 
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.log import keys
-from recsys.models.laboratory import LARGE, Laboratory
+from recsys.models.laboratory import LARGE, Laboratory, surely_better
 from recsys.models.recipe import SEARCHED, Recipe
 
 if TYPE_CHECKING:
@@ -269,9 +269,7 @@ class _Stages:
     def _surely_better(self, best: Recipe, size: int = LARGE) -> Recipe:
         """Return the best of the trials, or the rule if that is not surely worse."""
         ours, rule = (self.score(recipe, "rule", size, _FULL) for recipe in (best, self.rule))
-        difference = ours - rule
-        error = difference.std() / np.sqrt(len(difference))
-        return best if difference.mean() > 2 * error else self.rule
+        return best if surely_better(ours, rule, self.laboratory.people(size)) else self.rule
 
     def _best_so_far(self) -> Recipe:
         """Return the best of the trials that were finished, under the same condition."""
