@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pytest
 
 from marts import ratings
 from recsys.config import CfSettings
-from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, QualityGateFailed, ReleaseNotFound
 from recsys.models import CollaborativeFilter
 
 if TYPE_CHECKING:
@@ -97,6 +97,15 @@ def test_a_broken_frame_is_refused() -> None:
     """``fit`` holds a frame to the data contract."""
     with pytest.raises(DataContractError, match="null or NaN"):
         CollaborativeFilter(PLAIN).fit(ratings().assign(RATING=np.nan))
+
+
+@pytest.mark.parametrize("wild", [{"unobserved": 1e38}, {"solver": "implicit", "alpha": 1e38}])
+def test_a_fit_that_diverges_is_no_model(wild: dict[str, Any]) -> None:
+    """Whichever solver: an error that names the settings, the one that ends a run as refused (exit code 3)."""
+    with pytest.raises(Diverged, match=r"infinite with .*cf\.regularization") as caught:
+        CollaborativeFilter(CfSettings(factors=8, tuning="off", threads=1, **wild)).fit(ratings())
+    assert isinstance(caught.value, QualityGateFailed)
+    assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize("prefix", ["", "u"])

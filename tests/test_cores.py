@@ -58,7 +58,7 @@ def test_implicit_is_told_the_cores_that_it_may_use(monkeypatch: pytest.MonkeyPa
     def fit(*_: Any, **__: Any) -> None:
         told.append(model.num_threads)
 
-    model: Any = SimpleNamespace(num_threads=0, fit=fit)
+    model: Any = SimpleNamespace(num_threads=0, fit=fit, user_factors=np.ones(1), item_factors=np.ones(1))
     recipe = Recipe.by_rule(CfSettings(solver="implicit"), np.array([10], np.float32))
-    _solve_implicit(sp.csr_matrix((1, 1), dtype=np.float32), recipe, model, lambda *_: None)
+    _solve_implicit(sp.csr_matrix(np.ones((1, 1), dtype=np.float32)), recipe, model, lambda *_: None)
     assert (told, model.num_threads) == ([1], 0)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.config import CfSettings
-from recsys.errors import ConfigError, DataContractError
+from recsys.errors import DataContractError, Diverged
 from recsys.models.ials import Factors, Objective, factorize, initial_factors
 from recsys.models.recipe import Recipe
 
@@ -184,7 +184,7 @@ def test_infinite_factors_are_an_error(confidence: sp.csr_matrix) -> None:
     """A fit that diverged never comes back as a model."""
     start = initial_factors(USERS, ITEMS, DEPTH, 3)
     start.items[0, 0] = np.inf
-    with pytest.raises(ConfigError, match=r"became infinite with cf\.regularization"):
+    with pytest.raises(Diverged, match=r"became infinite with λ 0\.1 and α₀ 1; cf\.regularization about 0\.5"):
         factorize(confidence, Objective(0.1), start, iterations=1)
 
 

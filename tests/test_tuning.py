@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from scipy import stats
 
 from marts import ratings as shelves
 from recsys.config import CfSettings, load_settings
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, Diverged
 from recsys.models import CollaborativeFilter, tuning
 from recsys.models.confidence import confidence, like_threshold
 from recsys.models.inner_split import InnerSplit
@@ -141,8 +141,8 @@ def test_sure_is_what_a_paired_test_over_people_calls_sure(people: int) -> None:
     verdicts = set()
     for lead in np.linspace(0, 0.3, 301):
         ours = theirs + noise + lead
-        means = [[side[who == person].mean() for person in range(people)] for side in (ours, theirs)]
-        sure = stats.ttest_rel(*means).statistic > 2
+        means = [np.array([side[who == person].mean() for person in range(people)]) for side in (ours, theirs)]
+        sure = stats.ttest_rel(means[0], means[1]).statistic > 2
         assert surely_better(ours, theirs, who) == sure
         verdicts.add(sure)
     assert verdicts == {True, False}
@@ -237,6 +237,30 @@ def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matr
     given = search(ratings, SMALL.model_copy(update={"iterations": 5}))
     assert given is not None
     assert given.winner.iterations == 5
+
+
+class Diverging(Laboratory):
+    """Scores as ever, but that no recipe that reads ratings as they are has finite factors."""
+
+    def score(self, recipe: Recipe, size: int, iterations: int, *, keep: bool) -> Any:
+        """Return scores, or diverge."""
+        if recipe.confidence == "rating":
+            raise Diverged("the factors became infinite")
+        return super().score(recipe, size, iterations, keep=keep)
+
+
+def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried once, scores nothing, is told as a warning, and the search goes on to its end."""
+    rule = Recipe.by_rule(SMALL, ratings.data)
+    laboratory = Diverging(ratings, SMALL, rule.like_threshold)
+    stages = tuning._Stages(laboratory, rule, SMALL, itertools.count().__next__, lambda _: None)
+    with caplog.at_level("WARNING", "recsys"):
+        found = stages.search(frozenset({"unobserved", "confidence", "iterations"}))
+    (failed,) = (trial for trial in found.trials if trial.recipe.confidence == "rating")
+    assert failed.ndcg == 0
+    assert [record.getMessage() for record in caplog.records] == ["a trial diverged"]
+    assert found.complete
+    assert {trial.stage for trial in found.trials} >= {"refine", "iterations"}
 
 
 @pytest.mark.parametrize(("seconds", "stays"), [(12.0, True), (90.0, False)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.errors import Diverged
 from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Factors, Popularity
 from recsys.evaluation.curve import LearningCurve
 from recsys.evaluation.exposure import exposure
@@ -156,7 +157,8 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     Raises
     ------
     QualityGateFailed
-        If nobody can be scored, or training diverged. A candidate that was scored and is not good
+        If nobody can be scored, or the candidate's training diverged (:class:`recsys.errors.Diverged`,
+        whoever chose its settings). A candidate that was scored and is not good
         enough raises nothing: its verdict says so.
     """
     # Which games are liked is the measure itself, and read off the scale of all ratings; everything
@@ -177,8 +179,11 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     contenders.append(Factors(CF, candidate.user_factors, candidate.item_factors))
     if incumbent is not None and incumbent.recipe is not None and not incumbent.same_recipe(candidate.pinned):
         with steps.step("train_current_recipe"):
-            rival = CollaborativeFilter(incumbent.recipe).fit(parts.train)
-        contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
+            try:
+                rival = CollaborativeFilter(incumbent.recipe).fit(parts.train)
+                contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
+            except Diverged as error:  # no reason to refuse the candidate: the rival is what is not fit for these data
+                incumbent = replace(incumbent, problem=f"on these ratings {error}")
     with steps.step("evaluate"):
         evaluation = evaluate(contenders, parts, settings.evaluation, embeddings)
     trial = _judged(evaluation, settings, incumbent, candidate.pinned, curve)

@@ -8,6 +8,7 @@ import logging
 import pickle
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,7 +17,7 @@ import numpy as np
 from recsys.config import CfSettings
 from recsys.cores import usable_cores
 from recsys.data import Ratings
-from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, Diverged, NotInModel, ReleaseNotFound
 from recsys.ids import Id, IdMap
 from recsys.log import keys, progress
 from recsys.models.confidence import confidence
@@ -115,6 +116,8 @@ class CollaborativeFilter:
         ------
         DataContractError
             If the frame breaks the data contract.
+        Diverged
+            If the factors became infinite: settings that were given suit no factors of these ratings.
         """
         ratings = ratings_df if isinstance(ratings_df, Ratings) else Ratings.from_frame(ratings_df)
         self.users, self.items, self.ratings = ratings.users, ratings.items, ratings.matrix
@@ -350,21 +353,27 @@ def _solve_ials(
 
 
 def _solve_implicit(
-    weights: sp.csr_matrix, _: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
+    weights: sp.csr_matrix, recipe: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
 ) -> AlternatingLeastSquares:
     """Run implicit's ALS (Hu, Koren & Volinsky 2008).
 
     BLAS is held to one thread, since its threads and implicit's own get in each other's way. The
     number of this machine's cores is not left in the model: its pickle is to be the same everywhere.
     """
+    from implicit.recommender_base import ModelFitError
     from threadpoolctl import threadpool_limits
 
     given, model.num_threads = model.num_threads, model.num_threads or usable_cores()
-    with threadpool_limits(1, "blas"):
+    with threadpool_limits(1, "blas"), suppress(ModelFitError):  # it looks for NaN alone, and names no setting
         model.fit(
             weights,
             show_progress=False,
             callback=lambda iteration, *_: after(iteration + 1, model.user_factors, model.item_factors),
         )
     model.num_threads = given
+    if not (np.isfinite(model.user_factors).all() and np.isfinite(model.item_factors).all()):
+        raise Diverged(
+            f"the factors became infinite with cf.regularization = {recipe.regularization:g} and cf.alpha = "
+            f"{recipe.alpha:g}; raise the one or lower the other"
+        )
     return model

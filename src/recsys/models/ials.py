@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.cores import usable_cores
-from recsys.errors import ConfigError, DataContractError
+from recsys.errors import DataContractError, Diverged
 from recsys.models.cg import Kernel, compiled
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ def factorize(  # noqa: PLR0913 - the last four have defaults
     ------
     DataContractError
         If a confidence is not positive and finite.
-    ConfigError
-        If the factors became infinite: λ is too small for this table.
+    Diverged
+        If the factors became infinite.
     MissingExtra
         If numba is not installed.
     """
@@ -146,9 +146,10 @@ def factorize(  # noqa: PLR0913 - the last four have defaults
             progress(done + 1, Factors(solver.users.factors, solver.items.factors))
         result = solver.factors(pool)
     if not all(np.isfinite(side).all() for side in result):
-        raise ConfigError(
-            f"the factors became infinite with cf.regularization = {objective.regularization:g} and "
-            f"cf.unobserved = {objective.unobserved:g}; raise them, or leave them out to have them searched"
+        raise Diverged(
+            f"the factors became infinite with λ {objective.regularization:g} and α₀ {objective.unobserved:g}; "
+            "cf.regularization about 0.5 and cf.unobserved about 4 suit most tables: set them so, or leave them out to "
+            "have them searched"
         )
     return result
 

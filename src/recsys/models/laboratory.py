@@ -116,7 +116,7 @@ class Laboratory:
 
         Raises
         ------
-        ConfigError
+        Diverged
             If the factors became infinite.
         """
         known = self.known(recipe, size, iterations)
@@ -141,6 +141,12 @@ class Laboratory:
         if keep:
             self._factors[place] = iterations, results
         self._scores[*place, iterations] = scores
+        return scores
+
+    def note_failure(self, recipe: Recipe, size: int, iterations: int) -> npt.NDArray[np.float64]:
+        """Remember that a recipe diverged: it found nothing for anybody. Return these scores."""
+        scores = np.zeros(self.users(size))
+        self._scores[recipe, self._size(size), iterations] = scores
         return scores
 
     def forget(self, but: list[Recipe]) -> None:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.errors import Diverged
 from recsys.log import keys
 from recsys.models.laboratory import LARGE, Laboratory, surely_better
 from recsys.models.recipe import SEARCHED, Recipe
@@ -209,14 +210,21 @@ class _Stages:
         )
 
     def score(self, recipe: Recipe, stage: str, size: int, iterations: int) -> npt.NDArray[np.float64]:
-        """Try a recipe: NDCG@10 of each scored user; going on where an earlier trial stopped."""
+        """Try a recipe: NDCG@10 of each scored user; going on where an earlier trial stopped.
+
+        One that diverges has found nothing for anybody, which is no reason to end the search.
+        """
         known = self.laboratory.known(recipe, size, iterations)
         if known is not None:
             return known
         if self.clock() - self.started > self.settings.tuning_seconds:
             raise _TimeIsUp
         began = self.clock()
-        scores = self.laboratory.score(recipe, size, iterations, keep=iterations < _FULL)
+        try:
+            scores = self.laboratory.score(recipe, size, iterations, keep=iterations < _FULL)
+        except Diverged as error:
+            log.warning("a trial diverged", extra=keys(trial=len(self.trials) + 1, stage=stage, reason=error))
+            scores = self.laboratory.note_failure(recipe, size, iterations)
         trained = self.laboratory.trained(size)
         trial = Trial(stage, recipe, iterations, trained, float(scores.mean()), self.clock() - began)
         self.trials.append(trial)
