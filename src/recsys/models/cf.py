@@ -106,7 +106,8 @@ class CollaborativeFilter:
         Parameters
         ----------
         ratings_df
-            Columns USER_ID, GAME_ID, RATING; or ratings that are already checked and coded.
+            Columns USER_ID, GAME_ID, RATING, on any scale from 0 up (1-5, 0.5-5, 1-10 and 0-100 are told apart);
+            or ratings that are already checked and coded.
         catalogue
             Ids of the games that may be recommended; all rated ones when not given.
         watch
@@ -115,7 +116,7 @@ class CollaborativeFilter:
         Raises
         ------
         DataContractError
-            If the frame breaks the data contract.
+            If the frame breaks the data contract: no ratings, unusable ids, ratings that are NaN, infinite or negative.
         Diverged
             If the factors became infinite: settings that were given suit no factors of these ratings.
         """
