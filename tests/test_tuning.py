@@ -253,7 +253,7 @@ def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: py
     """It is tried once, scores nothing, is told as a warning, and the search goes on to its end."""
     rule = Recipe.by_rule(SMALL, ratings.data)
     laboratory = Diverging(ratings, SMALL, rule.like_threshold)
-    stages = tuning._Stages(laboratory, rule, SMALL, itertools.count().__next__, lambda _: None)
+    stages = tuning._Stages(laboratory, rule, None, SMALL, itertools.count().__next__, lambda _: None)
     with caplog.at_level("WARNING", "recsys"):
         found = stages.search(frozenset({"unobserved", "confidence", "iterations"}))
     (failed,) = (trial for trial in found.trials if trial.recipe.confidence == "rating")

@@ -1,9 +1,16 @@
-"""What a release remembers of the search for its settings, and when a night searches again."""
+"""What a release remembers of the search for its settings, and when a night searches again.
+
+A search knows the recipe of the current release, and keeps to it unless something is surely better:
+else the gate, which compares with that recipe, might refuse what a search finds, and the refused night,
+which leaves nothing behind, be followed by as many that search and are refused.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from recsys.models.recipe import SEARCHED, Recipe
 
@@ -68,11 +75,14 @@ class Plan:
         Why it is searched; empty where earlier settings are reused.
     reused
         The memory that they come from.
+    used
+        The recipe in use, which a search begins with; None where there is none that it could take.
     """
 
     settings: CfSettings
     because: str = ""
     reused: Memory | None = None
+    used: Recipe | None = None
 
     def remember(self, search: Search | None, score: float) -> Memory | None:
         """Return what tonight's release remembers, given what its candidate scored."""
@@ -103,14 +113,23 @@ def plan(settings: CfSettings, gate: GateSettings, incumbent: Incumbent | None, 
     """
     if settings.tuning == "off" or not any(getattr(settings, name) == "auto" for name in SEARCHED):
         return Plan(settings)
+    used = _in_use(settings, incumbent)
     if incumbent is None or incumbent.recipe is None or incumbent.tuning is None:
-        return Plan(settings, "no earlier search is remembered")
+        return Plan(settings, "no earlier search is remembered", used=used)
     memory = incumbent.tuning
     because = _reason(settings, gate, incumbent, memory, drift)
     if because:
-        return Plan(settings, because)
+        return Plan(settings, because, used=used)
     found = {name: getattr(incumbent.recipe, name) for name in SEARCHED}
     return Plan(settings.model_copy(update=found), reused=memory)
+
+
+def _in_use(settings: CfSettings, incumbent: Incumbent | None) -> Recipe | None:
+    """Return the recipe of the current release; None if it is another solver's, or does not say everything."""
+    recipe = None if incumbent is None else incumbent.recipe
+    if recipe is None or recipe.solver != settings.solver or any(getattr(recipe, name) == "auto" for name in SEARCHED):
+        return None
+    return Recipe.by_rule(recipe, np.empty(0, dtype=np.float32))
 
 
 def _reason(settings: CfSettings, gate: GateSettings, incumbent: Incumbent, memory: Memory, drift: Drift | None) -> str:

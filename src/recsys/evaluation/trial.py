@@ -171,7 +171,7 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     with steps.step("train_candidate"):
         planned = plan(settings.cf.model_copy(update={"like_threshold": liked}), settings.gate, incumbent, drift)
         log.info("settings", extra=keys(searched=planned.because or "no", reused=planned.reused is not None))
-        candidate = CollaborativeFilter(planned.settings).fit(parts.train, watch=curve.watch)
+        candidate = CollaborativeFilter(planned.settings).fit(parts.train, watch=curve.watch, used=planned.used)
     contenders: list[Contender] = [Popularity.of(parts.train)]
     embeddings = None if content is None else content.rows_for(ratings.items)
     if embeddings is not None:

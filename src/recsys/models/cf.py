@@ -97,6 +97,7 @@ class CollaborativeFilter:
         ratings_df: pd.DataFrame | Ratings,
         catalogue: Iterable[Id] | None = None,
         watch: Watch | None = None,
+        used: Recipe | None = None,
     ) -> CollaborativeFilter:
         """Train on ratings, from scratch.
 
@@ -112,6 +113,9 @@ class CollaborativeFilter:
             Ids of the games that may be recommended; all rated ones when not given.
         watch
             Is shown user and item factors after each iteration; must not change them.
+        used
+            A recipe that is in use: where settings are searched, they stay as it has them unless others are
+            surely better.
 
         Raises
         ------
@@ -124,15 +128,15 @@ class CollaborativeFilter:
         self.users, self.items, self.ratings = ratings.users, ratings.items, ratings.matrix
         known = self.items if catalogue is None else IdMap.of(catalogue)
         self.recommendable = known.locate(self.items) >= 0
-        self.recipe = self._find_recipe()
+        self.recipe = self._find_recipe(used)
         self.als_model = train(ratings.matrix, self.recipe, self.settings, watch)
         return self
 
-    def _find_recipe(self) -> Recipe:
+    def _find_recipe(self, used: Recipe | None) -> Recipe:
         if self.settings.tuning == "auto":
             from recsys.models.tuning import search
 
-            self.tuning = search(self.ratings, self.settings)
+            self.tuning = search(self.ratings, self.settings, used=used)
             trim_memory()
         return self.tuning.winner if self.tuning else Recipe.by_rule(self.settings, self.ratings.data)
 
