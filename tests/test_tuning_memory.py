@@ -13,6 +13,7 @@ from recsys.evaluation.incumbent import Incumbent
 from recsys.evaluation.memory import Memory, plan
 from recsys.evaluation.split import split
 from recsys.evaluation.trial import hold_trial
+from recsys.models.recipe import SEARCHED
 from recsys.steps import Steps
 from tastes import tastes
 
@@ -42,7 +43,7 @@ def test_the_search_never_sees_the_hold_out() -> None:
 def test_a_later_night_reuses_the_winner() -> None:
     """With a memory and unchanged settings nothing is searched; the memory grows older by a release."""
     settings = CfSettings(threads=1)
-    memory = Memory({"trials": []}, "no earlier search is remembered", 3, 0.30)
+    memory = Memory({"trials": []}, "no earlier search is remembered", 3, 0.30, SEARCHED)
     recipe = CfSettings(factors=48, regularization=0.4, unobserved=5.0, confidence="rating", like_threshold=7.0)
     incumbent = Incumbent("r1", recipe, measure={"score": 0.29}, tuning=memory)
     planned = plan(settings, GateSettings(), incumbent, None)
@@ -57,12 +58,15 @@ def test_a_later_night_reuses_the_winner() -> None:
         (CfSettings(tuning_every=0), 0.20, 500, "", "the score fell from 0.3000"),
         (CfSettings(), 0.30, 0, "rating_histogram", "the data drifted"),
         (CfSettings(factors=64), 0.30, 0, "", "other settings than those of r1: cf.factors"),
+        (CfSettings(factors=48), 0.30, 0, "", "other settings are left open than for r1: cf.factors"),
     ],
 )
 def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: int, drift: str, because: str) -> None:
-    """By age, by a falling score, by drift, and by settings that somebody gave since."""
+    """By age, by a falling score, by drift, and by settings that somebody gave since, be they what was found."""
     recipe = CfSettings(factors=48, regularization=0.4, unobserved=5.0, confidence="rating", like_threshold=7.0)
-    incumbent = Incumbent("r1", recipe, measure={"score": score}, tuning=Memory({"trials": []}, "first", age, 0.30))
+    incumbent = Incumbent(
+        "r1", recipe, measure={"score": score}, tuning=Memory({"trials": []}, "first", age, 0.30, SEARCHED)
+    )
     changes = (Change(drift, None, None, 1.0, None, 0.1),) if drift else ()
     planned = plan(settings, GateSettings(), incumbent, Drift("r1", changes))
     assert planned.because.startswith(because)

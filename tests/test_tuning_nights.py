@@ -115,3 +115,18 @@ def test_a_refused_night_leaves_the_next_one_free(nights: Nights) -> None:
     assert nights.told() == before
     assert nights.run(cf={"tuning_every": 1})["tuning"]["because"] == "1 releases since the last search"
     assert nights.run()["tuning"]["age"] == 1
+
+
+def test_a_setting_that_is_given_no_longer_is_searched_again(nights: Nights) -> None:
+    """Given one night, it is taken; left out again, it is searched, and not carried on from release to release."""
+    given = nights.run(cf={"factors": 2})
+    assert (given["recipe"]["factors"], given["tuning"]["free"]) == (
+        2,
+        [name for name in SEARCHED if name != "factors"],
+    )
+    assert nights.run(cf={"factors": 2})["tuning"]["age"] == 1
+    left_out = nights.run(cf={"factors": "auto"})["tuning"]
+    assert left_out["because"].startswith("other settings are left open than for ")
+    assert left_out["because"].endswith(": cf.factors")
+    assert {trial["recipe"]["factors"] for trial in left_out["search"]["trials"]} >= {2, 64, 128, 256}
+    assert nights.run(cf={"factors": "auto"})["tuning"]["age"] == 1

@@ -7,12 +7,12 @@ which leaves nothing behind, be followed by as many that search and are refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.models.recipe import SEARCHED, Recipe
+from recsys.models.recipe import SEARCHED, Recipe, left_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,18 +40,21 @@ class Memory:
         Releases since then; 0 in the release that it was made for.
     score
         What that release scored on held-out ratings; None until it is known.
+    free
+        Names of the settings that were searched; the others were given.
     """
 
     search: dict[str, Any]
     because: str
     age: int = 0
     score: float | None = None
+    free: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Memory | None:
         """Read the memory of a release from its manifest's facts."""
         stored = facts.get(FACT)
-        return cls(**stored) if stored else None
+        return cls(**stored | {"free": tuple(stored.get("free", ()))}) if stored else None
 
     @property
     def winner(self) -> Recipe:
@@ -60,7 +63,13 @@ class Memory:
 
     def as_json(self) -> dict[str, Any]:
         """Return the memory ready for JSON."""
-        return {"search": self.search, "because": self.because, "age": self.age, "score": self.score}
+        return {
+            "search": self.search,
+            "because": self.because,
+            "age": self.age,
+            "score": self.score,
+            "free": list(self.free),
+        }
 
 
 @dataclass(frozen=True)
@@ -87,16 +96,14 @@ class Plan:
     def remember(self, search: Search | None, score: float) -> Memory | None:
         """Return what tonight's release remembers, given what its candidate scored."""
         if search is not None:
-            return Memory(search.as_json(), self.because, 0, score)
-        if self.reused is None:
-            return None
-        return Memory(self.reused.search, self.reused.because, self.reused.age + 1, self.reused.score)
+            return Memory(search.as_json(), self.because, 0, score, left_open(self.settings))
+        return None if self.reused is None else replace(self.reused, age=self.reused.age + 1)
 
 
 def plan(settings: CfSettings, gate: GateSettings, incumbent: Incumbent | None, drift: Drift | None) -> Plan:
     """Reuse the settings that the current release found, unless something asks for a search.
 
-    That is: no release or none with a memory, other given settings, data that drifted beyond the
+    That is: no release or none with a memory, other given settings, others left open, data that drifted beyond the
     bounds of the gate, a score that fell by more than ``gate.max_drop`` since the search, or
     ``cf.tuning_every`` releases.
 
@@ -111,7 +118,7 @@ def plan(settings: CfSettings, gate: GateSettings, incumbent: Incumbent | None, 
     drift
         Of the data since then.
     """
-    if settings.tuning == "off" or not any(getattr(settings, name) == "auto" for name in SEARCHED):
+    if settings.tuning == "off" or not left_open(settings):
         return Plan(settings)
     used = _in_use(settings, incumbent)
     if incumbent is None or incumbent.recipe is None or incumbent.tuning is None:
@@ -127,7 +134,7 @@ def plan(settings: CfSettings, gate: GateSettings, incumbent: Incumbent | None, 
 def _in_use(settings: CfSettings, incumbent: Incumbent | None) -> Recipe | None:
     """Return the recipe of the current release; None if it is another solver's, or does not say everything."""
     recipe = None if incumbent is None else incumbent.recipe
-    if recipe is None or recipe.solver != settings.solver or any(getattr(recipe, name) == "auto" for name in SEARCHED):
+    if recipe is None or recipe.solver != settings.solver or left_open(recipe):
         return None
     return Recipe.by_rule(recipe, np.empty(0, dtype=np.float32))
 
@@ -141,6 +148,8 @@ def _reason(settings: CfSettings, gate: GateSettings, incumbent: Incumbent, memo
     ]
     if others:
         return f"other settings than those of {incumbent.name}: " + ", ".join(f"cf.{name}" for name in others)
+    if others := sorted(set(memory.free) ^ set(left_open(settings))):
+        return f"other settings are left open than for {incumbent.name}: " + ", ".join(f"cf.{name}" for name in others)
     if drift is not None and drift.reason:
         return f"the data drifted: {drift.reason}"
     if settings.tuning_every and memory.age + 1 >= settings.tuning_every:

@@ -55,6 +55,11 @@ SEARCHED = ("factors", "regularization", "unobserved", "confidence", "iterations
 """Settings that a search finds where they are ``auto``."""
 
 
+def left_open(settings: CfSettings) -> tuple[str, ...]:
+    """Return the names of those that are ``auto``."""
+    return tuple(name for name in SEARCHED if getattr(settings, name) == "auto")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Every number that a training takes; the settings with no ``auto`` left in them."""

@@ -37,7 +37,7 @@ import numpy as np
 from recsys.errors import Diverged
 from recsys.log import keys
 from recsys.models.laboratory import LARGE, Laboratory, surely_better
-from recsys.models.recipe import SEARCHED, Recipe
+from recsys.models.recipe import Recipe, left_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -152,7 +152,7 @@ def search(
         nobody has both a rating to learn from and a liked one to hold out.
     """
     rule = Recipe.by_rule(settings, ratings.data)
-    free = frozenset(name for name in SEARCHED if getattr(settings, name) == "auto")
+    free = frozenset(left_open(settings))
     if settings.solver == "implicit" or not free:
         return None
     laboratory = Laboratory(ratings, settings, rule.like_threshold)
