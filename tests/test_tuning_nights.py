@@ -130,3 +130,12 @@ def test_a_setting_that_is_given_no_longer_is_searched_again(nights: Nights) -> 
     assert left_out["because"].endswith(": cf.factors")
     assert {trial["recipe"]["factors"] for trial in left_out["search"]["trials"]} >= {2, 64, 128, 256}
     assert nights.run(cf={"factors": "auto"})["tuning"]["age"] == 1
+
+
+def test_another_hold_out_is_searched_for_anew(nights: Nights) -> None:
+    """With another seed of the hold-out the winner is not used again: it was scored on what is held out now."""
+    told = nights.run(evaluation={"seed": 7})["tuning"]
+    assert told["because"].startswith("ratings are held out that the last search saw")
+    assert told["because"].endswith("(hold_out hash, fraction 0.2, seed 42)")
+    assert told["search"]["used"] is None
+    assert nights.run(evaluation={"seed": 7})["tuning"]["age"] == 1

@@ -169,7 +169,8 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     log.info("held out", extra=keys(**{key: value for key, value in parts.description().items() if value is not None}))
     curve = LearningCurve(parts, settings.evaluation.k)
     with steps.step("train_candidate"):
-        planned = plan(settings.cf.model_copy(update={"like_threshold": liked}), settings.gate, incumbent, drift)
+        wanted = settings.cf.model_copy(update={"like_threshold": liked})
+        planned = plan(wanted, settings.gate, incumbent, drift, measure_of(parts, settings, liked))
         log.info("settings", extra=keys(searched=planned.because or "no", reused=planned.reused is not None))
         candidate = CollaborativeFilter(planned.settings).fit(parts.train, watch=curve.watch, used=planned.used)
     contenders: list[Contender] = [Popularity.of(parts.train)]
@@ -187,8 +188,8 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     with steps.step("evaluate"):
         evaluation = evaluate(contenders, parts, settings.evaluation, embeddings)
     trial = _judged(evaluation, settings, incumbent, candidate.pinned, curve)
-    newcomers = _newcomers(trial, parts, content, settings, steps)
-    return replace(trial, tuning=planned.remember(candidate.tuning, trial.verdict.score.value), newcomers=newcomers)
+    tuning = planned.remember(candidate.tuning, trial.verdict.score.value, trial.measure)
+    return replace(trial, tuning=tuning, newcomers=_newcomers(trial, parts, content, settings, steps))
 
 
 def _newcomers(
