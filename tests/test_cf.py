@@ -6,7 +6,7 @@ import json
 import logging
 import pickle
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,11 @@ import pytest
 
 from marts import ratings
 from recsys.config import CfSettings
-from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, QualityGateFailed, ReleaseNotFound
 from recsys.models import CollaborativeFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PLAIN = CfSettings(solver="implicit", factors=8, regularization=1.0, alpha=5.0, iterations=10, threads=1)
@@ -110,6 +111,50 @@ def test_a_broken_frame_is_refused() -> None:
     """``fit`` holds a frame to the data contract."""
     with pytest.raises(DataContractError, match="null or NaN"):
         CollaborativeFilter(PLAIN).fit(ratings().assign(RATING=np.nan))
+
+
+@pytest.mark.parametrize(
+    ("scale", "liked"),
+    [
+        (lambda rating: np.ceil(rating / 2), 4.0),  # 1-5
+        (lambda rating: rating / 2, 3.5),  # 0.5-5
+        (lambda rating: rating, 7.0),  # 1-10
+        (lambda rating: 11 * rating - 10.0 - np.where(rating == 1, 1, 0), 70.0),  # 0-100
+    ],
+    ids=["1-5", "0.5-5", "1-10", "0-100"],
+)
+def test_a_frame_on_any_scale_is_learnt_from(scale: Callable[[Any], Any], liked: float) -> None:
+    """``fit`` alone, without a setting, reads the threshold off the scale and finds the shelves."""
+    frame = ratings()
+    frame["RATING"] = scale(frame["RATING"])
+    model = CollaborativeFilter().fit(frame)
+    assert model.recipe.like_threshold == liked
+    assert model.ratings.nnz == len(frame)
+    hits = [game.game_id % 4 == user % 4 for user in range(80) for game in model.recommend(user, 4)]
+    assert np.mean(hits) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"), [(np.nan, "null or NaN"), (np.inf, "infinite"), (-np.inf, "infinite"), (-1.0, "below 0")]
+)
+def test_what_is_no_rating_on_any_scale_is_refused(bad: float, words: str) -> None:
+    """One bad value is named with its user and game, and with no setting that ``fit`` does not take."""
+    frame = ratings()
+    frame.loc[7, "RATING"] = bad
+    where = frame.loc[7]
+    with pytest.raises(DataContractError, match=rf"ratings: 1 ratings .*{words}") as caught:
+        CollaborativeFilter(PLAIN).fit(frame)
+    assert f"user {where['USER_ID']:.0f}" in str(caught.value)
+    assert "data." not in str(caught.value)
+
+
+@pytest.mark.parametrize("wild", [{"unobserved": 1e38}, {"solver": "implicit", "alpha": 1e38}])
+def test_a_fit_that_diverges_is_no_model(wild: dict[str, Any]) -> None:
+    """Whichever solver: an error that names the settings, the one that ends a run as refused (exit code 3)."""
+    with pytest.raises(Diverged, match=r"infinite with .*cf\.regularization") as caught:
+        CollaborativeFilter(CfSettings(factors=8, tuning="off", threads=1, **wild)).fit(ratings())
+    assert isinstance(caught.value, QualityGateFailed)
+    assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize("prefix", ["", "u"])

@@ -12,9 +12,12 @@ import pyarrow as pa
 import pytest
 
 from recsys.config import DataSettings
-from recsys.data import ENCODED, LENIENT, Ratings, Report, check_games, check_ratings
+from recsys.data import ENCODED, Ratings, Report, check_games, check_ratings
 from recsys.errors import DataContractError, EmptyResult
 from recsys.frames import frame_of
+
+LENIENT = DataSettings(min_users=1, min_games=1, min_ratings=1)
+"""The ordinary bounds of values, for tables of any size."""
 
 
 def games(**changes: Any) -> pd.DataFrame:
@@ -108,8 +111,15 @@ def test_too_few_of_anything_is_refused() -> None:
 
 
 def test_the_range_is_a_setting() -> None:
-    """A mart that rates to 100 says so in the settings."""
-    assert not violations_of_ratings(ratings(RATING=[70, 80, 25]), LENIENT.model_copy(update={"rating_max": 100.0}))
+    """A mart that rates to 100, or from 0, says so in the settings; the message names the ones to change, no others."""
+    (high,) = violations_of_ratings(ratings(RATING=[70, 80, 25]))
+    assert "3 ratings outside 0 < rating <= 10; where the scale is wider, raise data.rating_max (such as" in high
+    (low,) = violations_of_ratings(ratings(RATING=[0, 10, 5]))
+    assert "where the scale is wider, lower data.rating_min (such as" in low
+    (both,) = violations_of_ratings(ratings(RATING=[0, 100, 5]))
+    assert "lower data.rating_min and raise data.rating_max" in both
+    wider = LENIENT.model_copy(update={"rating_min": -1.0, "rating_max": 100.0})
+    assert not violations_of_ratings(ratings(RATING=[70, 80, 0]), wider)
 
 
 def test_one_message_names_every_broken_rule() -> None:
@@ -200,6 +210,16 @@ def test_batches_may_be_any_size() -> None:
     whole, cut = (frame_of(table.schema, table.to_batches(size), ENCODED) for size in (500, 7))
     pd.testing.assert_frame_equal(whole, cut)
     assert whole["USER_ID"].astype(np.int64).tolist() == table["USER_ID"].to_pylist()
+
+
+@pytest.mark.parametrize("rows", [0, 1 << 20])
+def test_empty_batches_change_nothing(rows: int) -> None:
+    """A source may send batches without rows: alone, or after the last full group of ids."""
+    table = pa.table({"USER_ID": np.arange(rows) % 50, "RATING": np.ones(rows)})
+    batches = table.to_batches()
+    empty = pa.RecordBatch.from_arrays([column.chunk(0).slice(0, 0) for column in table.columns], schema=table.schema)
+    made = frame_of(table.schema, [empty, *batches, empty, empty], ENCODED)
+    assert made["USER_ID"].astype(np.int64).tolist() == table["USER_ID"].to_pylist()
 
 
 @pytest.mark.parametrize("kind", ["int64", "string", "decimal128(38, 0)"])

@@ -24,7 +24,7 @@ from recsys.embedding.batches import Tokenization
 from recsys.embedding.cache import VectorCache
 from recsys.embedding.encoder import RECIPE_VERSION, TextEncoder
 from recsys.embedding.engine import load_engine
-from recsys.embedding.hardware import Hardware, cpu_flags, nvidia_gpu, usable_cores
+from recsys.embedding.hardware import Hardware, cpu_flags, nvidia_gpu
 from recsys.embedding.model import PINNED, ModelFolder, find_model
 from recsys.embedding.plan import Plan, choose
 from recsys.errors import ConfigError, MissingExtra
@@ -471,21 +471,6 @@ def test_the_hosts_gpu_is_not_the_containers(tmp_path: Path) -> None:
     assert not nvidia_gpu({}, tmp_path / "gpus", tmp_path / "missing")
     assert not nvidia_gpu({}, tmp_path / "missing", tmp_path / "nvidiactl")
     assert not nvidia_gpu({}, tmp_path / "gpus" / "0000:01:00.0", tmp_path / "nvidiactl")
-
-
-@pytest.mark.parametrize(("quota", "at_most"), [("100000 100000", 1), ("50000 100000", 1), ("max 100000", 10**6)])
-def test_a_containers_quota_bounds_the_threads(tmp_path: Path, quota: str, at_most: int) -> None:
-    """One CPU of a machine with many means one thread; an unlimited quota, or none, means all."""
-    (tmp_path / "cpu.max").write_text(quota)
-    assert 1 <= usable_cores({}, tmp_path / "cpu.max") <= at_most
-    if at_most > 1:
-        assert usable_cores({}, tmp_path / "cpu.max") == usable_cores({}, tmp_path / "none")
-
-
-def test_omp_num_threads_bounds_the_threads(tmp_path: Path) -> None:
-    """What schedulers set for every numerical library counts here too; nonsense in it does not."""
-    assert usable_cores({"OMP_NUM_THREADS": "1"}, tmp_path / "none") == 1
-    assert usable_cores({"OMP_NUM_THREADS": "many"}, tmp_path / "none") == usable_cores({}, tmp_path / "none")
 
 
 def test_the_log_says_how_texts_were_encoded(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from recsys.config import EvaluationSettings
+from recsys.config import CfSettings, EvaluationSettings, Settings
 from recsys.errors import QualityGateFailed
 from recsys.evaluation.contenders import ContentProfile, Factors, Popularity
+from recsys.evaluation.incumbent import Incumbent
 from recsys.evaluation.score import evaluate
 from recsys.evaluation.split import Split, split
+from recsys.evaluation.trial import hold_trial
+from recsys.steps import Steps
 from tastes import ratings_of, tastes
 
 if TYPE_CHECKING:
@@ -155,6 +158,25 @@ def test_a_diverged_model_is_refused_by_name(bad: float) -> None:
     table[parts.users[3], 5] = bad
     with pytest.raises(QualityGateFailed, match=r"cf scores games with NaN or infinity.*regularization"):
         evaluate([Table("cf", table)], parts, SETTINGS)
+
+
+@pytest.mark.parametrize("wild", [{"unobserved": 1e38}, {"solver": "implicit", "alpha": 1e38}])
+def test_a_candidate_that_diverges_is_refused(wild: dict[str, Any]) -> None:
+    """Given settings that suit no factors end the trial as a refusal, not as a wrong configuration."""
+    settings = Settings(cf=CfSettings(factors=8, tuning="off", threads=1, **wild))
+    with pytest.raises(QualityGateFailed, match=r"cf\.regularization"):
+        hold_trial(tastes(users=300, items=60), settings, None, None, Steps())
+
+
+@pytest.mark.parametrize("wild", [{"unobserved": 1e38}, {"solver": "implicit", "alpha": 1e38}])
+def test_a_current_recipe_that_diverges_does_not_compete(wild: dict[str, Any]) -> None:
+    """Tonight's ratings may be none for the settings of an earlier night: the candidate is judged without them."""
+    settings = Settings(cf=CfSettings(factors=8, tuning="off", threads=1, unobserved=1.5))
+    recipe = CfSettings(factors=8, regularization=1.0, iterations=5, confidence="graded", like_threshold=7.0, threads=1)
+    incumbent = Incumbent("r1", CfSettings.model_validate(recipe.model_dump() | {"unobserved": 4.0} | wild))
+    trial = hold_trial(tastes(users=300, items=60), settings, incumbent, None, Steps())
+    assert trial.verdict.passed
+    assert "not compared with the recipe of the current release r1: on these ratings" in trial.verdict.reason
 
 
 def test_nobody_to_score_is_told() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from recsys.models.confidence import confidence
 from recsys.models.folding import FoldIn
 from recsys.models.hybrid import CONTENT_SHARE, MOST_TAGS, RIDGES, HybridRecommender, content_features, fit_ridge
 from recsys.release.loading import HYBRID
+from recsys.serving.taste import Grounds, Weights
 from tastes import tastes
 
 if TYPE_CHECKING:
@@ -158,6 +160,35 @@ def test_fold_in_without_regularization_takes_the_smallest_solution() -> None:
     matrix = known.T @ known + np.outer(known[0], known[0])
     np.testing.assert_allclose(found, np.linalg.pinv(matrix) @ known[0], atol=1e-6)
     assert found[2] == 0
+
+
+@pytest.mark.parametrize("confidence_name", ["graded", "liked"])
+def test_folding_in_and_serving_count_the_games_that_training_counts(
+    confidence_name: Literal["graded", "liked"],
+) -> None:
+    """Games without a rating that counts are no part of λ: all three give a user the same factors, with any exponent.
+
+    A part of ν is a large one of λ here: whoever counted games that nobody has rated would be far off.
+    """
+    settings = CfSettings(
+        factors=8, iterations=120, tuning="off", threads=1, confidence=confidence_name, unobserved=9.0, exponent=2.0
+    )
+    model = CollaborativeFilter(settings).fit(without_cold())
+    weights = confidence(model.ratings, model.recipe.confidence, model.recipe.like_threshold)
+    table = SimpleNamespace(
+        recipe=model.recipe.as_json(),
+        ratings=model.ratings.data,
+        indices=model.ratings.indices,
+        indptr=model.ratings.indptr,
+    )
+    folding, served = FoldIn.of(model), Weights(table)  # type: ignore[arg-type]
+    close = 0.002 * np.abs(model.user_factors).max()
+    for code in range(0, 400, 40):
+        rows, given = weights[code], model.ratings[code]
+        folded = folding.user(model.item_factors[rows.indices], rows.data)
+        np.testing.assert_allclose(folded, model.user_factors[code], atol=close)
+        grounds = Grounds(folding, model.item_factors, given.indices, served.of(given.data), np.zeros(0, dtype=np.intp))
+        np.testing.assert_allclose(grounds.factors, model.user_factors[code], atol=close)
 
 
 def test_implicits_own_fold_in_does_not_match(model: CollaborativeFilter) -> None:

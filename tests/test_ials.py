@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from recsys.errors import ConfigError, DataContractError
+from recsys.config import CfSettings
+from recsys.errors import DataContractError, Diverged
 from recsys.models.ials import Factors, Objective, factorize, initial_factors
+from recsys.models.recipe import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +43,8 @@ def loss(confidence: sp.csr_matrix, factors: Factors, objective: Objective) -> f
     scores, rated = x @ y.T, c > 0
     weight = objective.unobserved * np.where(rated & (objective.overlap == "unrated"), 0, 1)
     fit = (c * (1 - scores) ** 2).sum() + (weight * scores**2).sum()
-    scale = [(c.sum(1), ITEMS, x), (c.sum(0), USERS, y)]
+    users, items = (int(rated.any(axis).sum()) for axis in (1, 0))
+    scale = [(c.sum(1), items, x), (c.sum(0), users, y)]
     ridge = sum(((n + objective.unobserved * m) ** objective.exponent * (z**2).sum(1)).sum() for n, m, z in scale)
     return float(fit + objective.regularization * ridge)
 
@@ -60,7 +65,8 @@ def exact_side(c: np.ndarray, y: np.ndarray, objective: Objective) -> np.ndarray
     for row in c:
         rated = row > 0
         weight = row + objective.unobserved * (1 if objective.overlap == "all" else ~rated)
-        ridge = objective.regularization * (row.sum() + objective.unobserved * len(row)) ** objective.exponent
+        others = np.count_nonzero(c.any(axis=0))
+        ridge = objective.regularization * (row.sum() + objective.unobserved * others) ** objective.exponent
         rows.append(np.linalg.solve(y.T @ (weight[:, None] * y) + ridge * np.eye(y.shape[1]), y.T @ row))
     return np.array(rows)
 
@@ -85,6 +91,7 @@ def test_equals_implicit_for_its_objective(confidence: sp.csr_matrix) -> None:
     start = initial_factors(USERS, ITEMS, DEPTH, 1)
     theirs = AlternatingLeastSquares(factors=DEPTH, regularization=5.0, alpha=1.0, iterations=5, num_threads=1)
     theirs.user_factors, theirs.item_factors = start.users.copy(), start.items.copy()
+    theirs.item_factors[31] = 0  # nobody has rated it: ours does not look at where it starts
     theirs.fit(confidence, show_progress=False)
     ours = factorize(confidence, Objective(5.0, 1.0, 0.0, "unrated"), start, iterations=5, threads=1)
     np.testing.assert_allclose(ours.users, theirs.user_factors, atol=1e-4)
@@ -130,6 +137,27 @@ def test_rows_without_ratings_become_zero(confidence: sp.csr_matrix) -> None:
     assert ours.users[16].any()
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+@settings(max_examples=10, deadline=None)
+@given(users=st.lists(st.integers(0, USERS), max_size=90), items=st.lists(st.integers(0, ITEMS), max_size=90))
+def test_empty_users_and_games_change_nothing(
+    confidence: sp.csr_matrix, exponent: float, users: list[int], items: list[int]
+) -> None:
+    """Wherever users and games without ratings are put in, all others have the factors that they have without."""
+    recipe = Recipe.by_rule(CfSettings(factors=DEPTH, exponent=exponent), confidence.data)
+    start = initial_factors(USERS, ITEMS, DEPTH, 3)
+    expected = factorize(confidence, recipe.objective(confidence), start, iterations=3)
+    rows, columns = np.insert(np.arange(USERS), users, -1), np.insert(np.arange(ITEMS), items, -1)
+    wider = confidence.toarray()[rows][:, columns]
+    wider[rows < 0], wider[:, columns < 0] = 0, 0
+    table = sp.csr_matrix(wider)
+    found = factorize(table, recipe.objective(table), Factors(start.users[rows], start.items[columns]), iterations=3)
+    np.testing.assert_allclose(found.users[rows >= 0], expected.users, atol=1e-5)
+    np.testing.assert_allclose(found.items[columns >= 0], expected.items, atol=1e-5)
+    assert not found.users[rows < 0].any()
+    assert not found.items[columns < 0].any()
+
+
 def test_reports_every_iteration(confidence: sp.csr_matrix) -> None:
     """`progress` hears of each iteration once it is done."""
     heard: list[int] = []
@@ -156,7 +184,7 @@ def test_infinite_factors_are_an_error(confidence: sp.csr_matrix) -> None:
     """A fit that diverged never comes back as a model."""
     start = initial_factors(USERS, ITEMS, DEPTH, 3)
     start.items[0, 0] = np.inf
-    with pytest.raises(ConfigError, match=r"became infinite with cf\.regularization"):
+    with pytest.raises(Diverged, match=r"became infinite with λ 0\.1 and α₀ 1; cf\.regularization about 0\.5"):
         factorize(confidence, Objective(0.1), start, iterations=1)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from recsys.config import CfSettings, EvaluationSettings, Settings
-from recsys.errors import ConfigError
+from recsys.errors import Diverged
 from recsys.evaluation.embedded import Embedded
 from recsys.evaluation.newcomers import Sample, measure_newcomers
 from recsys.evaluation.newcomers.people import first_likes
@@ -227,7 +227,7 @@ def test_a_training_that_diverges_ends_no_night() -> None:
     """What only tells something never stops a candidate that passed: the row is absent and says why."""
 
     def diverges(_: Ratings) -> CollaborativeFilter:
-        raise ConfigError("the factors became infinite")
+        raise Diverged("the factors became infinite")
 
     told = measure_newcomers(sample_of(tastes(users=300, items=GAMES)), diverges, SETTINGS)
     assert "the factors became infinite" in told["cold_games"]["missing"]

@@ -189,13 +189,22 @@ def test_a_search_of_settings_is_shown(nights: Nights, tmp_path: Path) -> None:
         {"stage": stage, "recipe": {**recipe, "factors": factors}, "ndcg": 0.2 + factors / 1000, "ratings": 1}
         for stage, factors in (("scales", 16), ("scales", 32), ("factors", 64))
     ]
-    search = {"winner": recipe, "trials": trials, "rule": 0.2, "best": 0.264, "seconds": 3.2, "complete": True}
+    search = {
+        "winner": recipe,
+        "trials": trials,
+        "rule": 0.2,
+        "best": 0.264,
+        "used": 0.2345,
+        "seconds": 3.2,
+        "complete": True,
+    }
     told["tuning"] = {"search": search, "because": "no earlier search is remembered", "age": 0, "score": 0.2}
     (tmp_path / "metrics.json").write_text(json.dumps(told))
     page = render_report(tmp_path).decode()
     assert "search" not in _Reader(page).missing
     assert page.count("<title>trial ") == 3
     assert "factors 64, regularization 0.35, unobserved 3, confidence graded" in page
+    assert "The rule without any search: 0.2000; the settings that were in use: 0.2345; the winner: 0.2640." in page
 
 
 def _told(value: float) -> dict[str, float]:

@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 from recsys.config import CfSettings, EvaluationSettings, Settings, load_settings
-from recsys.errors import ArtifactWriteError, ConfigError, DataContractError, LockHeld, MissingExtra
+from recsys.errors import ArtifactWriteError, ConfigError, DataContractError, Diverged, LockHeld, MissingExtra
 from recsys.evaluation.bootstrap import Interval
 from recsys.evaluation.split import split
 from recsys.models.laboratory import DRAWS, LARGE, Laboratory
@@ -256,7 +256,7 @@ class Oracle(Laboratory):
     def score(self, recipe: Recipe, size: int, iterations: int, *, keep: bool) -> Any:
         """Return one user's score."""
         if recipe.confidence == "rating":
-            raise ConfigError("the factors became infinite")
+            raise Diverged("the factors became infinite")
         return np.array([0.1 if recipe.confidence == "liked" else 0.3 + iterations / 1000])
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from marts import write_marts
+from recsys.cli.tune import _remembered
 from recsys.config import CfSettings, load_settings
 from recsys.evaluation.memory import FACT, Memory
 from recsys.models.recipe import Recipe
@@ -49,7 +50,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("tune")
     write_marts(folder / "marts")
     parts = make_parts(tmp_path_factory.mktemp("parts"))
-    memory = Memory({"winner": WINNER.as_json(), "trials": []}, "no earlier search is remembered")
+    measure = {"hold_out": "hash", "fraction": 0.2, "seed": 42}
+    memory = Memory({"winner": WINNER.as_json(), "trials": []}, "no earlier search is remembered", measure=measure)
     told = replace(parts, facts=replace(parts.facts, more={FACT: memory.as_json()}))
     told.publish(ReleaseStore(folder / "models", check=check_here), "r1")
     before = files_below(folder / "models")
@@ -95,3 +97,18 @@ def test_without_the_extra_it_says_so_before_it_fetches(tmp_path: Path) -> None:
     assert run.returncode == 78, err
     assert "recsys[tune]" in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("setting", "tried"),
+    [
+        ("cf.seed=1", True),
+        ("evaluation.seed=1", False),
+        ("evaluation.fraction=0.3", False),
+        ("source.time_column=T", False),
+    ],
+)
+def test_what_saw_the_hold_out_is_not_tried(folder: Path, setting: str, tried: bool) -> None:  # noqa: FBT001 - of the table
+    """The winner that the current release remembers is a start only where the same ratings were kept from it."""
+    remembered = _remembered(folder / "models", load_settings(overrides=[setting], environ={}))
+    assert remembered == (WINNER if tried else None)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy import stats
 
 from marts import ratings as shelves
 from recsys.config import CfSettings, load_settings
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, Diverged
 from recsys.models import CollaborativeFilter, tuning
 from recsys.models.confidence import confidence, like_threshold
 from recsys.models.inner_split import InnerSplit
+from recsys.models.laboratory import Laboratory, surely_better
 from recsys.models.recipe import Recipe
 from recsys.models.tuning import search
 
@@ -129,6 +131,45 @@ def test_the_inner_score_is_ndcg(ratings: sp.csr_matrix) -> None:
     np.testing.assert_allclose(split.score(factors), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("people", [20, 200])
+def test_sure_is_what_a_paired_test_over_people_calls_sure(people: int) -> None:
+    """Against scipy's paired t-test over the mean of each person's draws, on both sides of two standard errors."""
+    rng = np.random.default_rng(people)
+    who = rng.permutation(np.repeat(np.arange(people), rng.integers(1, 5, people)))
+    theirs = rng.random(len(who))
+    noise = rng.normal(0, 0.3, people)[who] + rng.normal(0, 0.05, len(who))
+    verdicts = set()
+    for lead in np.linspace(0, 0.3, 301):
+        ours = theirs + noise + lead
+        means = [np.array([side[who == person].mean() for person in range(people)]) for side in (ours, theirs)]
+        sure = stats.ttest_rel(means[0], means[1]).statistic > 2
+        assert surely_better(ours, theirs, who) == sure
+        verdicts.add(sure)
+    assert verdicts == {True, False}
+
+
+def test_few_people_make_nothing_sure() -> None:
+    """One person or nineteen, however large the lead and however often they were drawn: not sure; twenty: sure."""
+    for people, draws in ((1, 1), (19, 1), (19, 4), (20, 1)):
+        who = np.tile(np.arange(people), draws)
+        assert surely_better(np.ones(len(who)), np.zeros(len(who)), who) is (people == 20)
+
+
+def test_who_is_scored_is_known_by_the_rows_of_the_table(ratings: sp.csr_matrix) -> None:
+    """Each scored user's training and held-out ratings are those of the person that they are said to be."""
+    laboratory = Laboratory(ratings, SMALL, 7)
+    people = laboratory.people(5000)
+    assert len(people) == laboratory.users(5000)
+    assert len(set(people)) < len(people)
+    split = InnerSplit.draw(ratings, 7, 0, max_ratings=2000, max_users=50)
+    for row, person in zip(split.users, split.people, strict=True):
+        whole = ratings[person].toarray()
+        for part in (split.train[row], split.relevant[row]):
+            places = part.toarray() > 0
+            assert np.array_equal(part.toarray()[places], whole[places])
+        assert split.train[row].nnz == ratings[person].nnz - np.round(0.2 * ratings[person].nnz)
+
+
 def test_the_search_is_repeatable(ratings: sp.csr_matrix) -> None:
     """The same ratings and seed give the same trials and scores, with any number of threads."""
     one, two = (
@@ -196,6 +237,30 @@ def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matr
     given = search(ratings, SMALL.model_copy(update={"iterations": 5}))
     assert given is not None
     assert given.winner.iterations == 5
+
+
+class Diverging(Laboratory):
+    """Scores as ever, but that no recipe that reads ratings as they are has finite factors."""
+
+    def score(self, recipe: Recipe, size: int, iterations: int, *, keep: bool) -> Any:
+        """Return scores, or diverge."""
+        if recipe.confidence == "rating":
+            raise Diverged("the factors became infinite")
+        return super().score(recipe, size, iterations, keep=keep)
+
+
+def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried once, scores nothing, is told as a warning, and the search goes on to its end."""
+    rule = Recipe.by_rule(SMALL, ratings.data)
+    laboratory = Diverging(ratings, SMALL, rule.like_threshold)
+    stages = tuning._Stages(laboratory, rule, None, SMALL, itertools.count().__next__, lambda _: None)
+    with caplog.at_level("WARNING", "recsys"):
+        found = stages.search(frozenset({"unobserved", "confidence", "iterations"}))
+    (failed,) = (trial for trial in found.trials if trial.recipe.confidence == "rating")
+    assert failed.ndcg == 0
+    assert [record.getMessage() for record in caplog.records] == ["a trial diverged"]
+    assert found.complete
+    assert {trial.stage for trial in found.trials} >= {"refine", "iterations"}
 
 
 @pytest.mark.parametrize(("seconds", "stays"), [(12.0, True), (90.0, False)])

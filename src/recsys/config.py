@@ -120,7 +120,7 @@ class ContentSettings(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """CPU threads that encode; 0 means one for each core."""
+    """CPU threads that encode; 0 means one for each core that the process may use."""
     batch_tokens: Annotated[int, Field(ge=256)] | Auto = "auto"
     """Tokens encoded at once, padding included: bounds the memory of a batch; ``auto``: 2048 on a CPU (8 texts of
     full length), 16384 on a GPU (64 of them)."""
@@ -161,7 +161,7 @@ class CfSettings(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Of the initial factors, and of the search's trials."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """Solver threads; 0 means one for each core."""
+    """Solver threads; 0 means one for each core that the process may use."""
     tuning: Literal["auto", "off"] = "auto"
     """Whether ``auto`` settings are searched when there is no winner of an earlier release to reuse."""
     tuning_seconds: Annotated[float, Field(gt=0)] = 180.0

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.config import DataSettings
 from recsys.errors import DataContractError, EmptyResult
 from recsys.frames import codes_of
 from recsys.ids import IdMap, NotAnId, id_array_of, python_ids
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
     import scipy.sparse as sp
+
+    from recsys.config import DataSettings
 
 GAME_ID = "GAME_ID"
 NAME = "NAME"
@@ -37,9 +38,6 @@ ENCODED = frozenset({USER_ID, GAME_ID})
 """Columns of the ratings that arrive as codes into a dictionary."""
 
 _SAMPLES = 5
-
-LENIENT = DataSettings(min_users=1, min_games=1, min_ratings=1)
-"""The contract of a frame that somebody hands to ``fit``: its values are checked, its size is not."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +114,13 @@ class Ratings:
     rated_at: npt.NDArray[np.int64] | None = None
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, settings: DataSettings = LENIENT, time_column: str = "") -> Ratings:
+    def from_frame(cls, frame: pd.DataFrame, settings: DataSettings | None = None, time_column: str = "") -> Ratings:
         """Check a frame of ratings by its contract and convert it.
+
+        Parameters
+        ----------
+        frame, settings, time_column
+            As for :func:`check_ratings`.
 
         Raises
         ------
@@ -184,7 +187,7 @@ def check_games(
 
 
 def check_ratings(
-    frame: pd.DataFrame, settings: DataSettings, report: Report, *, mart: str = "ratings", time_column: str = ""
+    frame: pd.DataFrame, settings: DataSettings | None, report: Report, *, mart: str = "ratings", time_column: str = ""
 ) -> Ratings | None:
     """Check the ratings mart and convert it to codes.
 
@@ -196,7 +199,8 @@ def check_ratings(
     frame
         Columns ``RATING_COLUMNS`` and, if it is named, ``time_column``.
     settings
-        Range and minimum sizes.
+        Range and minimum sizes; None for a frame that somebody hands to ``fit``, which may be of any
+        size, on any scale from 0 up.
     report
         Takes the broken rules and the repairs.
     mart
@@ -216,18 +220,21 @@ def check_ratings(
     encoded = {column: _checked_ids(frame, column, report, mart) for column in (USER_ID, GAME_ID)}
     values = _checked_values(frame, settings, report, mart)
     times = _checked_times(frame, time_column, report, mart) if time_column else None
-    if len(frame) < settings.min_ratings:
-        report.broken(
-            mart, f"ratings, fewer than the {settings.min_ratings:,} that data.min_ratings asks for", len(frame)
-        )
     users, items = encoded[USER_ID], encoded[GAME_ID]
-    if users is not None and len(users[1]) < settings.min_users:
-        report.broken(mart, f"users, fewer than the {settings.min_users:,} that data.min_users asks for", len(users[1]))
-    if len(report.violations) > before or users is None or items is None or values is None:
+    if settings is not None:
+        _check_sizes(len(frame), None if users is None else len(users[1]), settings, report, mart)
+    if len(report.violations) > before or users is None or items is None:
         return None
     ratings = _assemble(users, items, values, times)
     report.repaired({"duplicate ratings": len(frame) - ratings.matrix.nnz})
     return ratings
+
+
+def _check_sizes(ratings: int, users: int | None, settings: DataSettings, report: Report, mart: str) -> None:
+    if ratings < settings.min_ratings:
+        report.broken(mart, f"ratings, fewer than the {settings.min_ratings:,} that data.min_ratings asks for", ratings)
+    if users is not None and users < settings.min_users:
+        report.broken(mart, f"users, fewer than the {settings.min_users:,} that data.min_users asks for", users)
 
 
 def _has_columns(frame: pd.DataFrame, wanted: Iterable[str], report: Report, mart: str) -> bool:
@@ -257,8 +264,8 @@ def _checked_ids(
 
 
 def _checked_values(
-    frame: pd.DataFrame, settings: DataSettings, report: Report, mart: str
-) -> npt.NDArray[np.float32] | None:
+    frame: pd.DataFrame, settings: DataSettings | None, report: Report, mart: str
+) -> npt.NDArray[np.float32]:
     import pandas as pd
 
     column = frame[RATING]
@@ -267,8 +274,7 @@ def _checked_values(
     null = column.isna().to_numpy()
     nan = np.isnan(values)
     infinite = np.isinf(values)
-    outside = ~nan & ~infinite & ~((values > settings.rating_min) & (values <= settings.rating_max))
-    span = f"outside {settings.rating_min:g} < rating <= {settings.rating_max:g} (data.rating_min, data.rating_max)"
+    outside, span = _outside(np.where(infinite, np.float32(np.nan), values), settings)
     for rule, rows in (
         (f"ratings whose {RATING} is null or NaN", null),
         (f"ratings whose {RATING} is not a number", nan & ~null),
@@ -277,6 +283,17 @@ def _checked_values(
     ):
         report.broken(mart, rule, rows.sum(), _pairs(frame, rows))
     return values
+
+
+def _outside(values: npt.NDArray[np.float32], settings: DataSettings | None) -> tuple[npt.NDArray[np.bool_], str]:
+    """Return which ratings are beyond the bounds, NaN not among them, and the bounds in words."""
+    if settings is None:
+        return values < 0, "below 0; a scale may begin anywhere from there: 1-5, 0.5-5, 1-10, 0-100"
+    low, high = values <= settings.rating_min, values > settings.rating_max
+    changes = (("lower data.rating_min", low), ("raise data.rating_max", high))
+    remedy = " and ".join(words for words, rows in changes if rows.any())
+    bounds = f"{settings.rating_min:g} < rating <= {settings.rating_max:g}"
+    return low | high, f"outside {bounds}; where the scale is wider, {remedy}"
 
 
 def _checked_times(frame: pd.DataFrame, column: str, report: Report, mart: str) -> npt.NDArray[np.int64]:

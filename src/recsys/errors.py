@@ -19,6 +19,7 @@
     │   ├── IncompatibleArtifact                                  written by a newer format
     │   └── ReleaseNotFound                                       no such release
     ├── QualityGateFailed                                     3   the candidate was refused
+    │   └── Diverged                                              its factors are not finite: there is nothing to score
     ├── NotInModel             (KeyError)                    65   an id that the model has never seen
     ├── ConfigError            (ValueError)                  78   a setting or the environment is wrong
     └── MissingDependency      (ImportError)                 78   the installation lacks something
@@ -139,6 +140,10 @@ class QualityGateFailed(RecsysError):
     def __init__(self, message: str, *, trial: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.trial = trial
+
+
+class Diverged(QualityGateFailed):
+    """Training found no finite factors: the settings of the filter suit no factors of these ratings."""
 
 
 class NotInModel(RecsysError, KeyError):

@@ -96,6 +96,8 @@ class _Codes:
         self.groups: list[tuple[list[pa.Array], pa.Array]] = []
 
     def append(self, values: pa.Array) -> None:
+        if not len(values):
+            return  # a group of nothing but empty batches would have no dictionary
         self.values.append(values.dictionary_decode() if pa.types.is_dictionary(values.type) else values)
         if sum(map(len, self.values)) >= _GROUP:
             self._encode()

@@ -13,6 +13,7 @@ from recsys.cli.state import State
 from recsys.cli.train import LogFormat
 
 if TYPE_CHECKING:
+    from recsys.config import Settings
     from recsys.models.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -73,12 +74,12 @@ def tune(  # noqa: PLR0913 - each parameter is an option
     check(trainer.settings, study)
     budget = Budget(MINUTES if minutes is None and trials is None else minutes, trials)
     ratings = trainer.checked_ratings()
-    found = search(ratings, trainer.settings, study, budget, remembered=_remembered(models))
+    found = search(ratings, trainer.settings, study, budget, remembered=_remembered(models, trainer.settings))
     typer.echo(json_.dumps(found.as_json()) if json else found.as_toml(), nl=json)
 
 
-def _remembered(models: Path) -> Recipe | None:
-    """Return what the current release found by its own search; None where it is silent."""
+def _remembered(models: Path, settings: Settings) -> Recipe | None:
+    """Return what the current release found by its own search; None where it is silent, or saw what is held out now."""
     from recsys.errors import ReleaseError
     from recsys.evaluation.incumbent import Incumbent
     from recsys.log import keys
@@ -90,4 +91,9 @@ def _remembered(models: Path) -> Recipe | None:
     except ReleaseError as error:
         log.warning("the current release is not sound: what it remembers is not tried", extra=keys(reason=error))
         return None
-    return None if memory is None else memory.winner
+    hold_out = {
+        "hold_out": "time" if settings.source.time_column else "hash",
+        "fraction": settings.evaluation.fraction,
+        "seed": settings.evaluation.seed,
+    }
+    return memory.winner if memory is not None and memory.is_kept_from(hold_out) else None

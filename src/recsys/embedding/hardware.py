@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from recsys.cores import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CPUINFO = Path("/proc/cpuinfo")
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 _NVIDIA_DEVICE = Path("/dev/nvidiactl")
 
@@ -77,21 +77,6 @@ def nvidia_gpu(environ: Mapping[str, str] = os.environ, gpus: Path = _NVIDIA, de
     visible = environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
     named = visible.isdecimal() or visible.startswith(("GPU-", "MIG-"))
     return named and gpus.is_dir() and any(gpus.iterdir()) and device.exists()
-
-
-def usable_cores(environ: Mapping[str, str] = os.environ, quota: Path = _CGROUP_QUOTA) -> int:
-    """Return the number of cores that this process may use: affinity, container, ``OMP_NUM_THREADS``.
-
-    A container with a quota of 2 CPUs on a machine of 64 has an affinity of 64: 64 threads would
-    take turns on 2 CPUs and wait for each other.
-    """
-    bounds = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
-    if environ.get("OMP_NUM_THREADS", "").isdecimal():
-        bounds.append(int(environ["OMP_NUM_THREADS"]))
-    with suppress(OSError, ValueError):
-        allowed, period = quota.read_text(encoding="ascii").split()
-        bounds.append(int(allowed) // int(period))
-    return max(1, min(bounds))
 
 
 def _torch_version() -> str:

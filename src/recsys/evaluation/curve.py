@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.evaluation.contenders import Factors
+from recsys.evaluation.contenders import CF, Factors
 from recsys.evaluation.score import mean_ndcg
 
 if TYPE_CHECKING:
@@ -46,5 +46,5 @@ class LearningCurve:
     def watch(self, user_factors: npt.NDArray[np.float32], item_factors: npt.NDArray[np.float32]) -> None:
         """Score the factors as they are now; float32, (users, factors) and (items, factors)."""
         began = time.perf_counter()
-        self.scores.append(mean_ndcg(Factors("curve", user_factors, item_factors), self._sample, self.k))
+        self.scores.append(mean_ndcg(Factors(CF, user_factors, item_factors), self._sample, self.k))
         self.seconds += time.perf_counter() - began

@@ -110,8 +110,8 @@ def _check_finite(name: str, scores: npt.NDArray[np.float32]) -> None:
     # One pass, no mask: a NaN or an infinity anywhere makes the sum one of them.
     if not math.isfinite(float(np.sum(scores, dtype=np.float64))):
         raise QualityGateFailed(
-            f"{name} scores games with NaN or infinity: its training diverged; raise cf.regularization or lower"
-            " cf.alpha"
+            f"{name} scores games with NaN or infinity: its training diverged; raise cf.regularization, or lower"
+            " cf.unobserved or, with cf.solver = implicit, cf.alpha"
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.errors import Diverged
 from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Factors, Popularity
 from recsys.evaluation.curve import LearningCurve
 from recsys.evaluation.exposure import exposure
@@ -156,7 +157,8 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     Raises
     ------
     QualityGateFailed
-        If nobody can be scored, or training diverged. A candidate that was scored and is not good
+        If nobody can be scored, or the candidate's training diverged (:class:`recsys.errors.Diverged`,
+        whoever chose its settings). A candidate that was scored and is not good
         enough raises nothing: its verdict says so.
     """
     # Which games are liked is the measure itself, and read off the scale of all ratings; everything
@@ -167,9 +169,10 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     log.info("held out", extra=keys(**{key: value for key, value in parts.description().items() if value is not None}))
     curve = LearningCurve(parts, settings.evaluation.k)
     with steps.step("train_candidate"):
-        planned = plan(settings.cf.model_copy(update={"like_threshold": liked}), settings.gate, incumbent, drift)
+        wanted = settings.cf.model_copy(update={"like_threshold": liked})
+        planned = plan(wanted, settings.gate, incumbent, drift, measure_of(parts, settings, liked))
         log.info("settings", extra=keys(searched=planned.because or "no", reused=planned.reused is not None))
-        candidate = CollaborativeFilter(planned.settings).fit(parts.train, watch=curve.watch)
+        candidate = CollaborativeFilter(planned.settings).fit(parts.train, watch=curve.watch, used=planned.used)
     contenders: list[Contender] = [Popularity.of(parts.train)]
     embeddings = None if content is None else content.rows_for(ratings.items)
     if embeddings is not None:
@@ -177,13 +180,16 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     contenders.append(Factors(CF, candidate.user_factors, candidate.item_factors))
     if incumbent is not None and incumbent.recipe is not None and not incumbent.same_recipe(candidate.pinned):
         with steps.step("train_current_recipe"):
-            rival = CollaborativeFilter(incumbent.recipe).fit(parts.train)
-        contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
+            try:
+                rival = CollaborativeFilter(incumbent.recipe).fit(parts.train)
+                contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
+            except Diverged as error:  # no reason to refuse the candidate: the rival is what is not fit for these data
+                incumbent = replace(incumbent, problem=f"on these ratings {error}")
     with steps.step("evaluate"):
         evaluation = evaluate(contenders, parts, settings.evaluation, embeddings)
     trial = _judged(evaluation, settings, incumbent, candidate.pinned, curve)
-    newcomers = _newcomers(trial, parts, content, settings, steps)
-    return replace(trial, tuning=planned.remember(candidate.tuning, trial.verdict.score.value), newcomers=newcomers)
+    tuning = planned.remember(candidate.tuning, trial.verdict.score.value, trial.measure)
+    return replace(trial, tuning=tuning, newcomers=_newcomers(trial, parts, content, settings, steps))
 
 
 def _newcomers(

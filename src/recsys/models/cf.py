@@ -8,14 +8,16 @@ import logging
 import pickle
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from recsys.config import CfSettings
+from recsys.cores import usable_cores
 from recsys.data import Ratings
-from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, Diverged, NotInModel, ReleaseNotFound
 from recsys.ids import Id, IdMap
 from recsys.log import keys, progress
 from recsys.models.confidence import confidence
@@ -95,6 +97,7 @@ class CollaborativeFilter:
         ratings_df: pd.DataFrame | Ratings,
         catalogue: Iterable[Id] | None = None,
         watch: Watch | None = None,
+        used: Recipe | None = None,
     ) -> CollaborativeFilter:
         """Train on ratings, from scratch.
 
@@ -104,30 +107,36 @@ class CollaborativeFilter:
         Parameters
         ----------
         ratings_df
-            Columns USER_ID, GAME_ID, RATING; or ratings that are already checked and coded.
+            Columns USER_ID, GAME_ID, RATING, on any scale from 0 up (1-5, 0.5-5, 1-10 and 0-100 are told apart);
+            or ratings that are already checked and coded.
         catalogue
             Ids of the games that may be recommended; all rated ones when not given.
         watch
             Is shown user and item factors after each iteration; must not change them.
+        used
+            A recipe that is in use: where settings are searched, they stay as it has them unless others are
+            surely better.
 
         Raises
         ------
         DataContractError
-            If the frame breaks the data contract.
+            If the frame breaks the data contract: no ratings, unusable ids, ratings that are NaN, infinite or negative.
+        Diverged
+            If the factors became infinite: settings that were given suit no factors of these ratings.
         """
         ratings = ratings_df if isinstance(ratings_df, Ratings) else Ratings.from_frame(ratings_df)
         self.users, self.items, self.ratings = ratings.users, ratings.items, ratings.matrix
         known = self.items if catalogue is None else IdMap.of(catalogue)
         self.recommendable = known.locate(self.items) >= 0
-        self.recipe = self._find_recipe()
+        self.recipe = self._find_recipe(used)
         self.als_model = train(ratings.matrix, self.recipe, self.settings, watch)
         return self
 
-    def _find_recipe(self) -> Recipe:
+    def _find_recipe(self, used: Recipe | None) -> Recipe:
         if self.settings.tuning == "auto":
             from recsys.models.tuning import search
 
-            self.tuning = search(self.ratings, self.settings)
+            self.tuning = search(self.ratings, self.settings, used=used)
             trim_memory()
         return self.tuning.winner if self.tuning else Recipe.by_rule(self.settings, self.ratings.data)
 
@@ -351,18 +360,27 @@ def _solve_ials(
 
 
 def _solve_implicit(
-    weights: sp.csr_matrix, _: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
+    weights: sp.csr_matrix, recipe: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
 ) -> AlternatingLeastSquares:
     """Run implicit's ALS (Hu, Koren & Volinsky 2008).
 
-    BLAS is held to one thread, since its threads and implicit's own get in each other's way.
+    BLAS is held to one thread, since its threads and implicit's own get in each other's way. The
+    number of this machine's cores is not left in the model: its pickle is to be the same everywhere.
     """
+    from implicit.recommender_base import ModelFitError
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"):
+    given, model.num_threads = model.num_threads, model.num_threads or usable_cores()
+    with threadpool_limits(1, "blas"), suppress(ModelFitError):  # it looks for NaN alone, and names no setting
         model.fit(
             weights,
             show_progress=False,
             callback=lambda iteration, *_: after(iteration + 1, model.user_factors, model.item_factors),
+        )
+    model.num_threads = given
+    if not (np.isfinite(model.user_factors).all() and np.isfinite(model.item_factors).all()):
+        raise Diverged(
+            f"the factors became infinite with cf.regularization = {recipe.regularization:g} and cf.alpha = "
+            f"{recipe.alpha:g}; raise the one or lower the other"
         )
     return model

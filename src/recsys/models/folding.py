@@ -34,7 +34,7 @@ class FoldIn:
     gramian
         float64, (factors, factors): α₀ Σ y yᵀ over all games that were trained on.
     floor
-        α₀ times the number of games that were trained on.
+        α₀ times the number of games that were trained on: those with a rating that counts.
     regularization
         λ.
     exponent
@@ -56,6 +56,7 @@ class FoldIn:
     def of(cls, model: CollaborativeFilter) -> Self:
         """Take the objective from a trained model; a like counts as the mean of those it was trained on."""
         from recsys.models.confidence import confidence
+        from recsys.models.ials import table_size
 
         recipe, ratings = model.recipe, model.ratings
         weights = confidence(ratings, recipe.confidence, recipe.like_threshold)
@@ -68,7 +69,8 @@ class FoldIn:
         objective = recipe.objective(weights)
         alpha = objective.unobserved
         gramian = alpha * (factors.T @ factors)
-        return cls(gramian, alpha * len(factors), objective.regularization, objective.exponent, 0.0, like)
+        _, games = table_size(weights.indptr, weights.indices)
+        return cls(gramian, alpha * games, objective.regularization, objective.exponent, 0.0, like)
 
     def user(
         self, liked: npt.NDArray[np.float32], confidence: Sequence[float] | npt.NDArray[np.float32] | None = None

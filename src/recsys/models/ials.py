@@ -13,6 +13,10 @@ arXiv 2110.14037) or over the pairs without a rating only
 (``overlap="unrated"``: Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback
 Datasets", 2008; with α₀ = 1, ν = 0 it is what the library implicit minimizes).
 
+Users and games without any entry are no part of the table: their factors are zero, and ``users``
+and ``games`` are the numbers of the others (:func:`table_size`), here, in :mod:`recsys.models.recipe`
+and wherever somebody is folded in.
+
 Users and games are solved in turn by a few conjugate-gradient steps from where they were. Before
 each turn both sides are rotated into the eigenbasis of the fixed side's Gramian: the objective
 does not see rotations, and the term of the unobserved, the costliest of a step, becomes diagonal.
@@ -22,16 +26,16 @@ The rotation is undone at the end.
 from __future__ import annotations
 
 import itertools
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.errors import ConfigError, DataContractError
+from recsys.cores import usable_cores
+from recsys.errors import DataContractError, Diverged
 from recsys.models.cg import Kernel, compiled
 
 if TYPE_CHECKING:
@@ -47,6 +51,11 @@ _BLOCK_WORK = 200_000
 """Ratings (plus a share for each row) of one block that a thread solves."""
 _CG_STEPS = 3
 """Steps a row and turn; factors are warm, more bring nothing (implicit does the same)."""
+
+
+def table_size(indptr: NDArray[np.integer[Any]], indices: NDArray[np.integer[Any]]) -> tuple[int, int]:
+    """Return how many rows and how many columns of a CSR matrix have an entry: the users and games that there are."""
+    return int(np.count_nonzero(np.diff(indptr))), int(np.count_nonzero(np.bincount(indices)))
 
 
 class Factors(NamedTuple):
@@ -70,7 +79,7 @@ class Objective:
     """Whether α₀ weighs on all pairs, or on those without a rating only."""
 
     def ridge(self, weights: NDArray[np.float64], others: int) -> Array:
-        """Return the λ of each row from its total confidence; ``others`` is the other side's size."""
+        """Return the λ of each row from its total confidence; ``others`` is the other side's :func:`table_size`."""
         scaled = self.regularization * (weights + self.unobserved * others) ** self.exponent
         return scaled.astype(np.float32)
 
@@ -109,7 +118,7 @@ def factorize(  # noqa: PLR0913 - the last four have defaults
     iterations
         Sweeps over both sides.
     threads
-        0 means one for each core.
+        0 means one for each core that this process may use.
     progress
         Called with the number of iterations done and the factors, in a basis of their own that changes
         from call to call: scores are right, single factors mean nothing. Must not change them.
@@ -121,8 +130,8 @@ def factorize(  # noqa: PLR0913 - the last four have defaults
     ------
     DataContractError
         If a confidence is not positive and finite.
-    ConfigError
-        If the factors became infinite: λ is too small for this table.
+    Diverged
+        If the factors became infinite.
     MissingExtra
         If numba is not installed.
     """
@@ -137,9 +146,10 @@ def factorize(  # noqa: PLR0913 - the last four have defaults
             progress(done + 1, Factors(solver.users.factors, solver.items.factors))
         result = solver.factors(pool)
     if not all(np.isfinite(side).all() for side in result):
-        raise ConfigError(
-            f"the factors became infinite with cf.regularization = {objective.regularization:g} and "
-            f"cf.unobserved = {objective.unobserved:g}; raise them, or leave them out to have them searched"
+        raise Diverged(
+            f"the factors became infinite with λ {objective.regularization:g} and α₀ {objective.unobserved:g}; "
+            "cf.regularization about 0.5 and cf.unobserved about 4 suit most tables: set them so, or leave them out to "
+            "have them searched"
         )
     return result
 
@@ -149,19 +159,20 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
     """Open the threads of one fit; BLAS gets one thread in each, or they fight for the cores."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or usable_cores()) as pool:
         yield pool
 
 
 class _Side:
     """The factors of users or of games, and what solving them needs."""
 
-    def __init__(self, confidence: csr_matrix, factors: Array, objective: Objective) -> None:
+    def __init__(self, confidence: csr_matrix, factors: Array, objective: Objective, others: int) -> None:
         self.factors: Array = np.require(factors, np.float32, "C")
         self.indptr = confidence.indptr.astype(np.int64)
+        self.factors[np.diff(self.indptr) == 0] = 0  # or the first turn of the other side would see them
         self.indices = confidence.indices.astype(np.int32, copy=False)
         self.data = confidence.data.astype(np.float32, copy=False)
-        self.ridge = objective.ridge(_row_sums(confidence), confidence.shape[1])
+        self.ridge = objective.ridge(_row_sums(confidence), others)
         work = self.indptr + 8 * np.arange(len(self.indptr))
         cuts = np.searchsorted(work, np.arange(0, work[-1], _BLOCK_WORK))
         self.blocks = _pairs(np.unique(np.append(cuts, len(self.factors))))
@@ -198,8 +209,9 @@ class _Solver:
     def __init__(self, confidence: csr_matrix, objective: Objective, start: Factors) -> None:
         self.kernel = compiled()
         self.objective = objective
-        self.users = _Side(confidence, start.users, objective)
-        self.items = _Side(confidence.T.tocsr(), start.items, objective)
+        users, items = table_size(confidence.indptr, confidence.indices)
+        self.users = _Side(confidence, start.users, objective, items)
+        self.items = _Side(confidence.T.tocsr(), start.items, objective, users)
         self.basis = np.eye(start.users.shape[1])
 
     def sweep(self, pool: ThreadPoolExecutor) -> None:

@@ -35,11 +35,14 @@ class InnerSplit:
         CSR, float32, of the same shape: held-out ratings from the like threshold on.
     users
         int64: rows with a training rating and a relevant one.
+    people
+        int64: who they are, as rows of the table that was sampled.
     """
 
     train: sp.csr_matrix
     relevant: sp.csr_matrix
     users: npt.NDArray[np.int64]
+    people: npt.NDArray[np.int64]
 
     @classmethod
     def draw(
@@ -66,7 +69,8 @@ class InnerSplit:
         draws = np.random.default_rng([seed, max_ratings])
         order = draws.permutation(ratings.shape[0])
         enough = int(np.searchsorted(np.cumsum(np.diff(ratings.indptr)[order]), max_ratings)) + 1
-        sample = ratings[np.sort(order[:enough])]
+        sampled = np.sort(order[:enough])
+        sample = ratings[sampled]
         counts = np.diff(sample.indptr)
         rows = np.repeat(np.arange(len(counts)), counts)
         place = np.empty(sample.nnz, dtype=np.int64)
@@ -77,7 +81,7 @@ class InnerSplit:
         train = _part(sample, rows, ~out)
         relevant = _part(sample, rows, out & (sample.data >= np.float32(threshold)))
         users = np.flatnonzero((np.diff(relevant.indptr) > 0) & (np.diff(train.indptr) > 0))
-        return cls(train, relevant, users)
+        return cls(train, relevant, users, sampled[users])
 
     def score(self, factors: Factors) -> npt.NDArray[np.float64]:
         """Return NDCG@10 of each of ``users``, the whole catalogue ranked but what they trained on."""

@@ -27,6 +27,31 @@ DRAWS = 4
 _SCORED = 5000
 """At most so many users of a draw are scored."""
 _ENOUGH = 2500
+_FEWEST = 20
+"""People below whom nothing is sure: with so many, two standard errors are as good as Student's 97.5%."""
+
+
+def surely_better(
+    ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64], people: npt.NDArray[np.int64]
+) -> bool:
+    """Whether some scores are above others by more than two standard errors of the paired difference.
+
+    Somebody whom several hold-outs drew counts once, with the mean of their differences: their
+    scores are alike, and would pass for more people than there are.
+
+    Parameters
+    ----------
+    ours, theirs
+        float64, (users,): scores of the same users.
+    people
+        int64, (users,): who they are; see :meth:`Laboratory.people`.
+    """
+    _, person = np.unique(people, return_inverse=True)
+    number = np.bincount(person)
+    if len(number) < _FEWEST:
+        return False
+    each = np.bincount(person, ours - theirs) / number
+    return bool(each.mean() > 2 * each.std(ddof=1) / np.sqrt(len(each)))
 
 
 @dataclass
@@ -58,6 +83,10 @@ class Laboratory:
         """Return how many users a sample of ``size`` ratings scores, over all draws."""
         return sum(len(split.users) for split in self._drawn(size))
 
+    def people(self, size: int) -> npt.NDArray[np.int64]:
+        """Return who these users are, as rows of the ratings: aligned with scores, some of them several times."""
+        return np.concatenate([split.people for split in self._drawn(size)])
+
     def trained(self, size: int) -> int:
         """Return how many ratings a recipe trains on in a sample of ``size``, over all draws."""
         return sum(split.train.nnz for split in self._drawn(size))
@@ -87,7 +116,7 @@ class Laboratory:
 
         Raises
         ------
-        ConfigError
+        Diverged
             If the factors became infinite.
         """
         known = self.known(recipe, size, iterations)
@@ -112,6 +141,12 @@ class Laboratory:
         if keep:
             self._factors[place] = iterations, results
         self._scores[*place, iterations] = scores
+        return scores
+
+    def note_failure(self, recipe: Recipe, size: int, iterations: int) -> npt.NDArray[np.float64]:
+        """Remember that a recipe diverged: it found nothing for anybody. Return these scores."""
+        scores = np.zeros(self.users(size))
+        self._scores[recipe, self._size(size), iterations] = scores
         return scores
 
     def forget(self, but: list[Recipe]) -> None:

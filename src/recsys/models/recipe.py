@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 import numpy as np
 
 from recsys.models.confidence import ConfidenceName, like_threshold
-from recsys.models.ials import Objective
+from recsys.models.ials import Objective, table_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,11 @@ class Entries(NamedTuple):
 
 SEARCHED = ("factors", "regularization", "unobserved", "confidence", "iterations")
 """Settings that a search finds where they are ``auto``."""
+
+
+def left_open(settings: CfSettings) -> tuple[str, ...]:
+    """Return the names of those that are ``auto``."""
+    return tuple(name for name in SEARCHED if getattr(settings, name) == "auto")
 
 
 @dataclass(frozen=True)
@@ -123,9 +128,7 @@ class Recipe:
         confidence
             CSR, float32, users × games, or the arrays of one.
         """
-        # Rows without entries get no factors: they are no part of the table.
-        users = max(int(np.count_nonzero(np.diff(confidence.indptr))), 1)
-        items = max(len(np.unique(confidence.indices)), 1)
+        users, items = (max(number, 1) for number in table_size(confidence.indptr, confidence.indices))
         entries = max(len(confidence.data), 1)
         total = float(confidence.data.sum(dtype=np.float64)) or 1.0
         alpha = self.unobserved * total / (users * items)

@@ -172,6 +172,7 @@ def search(release: Contents, _: Contents | None) -> dict[str, Any]:
         "winner": _recipe(found.get("winner") or {}),
         "rule": found.get("rule"),
         "best": found.get("best"),
+        "used": found.get("used"),
         "seconds": found.get("seconds"),
         "complete": found.get("complete", True),
         "top": [{**row, "recipe": _recipe(trial["recipe"])} for row, trial in top],

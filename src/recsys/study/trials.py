@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.errors import ConfigError
+from recsys.errors import Diverged
 from recsys.log import keys, progress
 from recsys.models.laboratory import LARGE
 
@@ -77,7 +77,7 @@ class Trials:
         recipe = self.space.recipe(trial.params)
         try:
             score, stopped = self._score(trial, recipe)
-        except ConfigError as error:  # it diverged: worse than any other, and no reason to end the search
+        except Diverged as error:  # it diverged: worse than any other, and no reason to end the search
             score, stopped = float("nan"), True
             log.warning("a trial diverged", extra=keys(trial=trial.number, reason=error))
         study.tell(trial, None if stopped else score, state=TrialState.PRUNED if stopped else TrialState.COMPLETE)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.errors import ConfigError
+from recsys.errors import Diverged
 from recsys.evaluation.newcomers.games import cold_games
 from recsys.evaluation.newcomers.people import short_profiles
 from recsys.evaluation.newcomers.rankings import TooFew
@@ -78,7 +78,7 @@ def measure_newcomers(
             except TooFew as few:
                 found[name] = not_measured(str(few))
                 log.info("not measured", extra=keys(part=name, because=few))
-            except (ConfigError, np.linalg.LinAlgError) as error:  # on so few ratings a training may diverge
+            except (Diverged, np.linalg.LinAlgError) as error:  # on so few ratings a training may diverge
                 found[name] = not_measured(f"The measurement failed: {error}.")
                 log.warning("not measured", extra=keys(part=name, because=error))
             else:
