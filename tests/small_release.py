@@ -12,6 +12,7 @@ import pandas as pd
 
 from recsys.config import CfSettings, ContentSettings
 from recsys.models.cf import CollaborativeFilter
+from recsys.models.hybrid import HybridRecommender
 from recsys.models.rag import RAGRecommender, build_index
 from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
@@ -109,6 +110,10 @@ def make_parts(folder: Path, seed: int = 0, *, games: int = GAMES) -> Parts:
             "MECHANICS": "Deck, Bag, and Pool Building",
         }
     )
+    tags = [["Economic", "Deck, Bag, and Pool Building"]] * games
+    vectors = content.faiss_index.reconstruct_n(0, games)
+    HybridRecommender().fit(taste, taste.items.codes_of(content.game_ids), vectors, tags).save(folder)
+    files["hybrid.npz"] = (folder / "hybrid.npz").read_bytes()
     files["games.parquet"] = games_table(catalogue, taste.items, taste.ratings.indices)
     golden = {"content": neighbours_of(content), "cf": recommendations_of(taste)}
     facts = RunFacts(half(seed, games=games), half(seed, ratings=taste.ratings.nnz, users=USERS), golden)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,8 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame = games()
     frame["YEAR_PUBLISHED"] = [YEARS.get(id_, 2000 + id_ % 7) for id_ in frame["GAME_ID"]]
     frame["YEAR_PUBLISHED"] = frame["YEAR_PUBLISHED"].astype("Int64")
-    frame["WEIGHT"] = frame["GAME_ID"] / 50
+    frame["WEIGHT"] = frame["GAME_ID"] / 50  # 2.3 is exact in no binary fraction
+    frame["RELEASED"] = dt.date(2015, 1, 2)
     frame["DESIGNER"] = np.where(frame["GAME_ID"] % 2, "Ann", "Bo")
     return write_marts(tmp_path_factory.mktemp("marts"), frame)
 
@@ -45,7 +47,7 @@ def trainer(marts: Path, models: Path, columns: str) -> Trainer:
 def models(marts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store with one release that took them along."""
     folder = tmp_path_factory.mktemp("models")
-    trainer(marts, folder, "year_published, Weight,DESIGNER").run_pipeline()
+    trainer(marts, folder, "year_published, Weight,DESIGNER, RELEASED").run_pipeline()
     return folder
 
 
@@ -57,11 +59,19 @@ def test_lists_can_be_filtered_by_them(models: Path, marts: Path) -> None:
     asked: list[tuple[list[str], Callable[[dict[str, Any]], bool]]] = [
         (["YEAR_PUBLISHED>=2003"], lambda row: (row["YEAR_PUBLISHED"] or 0) >= 2003),
         (["WEIGHT<=2.5", "designer=ann"], lambda row: row["WEIGHT"] <= 2.5 and row["DESIGNER"] == "Ann"),
+        (["WEIGHT>=2.3", "WEIGHT<=2.3"], lambda row: row["WEIGHT"] == 2.3),
+        (["WEIGHT=2.3"], lambda row: row["WEIGHT"] == 2.3),
     ]
     for filters, met in asked:
         expected = [id_ for id_ in whole if met(rows[id_])]
         assert 0 < len(expected) < len(whole)
         assert served.similar(FIRST_GAME + 2, 40, by="content", filters=filters).ids == expected
+
+
+def test_what_is_no_number_has_no_order(models: Path) -> None:
+    """A date is told apart from a wrong number, with what the column holds."""
+    with pytest.raises(ConfigError, match="RELEASED holds values such as 2015-01-02; >= compares numbers"):
+        recsys.load(models / "v1").similar(FIRST_GAME, filters=["RELEASED>=2015"])
 
 
 def test_a_year_is_shown_to_people(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,17 @@ def test_enter_never_takes_what_was_suggested_for_another_text(page: Chrome) -> 
     assert text(page, "#title") == "Described like “night and trains”"
 
 
+def test_a_name_and_two_enters_before_the_suggestions_came(page: Chrome) -> None:
+    """The game of that name is shown, as it is for somebody who waits."""
+    from selenium.webdriver.common.keys import Keys
+
+    slow = "new Promise(go => setTimeout(() => go(real(...all)), 300))"
+    page.execute_script(f"const real = window.fetch; window.fetch = (...all) => {slow}")
+    press(page, "night mail", Keys.ENTER, Keys.ENTER)
+    until(lambda: find(page, "#games li"))
+    assert text(page, "#title") == "Similar to Night Mail"
+
+
 def test_liked_games_are_recommended_from(page: Chrome) -> None:
     """With Tab and Enter alone: like a game of the list, then ask for what suits somebody who likes it."""
     from selenium.webdriver.common.keys import Keys

@@ -22,6 +22,8 @@ from tastes import tastes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from recsys.data import Ratings
+
 RATINGS = tastes(users=400, items=60)
 SETTINGS = CfSettings(threads=1)
 RULE = Recipe.by_rule(SETTINGS, RATINGS.matrix.data)
@@ -47,10 +49,12 @@ class Formula(Laboratory):
         return scores
 
 
-def found(quality: Callable[[Recipe], float], used: Recipe | None = USED, seconds: float = 1e9) -> Search:
+def found(
+    quality: Callable[[Recipe], float], used: Recipe | None = USED, seconds: float = 1e9, ratings: Ratings = RATINGS
+) -> Search:
     """Search by a formula; a look at the clock takes a second."""
     settings = SETTINGS.model_copy(update={"tuning_seconds": seconds})
-    laboratory = Formula(RATINGS.matrix, settings, RULE.like_threshold, quality=quality)
+    laboratory = Formula(ratings.matrix, settings, RULE.like_threshold, quality=quality)
     stages = _Stages(laboratory, RULE, used, settings, itertools.count().__next__, lambda _: None)
     return stages.search(frozenset(SEARCHED))
 
@@ -124,6 +128,23 @@ def test_whenever_the_time_is_up_it_stays_or_what_is_surely_better_wins() -> Non
     assert winners[-1].unobserved == 6
     assert all(found(lambda recipe: UNSURE * (recipe.unobserved == 6), seconds=seconds).winner == USED
                for seconds in range(0, 180, 3))  # fmt: skip
+
+
+@pytest.mark.parametrize("used", [None, USED])
+def test_a_trial_more_never_makes_the_search_forget(used: Recipe | None) -> None:
+    """Once the time that there was sufficed for the better recipe, more time does: also on a table beyond the sample.
+
+    There the last stages train on more ratings than the first, and a trial alone at that size says nothing.
+    """
+    ratings = tastes(users=12000, items=60)
+    assert ratings.matrix.nnz > 150_000
+
+    def quality(recipe: Recipe) -> float:
+        return SURE * (recipe.unobserved == 6)
+
+    took_it = [found(quality, used, seconds, ratings).winner.unobserved == 6 for seconds in range(0, 150, 2)]
+    assert any(took_it)
+    assert all(took_it[took_it.index(True) :])
 
 
 def test_what_is_given_now_is_given_to_it_too() -> None:

@@ -41,12 +41,16 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     Returns
     -------
     pandas.DataFrame
-        Floats as float32, categorical ids, integers as int64 (as objects where there are nulls,
-        so that none loses digits), everything else as pandas objects.
+        Floats as float32 beside encoded columns, else as float64; categorical ids, integers as
+        int64 (as objects where there are nulls, so that none loses digits), everything else as
+        pandas objects.
     """
     import pandas as pd
 
-    columns: list[_Codes | _Plain] = [_Codes() if field.name in encoded else _Plain(field.type) for field in schema]
+    fraction = pa.float32() if encoded else pa.float64()
+    columns: list[_Codes | _Plain] = [
+        _Codes() if field.name in encoded else _Plain(field.type, fraction) for field in schema
+    ]
     with ThreadPoolExecutor(len(columns), thread_name_prefix="encoding") as threads:
         # Arrow encodes without the interpreter's lock: one batch is encoded while the next one is fetched.
         encoding: list[Future[None]] = []
@@ -64,11 +68,11 @@ def _finish(tasks: list[Future[None]]) -> None:
 
 
 class _Plain:
-    """A column that is kept as Arrow sends it; numbers with a fraction shrink to float32."""
+    """A column that is kept as Arrow sends it; numbers with a fraction become of one type."""
 
-    def __init__(self, kind: pa.DataType) -> None:
+    def __init__(self, kind: pa.DataType, fraction: pa.DataType) -> None:
         fractional = pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale > 0)
-        self.kind = pa.float32() if fractional else kind
+        self.kind = fraction if fractional else kind
         self.chunks: list[pa.Array] = []
 
     def append(self, values: pa.Array) -> None:

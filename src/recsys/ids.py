@@ -235,7 +235,7 @@ def python_ids(values: pa.Array) -> list[Any]:
 
 def _key(id_: object) -> object:
     """Return what the dictionary of codes is asked for: True is not the game 1, nor is 1.0, and a list is no id."""
-    if isinstance(id_, bool) or not isinstance(id_, int | str | np.integer):
+    if isinstance(id_, bool) or not isinstance(id_, int | str | Decimal | np.integer):
         return None
     return int(id_) if isinstance(id_, np.integer) else id_
 

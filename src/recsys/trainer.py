@@ -197,7 +197,7 @@ class Trainer:
     def _fetch_data(self, query: str) -> pd.DataFrame:
         """Run one query and return its rows.
 
-        Ids of ratings are categorical, fractions float32; column names are in upper case.
+        Ids of ratings are categorical, their fractions float32; column names are in upper case.
 
         Raises
         ------

@@ -319,6 +319,7 @@ class _Stages:
         for size in (LARGE, _SMALL):
             known = {recipe: self.laboratory.known(recipe, size, _FULL) for recipe in tried}
             means = {recipe: float(scores.mean()) for recipe, scores in known.items() if scores is not None}
-            if self.rule in means and self.stays in means:
+            # With nothing beside them at this size, the trials on the smaller sample say more.
+            if {self.rule, self.stays} < means.keys():
                 return self._surely_better(max(means, key=means.__getitem__), size)
         return self.stays

@@ -30,6 +30,7 @@ FACTORS = "cf_factors.npz"
 INTERACTIONS = "interactions.npz"
 GAMES = "games.parquet"
 HYBRID = "hybrid.npz"
+HYBRID_ARRAYS = ("factors", "trust", "mean_user", "ridge", "gramian", "fold_in")
 REPORT = "report.html"
 
 CONTENT_FILES = (INDEX, METADATA)
@@ -65,7 +66,7 @@ class LoadedRelease:
     indptr, indices, ratings
         Who rated what, as the three arrays of a CSR matrix, users × items, sorted within rows.
     games
-        Columns GAME_ID, NAME, CATEGORIES, MECHANICS and N_RATINGS; row i is ``game_ids[i]``.
+        Columns GAME_ID, NAME, CATEGORIES, MECHANICS, N_RATINGS and perhaps more; row i is ``game_ids[i]``.
     hybrid
         The arrays of ``hybrid.npz``.
     """
@@ -112,7 +113,8 @@ def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease
     del verified  # and with it the bytes of the index as soon as they are parsed: they are most of the memory
     try:
         parts = {**_content(contents.pop(INDEX), contents[METADATA]), **_cf(contents), "games": _games(contents[GAMES])}
-        parts["hybrid"] = _arrays(contents[HYBRID])
+        hybrid = _arrays(contents[HYBRID])
+        parts["hybrid"] = {name: hybrid[name] for name in HYBRID_ARRAYS}
     except (RuntimeError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         if isinstance(error, ArtifactCorrupt):
             raise

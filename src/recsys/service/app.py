@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
-from starlette.exceptions import HTTPException
 
 from recsys import __version__
 from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
@@ -101,9 +100,11 @@ def _add_errors(app: FastAPI) -> None:
         status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
         return _json({"error": type(error).__name__, "message": str(error)}, status)
 
-    @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> Response:
-        return _json({"error": "HTTPException", "message": error.detail}, error.status_code, error.headers)
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        told = f"{request.method} {request.url.path}: {error.detail}; /docs lists what can be asked"
+        return _json({"error": "HTTPException", "message": told}, error.status_code, error.headers)
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> Response:
@@ -112,7 +113,9 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_: Request, error: RequestValidationError) -> Response:
-        told = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
+        # A place in a list is no name: the parameter's is what comes before it.
+        names = [[part for part in problem["loc"] if isinstance(part, str)][-1] for problem in error.errors()]
+        told = "; ".join(f"{name}: {problem['msg']}" for name, problem in zip(names, error.errors(), strict=True))
         return _json({"error": "ConfigError", "message": told}, 422)
 
 

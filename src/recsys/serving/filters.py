@@ -6,6 +6,7 @@ import difflib
 import operator
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -182,8 +183,10 @@ def _compared(wanted: Filter, values: Sequence[Any]) -> npt.NDArray[np.bool_]:
         bound = np.nan
     if not np.isfinite(bound):
         raise ConfigError(f"filter {wanted}: {wanted.value!r} is no number; {wanted.operator} compares numbers")
-    if any(isinstance(value, str) for value in values):
-        raise ConfigError(f"filter {wanted}: {wanted.column} holds text; {wanted.operator} compares numbers")
+    odd = next((value for value in values if not isinstance(value, int | float | Decimal | None)), None)
+    if odd is not None:
+        kind = "text" if isinstance(odd, str) else f"values such as {odd}"
+        raise ConfigError(f"filter {wanted}: {wanted.column} holds {kind}; {wanted.operator} compares numbers")
     numbers = np.array([np.nan if value is None else float(value) for value in values])
     result: npt.NDArray[np.bool_] = _ORDERS[wanted.operator](numbers, bound)
     return result

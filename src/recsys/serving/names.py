@@ -18,8 +18,9 @@ CERTAIN = 0.8
 """From this likeness on, and with nothing else near, a name that was mistyped is taken for the one it resembles."""
 
 BEGINS = 0.86
-"""Likeness of every name that begins so: which of them is meant, the numbers of ratings tell best."""
-_CLEARLY = 0.05
+"""Names that begin as asked are listed as if they were at least so alike: which of them is meant, the numbers of
+ratings tell best. They are not taken for certain by that."""
+_CLEARLY = 0.08
 _WORDS = re.compile(r"\w+")
 _LONGEST = 200
 """Letters of a query that are read: no name is longer."""
@@ -60,12 +61,16 @@ class NameIndex:
         self._names = [plain(name) for name in catalogue.names]
 
     def find(self, text: str, k: int = 10) -> list[Match]:
-        """Return up to ``k`` games whose names resemble ``text``, most alike first, then most rated."""
+        """Return up to ``k`` games whose names resemble ``text``, likeliest first, then most rated."""
         wanted = plain(text[:_LONGEST])
         if not wanted or k < 1:
             return []
         alike = [Match(row, likeness) for row in self._candidates(wanted) if (likeness := self._likeness(wanted, row))]
-        return sorted(alike, key=lambda match: (-match.likeness, -self._n_ratings[match.row], match.row))[:k]
+        return sorted(alike, key=lambda match: self._order(wanted, match))[:k]
+
+    def _order(self, wanted: str, match: Match) -> tuple[float, int, int]:
+        begins = self._names[match.row].startswith(wanted)
+        return -max(match.likeness, BEGINS if begins else 0), -self._n_ratings[match.row], match.row
 
     def prepare(self) -> None:
         """Build what the first question would build."""
@@ -78,13 +83,13 @@ class NameIndex:
             return 1.0
         ratio = difflib.SequenceMatcher(None, wanted, name, autojunk=False).ratio()
         if name.startswith(wanted):
-            return max(BEGINS, min(ratio, 0.99))
+            return max(0.75, min(ratio, 0.99))
         if set(wanted.split()) <= set(name.split()):
             return max(0.65, min(ratio, 0.99))
         return min(ratio, 0.99) if ratio >= 0.5 else 0.0
 
     def _candidates(self, wanted: str) -> list[int]:
-        """Return the rows that share most trigrams with ``wanted``, and all that have its very name."""
+        """Return the rows that share most trigrams with ``wanted``, and those whose names begin with it."""
         shared: Counter[int] = Counter()
         for trigram in _trigrams(wanted):
             shared.update(self._index.get(trigram, ()))
@@ -115,7 +120,7 @@ def certain(likenesses: Sequence[float]) -> bool:
     Parameters
     ----------
     likenesses
-        Of the matches, in descending order.
+        Of the matches, in their order.
     """
     if not likenesses or likenesses[0] < CERTAIN:
         return False

@@ -159,9 +159,10 @@ def explain(at: Snapshot, profile: Profile, game_id: object) -> Explanation:
 def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -> list[tuple[Reason, ...]]:
     """Return the liked games that speak for each of some games, strongest first, ``most`` at most.
 
-    A score is a sum over the liked games, and each one's part of it is its share: by taste its term
-    of what folding in solves (see :mod:`recsys.models.folding`), by content the cosine of the texts,
-    in a blend both as they are weighted there.
+    A score is a sum over the games that somebody has rated, and the positive part of a liked one is its
+    share: by taste its term of what folding in solves (see :mod:`recsys.models.folding`), by content
+    the cosine of the texts, in a blend both as they are weighted there. What games add that are not
+    liked, and in a blend the mean user, is no reason.
     """
     if by == "taste":
         places = at.place_of_row[rows]

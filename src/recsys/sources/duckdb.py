@@ -7,10 +7,10 @@ and nothing else.
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Self
 
+from recsys.cores import usable_cores
 from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceUnavailable
 from recsys.sources import QueryResult
 from recsys.sources.marts import create_views, find_marts, glob_escaped, literal, one_line
@@ -227,7 +227,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(
         ":memory:",
         config={
-            "threads": min(8, os.cpu_count() or 1),
+            "threads": min(8, usable_cores()),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,

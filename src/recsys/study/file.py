@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a later version searches or scores otherwise: its trials must not be mixed with these."""
 
 _NAME = "recsys tune"
