@@ -119,11 +119,11 @@ def trace(stage: Stage) -> Trace:
 def test_the_trace_shows_every_write_of_a_publish(trace: Trace) -> None:
     """No point is left out: the calls that a publish consists of are all there, and nothing is written besides.
 
-    Seven artifacts, the digest and the manifest are written, flushed (file and folder), read back
+    Eight artifacts, the digest and the manifest are written, flushed (file and folder), read back
     and renamed; then come the lock, the folder's own flushes and rename, the link, and the removal of
     the oldest release.
     """
-    files = 9
+    files = 10
     assert trace.calls["write"] == files
     assert trace.calls["pwrite64"] == trace.calls["ftruncate"] == trace.calls["flock"] == 1  # the lock
     assert trace.calls["rename"] == files + 3  # the folder, the link, the old release
