@@ -196,14 +196,17 @@ def test_readers_never_see_a_mixture(open_folder: Path, parts: list[Parts]) -> N
     parts[0].publish(store, "first")
     stop = fork.Event()
     results = fork.Queue()
-    readers = [fork.Process(target=read_in_a_loop, args=(models, stop, results)) for _ in range(READERS)]
+    # Daemons end with the test run, also where publishing fails here.
+    readers = [fork.Process(target=read_in_a_loop, args=(models, stop, results), daemon=True) for _ in range(READERS)]
     for reader in readers:
         reader.start()
-    for number in range(PUBLISHES):
-        parts[number % 2].publish(store, f"r{number:04d}")
-        if number % 4 == 3:
-            store.rollback()
-    stop.set()
+    try:
+        for number in range(PUBLISHES):
+            parts[number % 2].publish(store, f"r{number:04d}")
+            if number % 4 == 3:
+                store.rollback()
+    finally:
+        stop.set()
     seen = [json.loads(results.get(timeout=60)) for _ in readers]
     for reader in readers:
         reader.join(60)
