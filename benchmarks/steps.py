@@ -34,11 +34,14 @@ ALS = {"factors": 64, "iterations": 12, "regularization": 0.01}
 
 
 def encode(side: str, folder: Path, count: int) -> Callable[[], object]:
-    """Embed a sample of the games' texts, nothing cached; the model is loaded before."""
+    """Embed a sample of the games' texts, nothing cached; the model is loaded before.
+
+    Ours follows ``RECSYS_CONTENT__ENGINE`` and ``RECSYS_CONTENT__PRECISION``.
+    """
     import numpy as np
     import pandas as pd
 
-    from recsys.config import ContentSettings
+    from recsys.config import load_settings
     from recsys.embedding import open_encoder
     from recsys.embedding.model import find_model
 
@@ -50,7 +53,7 @@ def encode(side: str, folder: Path, count: int) -> Callable[[], object]:
         model = SentenceTransformer(str(find_model().path), device="cpu", local_files_only=True)
         model.encode(some[:2])
         return lambda: np.asarray(model.encode(some, show_progress_bar=False))
-    encoder = open_encoder(ContentSettings(cache_mb=0))
+    encoder = open_encoder(load_settings(overrides=["content.cache_mb=0"]).content)
     encoder.encode(some[:2])
     return lambda: encoder.encode(some)
 
