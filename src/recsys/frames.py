@@ -7,6 +7,7 @@ so that a row costs its two codes and its rating, and string ids cost their dict
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -51,7 +52,7 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     columns: list[_Codes | _Plain] = [
         _Codes() if field.name in encoded else _Plain(field.type, fraction) for field in schema
     ]
-    with ThreadPoolExecutor(len(columns), thread_name_prefix="encoding") as threads:
+    with _system_memory(), ThreadPoolExecutor(len(columns), thread_name_prefix="encoding") as threads:
         # Arrow encodes without the interpreter's lock: one batch is encoded while the next one is fetched.
         encoding: list[Future[None]] = []
         for batch in batches:
@@ -60,6 +61,17 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
         _finish(encoding)
         series = list(threads.map(lambda column: column.series(), columns))
     return pd.DataFrame(dict(zip(schema.names, series, strict=True)), copy=False)
+
+
+@contextmanager
+def _system_memory() -> Iterator[None]:
+    """Have Arrow ask the system for memory: its own pool keeps what is freed, hundreds of MB at 19M rows."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 def _finish(tasks: list[Future[None]]) -> None:
