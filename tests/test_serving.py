@@ -443,6 +443,8 @@ def test_names_that_begin_so_come_by_their_ratings(served: Recommender) -> None:
     columns = {"NAME": names, "N_RATINGS": [900, 3, 500, 40, 1]}
     index = NameIndex(Catalogue(pa.table(columns), range(5)))
     assert [match.row for match in index.find("star wars")][:3] == [2, 1, 0]
+    shorter = NameIndex(Catalogue(pa.table({"NAME": ["Gloom", "Gloomhaven"], "N_RATINGS": [0, 9]}), range(2)))
+    assert [match.row for match in shorter.find("gloomh")] == [1, 0]  # whoever types an h does not mean Gloom
 
 
 def test_a_name_is_only_taken_for_certain_when_it_is(served: Recommender) -> None:

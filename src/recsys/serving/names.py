@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CERTAIN = 0.8
 """From this likeness on, and with nothing else near, a name that was mistyped is taken for the one it resembles."""
 
-BEGINS = 0.86
+BEGINS = 0.95
 """Names that begin as asked are listed as if they were at least so alike: which of them is meant, the numbers of
 ratings tell best. They are not taken for certain by that."""
 _CLEARLY = 0.08
