@@ -4,7 +4,8 @@
     python -m benchmarks.profiles solver [--ratings 5e6] [--factors 128]
 
 ``encode`` asks OpenVINO for the time of each kind of operation, one thread, bfloat16 where the CPU has
-it; ``solver`` runs cProfile on the thread that waits for the others.
+it, and tells what the machine's matrix products allow at most; ``solver`` runs cProfile on the thread
+that waits for the others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks import textbook
@@ -53,6 +55,33 @@ def encode(folder: Path, count: int) -> None:
     for name, took in spent.most_common(8):
         print(f"| {name} | {took / seconds:.1%} |")
     print(f"| everything else | {1 - sum(took for _, took in spent.most_common(8)) / seconds:.1%} |")
+    lengths = [int(row.sum()) for batch in batches for row in batch.mask]
+    print_limits(float(np.mean(lengths)), sum(map(flops, lengths)) / len(lengths))
+
+
+WIDTH, INNER, LAYERS = 384, 1536, 6
+"""Of all-MiniLM-L6-v2."""
+
+
+def flops(tokens: int) -> float:
+    """Return what a text costs: products with the weights, and attention's two."""
+    return LAYERS * 2 * tokens * (4 * WIDTH**2 + 2 * WIDTH * INNER + 2 * tokens * WIDTH)
+
+
+def print_limits(tokens: float, cost: float) -> None:
+    """Print how fast this machine multiplies matrices of the model's shapes, all cores, and what that bounds."""
+    import torch
+
+    print(f"\na text has {tokens:.0f} tokens and costs {cost / 1e9:.1f} GFLOP, on average")
+    for precision in (torch.float32, torch.bfloat16):
+        left, weights = torch.randn(2048, WIDTH).to(precision), torch.randn(INNER, WIDTH).to(precision)
+        best = np.inf
+        for _ in range(200):
+            began = time.perf_counter()
+            torch.nn.functional.linear(left, weights)
+            best = min(best, time.perf_counter() - began)
+        rate = 2 * 2048 * WIDTH * INNER / best
+        print(f"{precision}: {rate / 1e9:.0f} GFLOP/s, at most {rate / cost:.0f} texts/s")
 
 
 def solver(ratings: int, factors: int) -> None:
