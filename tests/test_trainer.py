@@ -197,3 +197,14 @@ def test_marts_are_read_from_a_folder(tmp_path: Path) -> None:
     """The text of ``--source`` opens the folder; the run closes it."""
     folder = write_marts(tmp_path / "marts")
     assert trainer(tmp_path / "models", str(folder)).run_pipeline().rows["games"] == GAMES
+
+
+def test_a_source_that_is_named_is_the_settings_source(tmp_path: Path) -> None:
+    """Named in Python or by the settings, it is the same run: the second has nothing new to train on."""
+    marts = str(write_marts(tmp_path / "marts"))
+    settings = Settings.model_validate({"cf": RECIPE})
+    named = Trainer({}, tmp_path / "models", source=marts, settings=settings, embedding_model=WordEncoder())
+    assert named.run_pipeline().status == "published"
+    settings = Settings.model_validate({"cf": RECIPE, "source": {"url": marts}})
+    again = Trainer({}, tmp_path / "models", settings=settings, embedding_model=WordEncoder())
+    assert again.run_pipeline().status == "nothing new"

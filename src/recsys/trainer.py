@@ -87,7 +87,10 @@ class Trainer:
         self.steps = Steps()
         self._embedding_model = embedding_model
         self._given_store = store
-        self._url = source if isinstance(source, str) else self.settings.source.url
+        if isinstance(source, str):
+            # As with --source: the manifest says where the data come from, whoever named it.
+            named = self.settings.source.model_copy(update={"url": source})
+            self.settings = self.settings.model_copy(update={"source": named})
         self._source = None if isinstance(source, str) else source
         self._rows: dict[str, int] = {}
         self._query_ids: dict[str, str | None] = {}
@@ -346,7 +349,7 @@ class Trainer:
         if self._source is not None:
             yield self._source
             return
-        with open_source(self._url, self.settings, self.snowflake_creds) as source:
+        with open_source(self.settings.source.url, self.settings, self.snowflake_creds) as source:
             log.info("opened source", extra=keys(source=source.name))
             self._source = source
             try:

@@ -154,7 +154,10 @@ class CollaborativeFilter:
         """
         code = self.users.code_of(user_id)
         if code is None:
-            raise NotInModel(f"user {user_id!r} is not among the {len(self.users):,} users of this model")
+            raise NotInModel(
+                f"user {user_id!r} is not among the {len(self.users):,} users of this model, such as "
+                f"{', '.join(map(repr, self.users.ids(range(min(3, len(self.users))))))}"
+            )
         factors = self.user_factors[code]
         if not factors.any():
             return []
