@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import recsys
 from recsys.service.watch import Watch
 from served import publish
+from test_serve_http import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +53,12 @@ def test_a_broken_release_is_tried_again_after_a_while(tmp_path: Path) -> None:
 
 
 def test_a_watch_that_was_stopped_can_start_again(tmp_path: Path) -> None:
-    """An application may begin and end its life twice, as under a test client."""
+    """An application may begin and end its life twice, as under a test client; it watches in both."""
     publish(tmp_path)
-    watch = Watch(recsys.load(tmp_path / "v1"), every=0.01)
-    for _ in range(2):
+    recommender = recsys.load(tmp_path / "v1")
+    watch = Watch(recommender, every=0.01)
+    for seed in (1, 2):
         watch.start()
+        published = publish(tmp_path, seed=seed).name
+        until(lambda published=published: recommender.release == published)  # type: ignore[misc]
         watch.stop()
