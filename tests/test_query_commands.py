@@ -73,7 +73,7 @@ def test_a_slip_in_a_name_is_forgiven_and_said(ask: Any) -> None:
     [
         ("economic game", "the nearest names are The Economic Game"),
         ("nig", "the nearest names are Night Mail (201)"),
-        ("qqq", "no game is called anything like 'qqq'"),
+        ("qqq", "no game is called anything like 'qqq'; try another part of the name, or describe it: recsys search"),
         ("999999", "no game has the id 999999"),
     ],
 )

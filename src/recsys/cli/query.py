@@ -131,7 +131,8 @@ def resolve(recommender: Recommender, text: str) -> Id:
     found = recommender.find(text, 5)
     if not found:
         told = f"called anything like {text!r}"
-        raise NotInModel(f"no game is {told}" if id_ is None else f"no game has the id {id_}, nor is any {told}")
+        told = f"no game is {told}" if id_ is None else f"no game has the id {id_}, nor is any {told}"
+        raise NotInModel(f"{told}; try another part of the name, or describe it: recsys search")
     if not recommender.is_certain(found):
         close = ", ".join(f"{game.name} ({game.game_id})" for game in found)
         raise NotInModel(f"no game is called {text!r}; the nearest names are {close}: ask by name or id of one of them")
