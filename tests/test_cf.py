@@ -138,13 +138,13 @@ def test_a_frame_on_any_scale_is_learnt_from(scale: Callable[[Any], Any], liked:
     ("bad", "words"), [(np.nan, "null or NaN"), (np.inf, "infinite"), (-np.inf, "infinite"), (-1.0, "below 0")]
 )
 def test_what_is_no_rating_on_any_scale_is_refused(bad: float, words: str) -> None:
-    """One bad value is named with its user and game, and with no setting that ``fit`` does not take."""
+    """One bad value is named with its game, and with no setting that ``fit`` does not take."""
     frame = ratings()
     frame.loc[7, "RATING"] = bad
     where = frame.loc[7]
     with pytest.raises(DataContractError, match=rf"ratings: 1 ratings .*{words}") as caught:
         CollaborativeFilter(PLAIN).fit(frame)
-    assert f"user {where['USER_ID']:.0f}" in str(caught.value)
+    assert f"game {where['GAME_ID']:.0f} rating" in str(caught.value)
     assert "data." not in str(caught.value)
 
 

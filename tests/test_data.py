@@ -65,10 +65,12 @@ def test_good_games_come_sorted_by_id() -> None:
     ("frame", "rule"),
     [
         (games().drop(columns=["MECHANICS", "NAME"]), "2 columns missing: NAME, MECHANICS; the columns are GAME_ID"),
-        (games(GAME_ID=[1, None, 2]), r"1 games with a null GAME_ID \(such as Azul\)"),
+        (games(GAME_ID=[1, None, 2]), r"1 games with a null or blank GAME_ID \(such as Azul\)"),
         (games(GAME_ID=[5, 5, 2]), r"1 duplicate GAME_IDs \(such as 5\)"),
         (games(NAME=["Catan", None, " "]), r"2 games with a null or empty NAME \(such as 1, 2\)"),
         (games(GAME_ID=[1.5, 2, 3]), "is no id: numbers with a fraction"),
+        (games(GAME_ID=["1", " ", "2"]), r"1 games with a null or blank GAME_ID \(such as Azul\)"),
+        (games(GAME_ID=["1", "1.0", "2"]), r"1 groups of GAME_IDs that are spellings of one id.*'1' and '1.0'"),
     ],
 )
 def test_each_rule_of_the_games_finds_its_bad_row(frame: pd.DataFrame, rule: str) -> None:
@@ -81,17 +83,20 @@ def test_each_rule_of_the_games_finds_its_bad_row(frame: pd.DataFrame, rule: str
     ("frame", "rule"),
     [
         (ratings().drop(columns="RATING"), "1 columns missing: RATING"),
-        (ratings(USER_ID=[9, None, 8]), r"1 ratings with a null USER_ID"),
-        (ratings(GAME_ID=[None, 1, 3]), r"1 ratings with a null GAME_ID"),
-        (ratings(RATING=[7, None, 3]), "1 ratings whose RATING is null or NaN (such as user 8 game 1 rating nan)"),
+        (ratings(USER_ID=[9, None, 8]), r"1 ratings with a null or blank USER_ID"),
+        (ratings(GAME_ID=[None, 1, 3]), "1 ratings with a null or blank GAME_ID (such as game NULL rating 7.0)"),
+        (ratings(RATING=[7, None, 3]), "1 ratings whose RATING is null or NaN (such as game 1 rating NULL)"),
         (ratings(RATING=[np.nan, np.nan, 3]), "2 ratings whose RATING is null or NaN"),
         (ratings(RATING=[np.inf, 3, -np.inf]), "2 ratings whose RATING is infinite"),
         (
             ratings(RATING=["7", "good", "2"]),
-            "1 ratings whose RATING is not a number (such as user 8 game 1 rating good)",
+            "1 ratings whose RATING is not a number (such as game 1 rating good)",
         ),
         (ratings(RATING=[0, 11, 3]), "2 ratings outside 0 < rating <= 10"),
         (ratings(USER_ID=["a", 1, 2]), "USER_ID is no id: values of mixed kinds"),
+        (ratings(USER_ID=["a", "", "b"]), "1 ratings with a null or blank USER_ID (such as game 1 rating 8.0)"),
+        (ratings(GAME_ID=["1", " ", "2"]), "1 ratings with a null or blank GAME_ID (such as game ' ' rating 8.0)"),
+        (ratings(GAME_ID=["1", "1 ", "2"]), "1 groups of GAME_IDs that are spellings of one id"),
     ],
 )
 def test_each_rule_of_the_ratings_finds_its_bad_row(frame: pd.DataFrame, rule: str) -> None:
@@ -133,8 +138,17 @@ def test_one_message_names_every_broken_rule() -> None:
     message = str(caught.value)
     assert "MART_GAMES: 1 duplicate GAME_IDs" in message
     assert "MART_USER_RATINGS: 9 ratings outside" in message
-    assert message.count("user ") == 5
+    assert message.count("game 1 rating 12") == 5
     assert isinstance(caught.value, ValueError)
+
+
+def test_people_are_named_to_those_who_debug_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Whose rows break a rule is an event for debugging; no message and no default event has a user's id."""
+    with caplog.at_level("DEBUG", logger="recsys"):
+        (violation,) = violations_of_ratings(ratings(USER_ID=["ann", "bob", "cy"], RATING=[7, 99, 3]))
+    assert "bob" not in violation
+    told = [record for record in caplog.records if "bob" in str(vars(record))]
+    assert [record.levelname for record in told] == ["DEBUG"]
 
 
 @pytest.mark.parametrize("check", [check_games, check_ratings])

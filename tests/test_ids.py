@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.frames import categories, codes_of
-from recsys.ids import DECIMAL, IdMap, NotAnId, encode, id_array, id_array_of, sort_codes
+from recsys.ids import DECIMAL, IdMap, NotAnId, encode, id_array, id_array_of, rivals, sort_codes
 
 BEYOND_FLOAT = 2**53 + 1
 BEYOND_INT64 = 2**63 + 5
@@ -66,10 +66,42 @@ def test_codes_follow_the_order_of_integers(column: list[int | None]) -> None:
 
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=40))
 def test_codes_follow_the_order_of_strings(column: list[str]) -> None:
-    """Strings are ordered by their UTF-8 bytes, and codes give the column back."""
+    """Strings are ordered by their UTF-8 bytes, and codes give the column back; a blank one is no id."""
     codes, ids = encode(pa.array(column, pa.string()))
-    assert ids.ids() == sorted(set(column), key=str.encode)
-    assert [ids.id_of(code) for code in codes] == column
+    kept = [id_ for id_ in column if not (id_ == "" or id_.isspace())]
+    assert ids.ids() == sorted(set(kept), key=str.encode)
+    assert [ids.id_of(code) for code in codes if code >= 0] == kept
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t", "\u3000", r"\N", r" \N "])
+def test_a_blank_text_is_no_id(blank: str) -> None:
+    """What is empty, of blanks alone, or an unloaded null counts as null, in every way that codes are made."""
+    column = pa.array(["7", blank, "x"])
+    assert id_array_of(column).null_count == 1
+    assert id_array_of(pd.Series(["7", blank, "x"])).null_count == 1
+    codes, ids = encode(column.dictionary_encode())
+    assert (codes.tolist(), ids.ids()) == ([0, -1, 1], ["7", "x"])
+    assert IdMap.of(["7", blank]).ids() == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "alike"),
+    [
+        (["1", "1.0", "2"], [["1", "1.0"]]),
+        (["a", "a ", "\ta"], [["\ta", "a", "a "]]),
+        (["1", " 1", "1.", "01"], [[" 1", "1", "1."]]),
+        (["007", "7"], []),
+        (["1.5", "1"], []),
+        (["-0", "0", "+1", "1"], []),
+        (["A", "a"], []),
+        ([1, 2], []),
+        ([10**30, 1], []),
+        (["1" + "0" * 30, "1" + "0" * 30 + ".00"], [["1" + "0" * 30, "1" + "0" * 30 + ".00"]]),
+    ],
+)
+def test_ids_that_mean_the_same_are_rivals(ids: list[int | str], alike: list[list[str]]) -> None:
+    """Spellings of one number, and blanks around, are one id; leading zeros, signs and case make another."""
+    assert rivals(IdMap.of(ids)) == alike
 
 
 def test_unused_entries_of_a_dictionary_are_left_out() -> None:

@@ -105,6 +105,8 @@ class DataSettings(_Section):
     """A games mart with fewer games is refused."""
     min_ratings: Annotated[int, Field(ge=1)] = 100
     """A ratings mart with fewer rows is refused."""
+    max_unknown: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the ratings that may be of games which the games mart lacks; beyond it the two marts do not meet."""
 
 
 class ContentSettings(_Section):
@@ -208,7 +210,7 @@ class GateSettings(_Section):
     margin: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Refused if surely worse than the current recipe by more than this share; a seed alone moves 0.8%."""
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Share of the rated games that must be recommended to somebody."""
+    """Share of the rated games in the catalogue that must be recommended to somebody."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The score must not be lower than this; 0 means no floor."""
     require_current: bool = False

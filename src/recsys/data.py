@@ -6,14 +6,17 @@ sample ids, so that one message tells them all; what is repaired is counted and 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recsys.errors import DataContractError, EmptyResult
 from recsys.frames import codes_of
-from recsys.ids import IdMap, NotAnId, id_array_of, python_ids
+from recsys.ids import IdMap, NotAnId, id_array_of, python_ids, rivals
+from recsys.log import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from recsys.config import DataSettings
+
+log = logging.getLogger(__name__)
 
 GAME_ID = "GAME_ID"
 NAME = "NAME"
@@ -64,16 +69,32 @@ class Report:
         Broken rules; training stops when there are any.
     repairs
         How often each kind of repair was made, by name.
+    people
+        Whether a debug event names the users of the samples.
     """
 
     violations: list[Violation] = field(default_factory=list)
     repairs: dict[str, int] = field(default_factory=dict)
+    people: bool = False
 
-    def broken(self, mart: str, rule: str, count: int, samples: Iterable[object] = ()) -> None:
-        """Note a broken rule, if ``count`` says that it is."""
+    def broken(
+        self, mart: str, rule: str, count: int, samples: Iterable[object] = (), users: Sequence[str] = ()
+    ) -> None:
+        """Note a broken rule, if ``count`` says that it is.
+
+        Parameters
+        ----------
+        mart, rule, count, samples
+            As in :class:`Violation`.
+        users
+            Whose rows the samples are. Ids of people are told to those who debug, and in no message.
+        """
         if count:
-            texts = tuple(str(sample) for sample in samples)
-            self.violations.append(Violation(mart, rule, int(count), texts[:_SAMPLES]))
+            texts = tuple(str(sample) for sample in islice(samples, _SAMPLES))
+            self.violations.append(Violation(mart, rule, int(count), texts))
+            if users:
+                self.people = True
+                log.debug("broken rule", extra=keys(mart=mart, rule=rule, users=", ".join(users)))
 
     def repaired(self, kinds: Mapping[Any, int]) -> None:
         """Add repairs, kind by kind."""
@@ -91,7 +112,10 @@ class Report:
         """
         if self.violations:
             rules = "; ".join(str(violation) for violation in self.violations)
-            raise DataContractError(f"the marts break the data contract: {rules}. Nothing was trained: mend the marts")
+            whose = " (-v names the users of these ratings)" if self.people else ""
+            raise DataContractError(
+                f"the marts break the data contract: {rules}. Nothing was trained: mend the marts{whose}"
+            )
 
 
 @dataclass(frozen=True)
@@ -167,12 +191,13 @@ def check_games(
     except NotAnId as error:
         report.broken(mart, f"games whose {GAME_ID} is no id: {error}", len(frame))
         return frame
-    missing = ids.null_count
-    report.broken(mart, f"games with a null {GAME_ID}", missing, frame.loc[frame[GAME_ID].isna(), NAME].head(_SAMPLES))
-    if not missing:
+    null = np.asarray(ids.is_null())
+    report.broken(mart, f"games with a null or blank {GAME_ID}", null.sum(), _pick(frame[NAME].tolist(), null))
+    if not null.any():
         codes, known = codes_of(frame[GAME_ID])
         repeated = np.flatnonzero(np.bincount(codes, minlength=len(known)) > 1)
         report.broken(mart, f"duplicate {GAME_ID}s", len(repeated), known.ids(repeated[:_SAMPLES]))
+        _check_spellings(known, report, mart)
     nameless = (frame[NAME].isna() | (frame[NAME].astype(str).str.strip() == "")).to_numpy()
     report.broken(mart, f"games with a null or empty {NAME}", nameless.sum(), _pick(python_ids(ids), nameless))
     if len(frame) < settings.min_games:
@@ -259,8 +284,16 @@ def _checked_ids(
         report.broken(mart, f"ratings whose {column} is no id: {error}", len(frame))
         return None
     null = codes < 0
-    report.broken(mart, f"ratings with a null {column}", null.sum(), _pairs(frame, null))
+    report.broken(mart, f"ratings with a null or blank {column}", null.sum(), *_rows(frame, null))
+    if column == GAME_ID:
+        _check_spellings(known, report, mart)
     return codes, known
+
+
+def _check_spellings(known: IdMap, report: Report, mart: str) -> None:
+    """Refuse ids that would fall together where the marts are joined."""
+    found = [" and ".join(map(repr, group)) for group in rivals(known)]
+    report.broken(mart, f"groups of {GAME_ID}s that are spellings of one id; keep one of each", len(found), found)
 
 
 def _checked_values(
@@ -281,7 +314,7 @@ def _checked_values(
         (f"ratings whose {RATING} is infinite", infinite),
         (f"ratings {span}", outside),
     ):
-        report.broken(mart, rule, rows.sum(), _pairs(frame, rows))
+        report.broken(mart, rule, rows.sum(), *_rows(frame, rows))
     return values
 
 
@@ -301,7 +334,7 @@ def _checked_times(frame: pd.DataFrame, column: str, report: Report, mart: str) 
 
     times = pd.to_datetime(frame[column], errors="coerce", utc=True)
     missing = times.isna().to_numpy()
-    report.broken(mart, f"ratings whose {column} is null or no time", missing.sum(), _pairs(frame, missing))
+    report.broken(mart, f"ratings whose {column} is null or no time", missing.sum(), *_rows(frame, missing))
     stamps = times.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
     return np.asarray(stamps.astype(np.int64))
 
@@ -310,10 +343,20 @@ def _pick(ids: list[Any], rows: npt.NDArray[np.bool_]) -> list[Any]:
     return [ids[row] for row in np.flatnonzero(rows)[:_SAMPLES]]
 
 
-def _pairs(frame: pd.DataFrame, rows: npt.NDArray[np.bool_]) -> list[str]:
-    """Name the first few of ``rows`` by user, game and what they hold."""
-    first = frame.iloc[np.flatnonzero(rows)[:_SAMPLES]]
-    return [f"user {row[USER_ID]} game {row[GAME_ID]} rating {row[RATING]}" for row in first.to_dict("records")]
+def _rows(frame: pd.DataFrame, rows: npt.NDArray[np.bool_]) -> tuple[list[str], list[str]]:
+    """Name the first few of ``rows`` by their game and rating, and by their user."""
+    first = frame.iloc[np.flatnonzero(rows)[:_SAMPLES]].to_dict("records")
+    told = [f"game {_told(row[GAME_ID])} rating {_told(row[RATING])}" for row in first]
+    return told, [_told(row[USER_ID]) for row in first]
+
+
+def _told(value: Any) -> str:
+    """Return a cell as people name it: NULL where there is nothing, a blank text in quotes."""
+    import pandas as pd
+
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "NULL"
+    return repr(value) if isinstance(value, str) and not value.strip() else str(value)
 
 
 def _assemble(

@@ -7,6 +7,8 @@ outside ids are Python ``int`` and ``str``.
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -25,7 +27,10 @@ Id: TypeAlias = int | str
 """What an id is to everybody outside: a Python integer or a string."""
 
 DECIMAL = pa.decimal128(38, 0)
+UNLOADED_NULL = r"\N"
+"""How Snowflake, MySQL and Postgres write a null into a file of text, unless told otherwise."""
 _EXACT_FLOAT = 2.0**53
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(?:\.0*)?")
 
 
 class NotAnId(ValueError):
@@ -33,13 +38,14 @@ class NotAnId(ValueError):
 
 
 def id_array(column: pa.Array) -> pa.Array:
-    """Bring an Arrow array of ids to one of the three types, exactly.
+    r"""Bring an Arrow array of ids to one of the three types, exactly.
 
     Parameters
     ----------
     column
         Integers, decimals, floats that are whole numbers (what pandas makes of integers with
-        nulls), strings, or a dictionary of one of these. Nulls stay nulls.
+        nulls), strings, or a dictionary of one of these. Nulls stay nulls, and a string that is empty, of
+        blanks alone or ``\N`` (how warehouses unload a null) becomes one.
 
     Returns
     -------
@@ -55,7 +61,7 @@ def id_array(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return id_array(column.dictionary).take(column.indices)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return column.cast(pa.string())
+        return _without_blanks(column.cast(pa.string()))
     if pa.types.is_null(kind):
         return column.cast(pa.int64())
     if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
@@ -63,6 +69,12 @@ def id_array(column: pa.Array) -> pa.Array:
     if pa.types.is_floating(kind):
         return _whole(column)
     raise NotAnId(f"values of type {kind}")
+
+
+def _without_blanks(column: pa.Array) -> pa.Array:
+    trimmed = pc.utf8_trim_whitespace(column)
+    blank = pc.or_(pc.equal(trimmed, ""), pc.equal(trimmed, UNLOADED_NULL))
+    return pc.if_else(blank, None, column) if pc.any(blank).as_py() else column
 
 
 def _narrowest(column: pa.Array) -> pa.Array:
@@ -118,6 +130,29 @@ def _integral(value: Any) -> bool:
     if value is not None and value != int(value):
         raise NotAnId("numbers with a fraction")
     return True
+
+
+def meaning(id_: Id) -> Id:
+    """Return what an id means, however it is spelled: a number, or a text without blanks around it.
+
+    Number one is ``1`` in one table, ``"1"`` in the next, and ``"1.0"`` after a detour through pandas; a
+    ``CHAR`` column puts blanks around it. ``"007"`` is no spelling of 7: leading zeros belong to a text.
+    """
+    if not isinstance(id_, str):
+        return id_
+    text = id_.strip()
+    number = _WHOLE.fullmatch(text)
+    return int(number[1]) if number else text
+
+
+def rivals(ids: IdMap) -> list[list[Id]]:
+    """Return the ids of one table that mean the same, group by group, such as ``[["1", "1.0"]]``."""
+    if ids.kind == "integer":
+        return []
+    groups: dict[Id, list[Id]] = defaultdict(list)
+    for id_ in ids.ids():
+        groups[meaning(id_)].append(id_)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 @dataclass(frozen=True)

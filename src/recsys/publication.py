@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.data import CATEGORIES, GAME_ID, MECHANICS
+from recsys.errors import DataContractError
 from recsys.evaluation.trial import METRICS
 from recsys.ids import IdMap
+from recsys.join import Meeting
 from recsys.models.cf import CollaborativeFilter
 from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
 from recsys.release.games import games_table
@@ -89,11 +91,14 @@ class Content:
         The catalogue that it was trained on, in its order.
     origin
         Where it comes from.
+    max_unknown
+        Share of the ratings of a CF half that is carried over which may be of games that the catalogue lacks.
     """
 
     model: RAGRecommender
     games: pd.DataFrame
     origin: Half
+    max_unknown: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -137,13 +142,17 @@ def publish(
 
     Raises
     ------
+    DataContractError
+        If too many ratings of a CF half that is carried over are of games that the new catalogue lacks.
+    QualityGateFailed
+        If the release would answer nobody.
     ArtifactCorrupt
         If a half is to be carried over, and the current release fails its checksums.
     ArtifactWriteError
         If anything cannot be written or verified; the current release stays.
     """
     games, content_origin, neighbours = _save_content(staging, content)
-    model, cf_origin, scores, proof = _save_taste(staging, taste, catalogue=None if taste else games)
+    model, cf_origin, scores, proof = _save_taste(staging, taste, content)
     staging.write(GAMES, games_table(games, model.items, model.ratings.indices))
     with steps.step("hybrid"):
         _save_hybrid(staging, games, model)
@@ -207,7 +216,7 @@ def _save_content(
 
 
 def _save_taste(
-    staging: Staging, taste: Taste | None, catalogue: pd.DataFrame | pa.Table | None
+    staging: Staging, taste: Taste | None, content: Content | None
 ) -> tuple[CollaborativeFilter, Half, dict[str, float], dict[str, Any]]:
     """Save or carry over the CF half; return its model, its origin, its scores and what its trial recorded."""
     if taste is not None:
@@ -218,7 +227,15 @@ def _save_taste(
     before = staging.carry_over([*CF_FILES, METRICS] if proved else CF_FILES)
     model = CollaborativeFilter.load(staging.folder)
     # The catalogue is new: a game that left it must not be recommended any longer.
-    assert catalogue is not None
-    model.recommendable = IdMap.of(list(catalogue[GAME_ID])).locate(model.items) >= 0
+    assert content is not None
+    known = IdMap.of(content.games[GAME_ID].tolist())
+    meeting = Meeting.of(model.items, model.ratings.indices, known)
+    if meeting.share > content.max_unknown:
+        rule = meeting.rule(content.max_unknown, "the games mart")
+        raise DataContractError(
+            f"the current release: {meeting.lost_ratings:,} {rule}. Nothing was published: `recsys train` trains both"
+            " halves"
+        )
+    model.recommendable = known.locate(model.items) >= 0
     model.save(staging.folder)
     return model, before.cf, before.scores, before.facts

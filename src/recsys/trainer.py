@@ -23,8 +23,9 @@ from recsys.data import (
     check_games,
     check_ratings,
 )
-from recsys.errors import EmptyResult, SourceError, TruncatedResult
+from recsys.errors import DataContractError, EmptyResult, QueryFailed, RecsysError, SourceError, TruncatedResult
 from recsys.ids import Id, IdMap
+from recsys.join import Meeting, join
 from recsys.log import keys, progress
 from recsys.run import NO_OVERRIDES, Overrides, RunResult, Status, new_run_id
 from recsys.sources import Source, open_source
@@ -32,7 +33,7 @@ from recsys.sources.snowflake.credentials import variables
 from recsys.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
     import pyarrow as pa
@@ -126,10 +127,11 @@ class Trainer:
             if not staging.changes(*origins, force=force):
                 return self._result("nothing new", run_id, staging.current, report)
             gate = self._gate(staging, overrides)
-            data = gate.watch_drift(ratings, games[GAME_ID].tolist())
+            catalogue = games[GAME_ID].tolist()
+            data = gate.watch_drift(ratings, catalogue)
             content = self._train_content(games, encoder)
-            trial = gate.prove(ratings, Embedded.of(content, games), data)
-            taste = self._train_taste(ratings, games[GAME_ID].tolist(), trial.recipe)
+            trial = gate.prove(ratings, catalogue, Embedded.of(content, games), data)
+            taste = self._train_taste(ratings, catalogue, trial.recipe)
             with self.steps.step("publish"):
                 halves = Content(content, games, origins[0]), Taste(taste, origins[1], trial)
                 publish(staging, *halves, self.steps, staged_page)
@@ -163,7 +165,8 @@ class Trainer:
             if staging.current is None:
                 model.save(self.models_output_dir / "v1")
             else:
-                half = publication.Content(model, games, self._content_origin(run_id, games, encoder))
+                origin = self._content_origin(run_id, games, encoder)
+                half = publication.Content(model, games, origin, self.settings.data.max_unknown)
                 publication.publish(staging, half, None, self.steps, staged_page)
         return model
 
@@ -191,7 +194,10 @@ class Trainer:
                 model.save(self.models_output_dir / "v1")
             else:
                 catalogue, gate = publication.catalogue_of(staging), self._gate(staging, overrides)
-                trial = gate.prove(ratings, None, gate.watch_drift(ratings, catalogue))
+                report = Report()
+                ratings = self._join(ratings, catalogue, report)
+                report.raise_if_broken()
+                trial = gate.prove(ratings, catalogue, None, gate.watch_drift(ratings, catalogue))
                 model = self._train_taste(ratings, catalogue, trial.recipe)
                 half = publication.Taste(model, self._cf_origin(run_id, ratings), trial)
                 publication.publish(staging, None, half, self.steps, staged_page)
@@ -279,29 +285,45 @@ class Trainer:
 
     def _fetch_and_check(self) -> tuple[pd.DataFrame, Ratings, Report]:
         """Read both marts over one connection, and report every rule that either breaks at once."""
-        with self._open_source():
-            games = self._fetch_games()
+        with self._open_source() as source:
+            try:
+                games = self._fetch_games()
+            except (DataContractError, QueryFailed) as error:
+                raise self._with_other_failure(error, source) from error
             rated = self._fetch_ratings()
         report = Report()
         with self.steps.step("check"):
             games = self._check_games(games, report)
             ratings = self._check_ratings(rated, report)
+            if ratings is not None and not report.violations:
+                ratings = self._join(ratings, games[GAME_ID].tolist(), report)
             report.raise_if_broken()
         assert ratings is not None
         self._count(games, ratings, report)
         return games, ratings, report
 
+    def _with_other_failure(self, error: RecsysError, source: Source) -> RecsysError:
+        """Return what is wrong with the games mart, and with it what is wrong in the same way with the other one."""
+        try:
+            source.execute(self._ratings_query)
+        except (DataContractError, QueryFailed) as other:
+            return type(error)(f"{error}; and {other}")
+        return error
+
+    def _join(self, ratings: Ratings, catalogue: Iterable[Id], report: Report) -> Ratings:
+        source, known = self.settings.source, IdMap.of(list(catalogue))
+        marts = source.games_table, source.ratings_table
+        return join(ratings, known, report, self.settings.data.max_unknown, marts)
+
     def _count(self, games: pd.DataFrame, ratings: Ratings, report: Report) -> None:
-        orphans = IdMap.of(games[GAME_ID].tolist()).locate(ratings.items) < 0
-        self._rows.update(
-            users=len(ratings.users),
-            rated_games=len(ratings.items),
-            orphan_games=int(orphans.sum()),
-            orphan_ratings=int(orphans[ratings.matrix.indices].sum()),
-        )
+        known = IdMap.of(games[GAME_ID].tolist())
+        meeting = Meeting.of(ratings.items, ratings.matrix.indices, known)
+        orphans = meeting.lost_games
+        counts = {"users": len(ratings.users), "rated_games": len(ratings.items)}
+        self._rows.update(counts, orphan_games=len(orphans), orphan_ratings=meeting.lost_ratings)
         log.info("checked", extra=keys(**self._rows))
-        if orphans.any():
-            sample = ", ".join(str(id_) for id_ in ratings.items.ids(orphans.nonzero()[0][:5]))
+        if orphans:
+            sample = ", ".join(map(str, orphans[:5]))
             log.warning(
                 "rated games that the catalogue lacks train, but are never recommended",
                 extra=keys(games=self._rows["orphan_games"], ratings=self._rows["orphan_ratings"], such_as=sample),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from recsys.join import Meeting
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -70,7 +72,6 @@ class DataProfile:
         """
         values = ratings.matrix.data
         bins = np.asarray(edges or np.linspace(settings.rating_min, settings.rating_max, BINS + 1))
-        known = catalogue.locate(ratings.items) >= 0
         # A bin holds its upper edge: on a scale of 1 to 10 each whole rating then has its own.
         places = np.clip(np.searchsorted(bins, values, side="left") - 1, 0, len(bins) - 2)
         return cls(
@@ -79,7 +80,7 @@ class DataProfile:
             rated_games=len(ratings.items),
             games=len(catalogue),
             mean_rating=round(float(values.mean(dtype=np.float64)), 6),
-            unknown_share=round(float(np.mean(~known[ratings.matrix.indices])), 6),
+            unknown_share=round(Meeting.of(ratings.items, ratings.matrix.indices, catalogue).share, 6),
             edges=tuple(float(edge) for edge in bins),
             histogram=tuple(np.bincount(places, minlength=len(bins) - 1).tolist()),
         )

@@ -234,7 +234,7 @@ class _Rules:
         found = self.evaluation.contenders[self.settings.contender].coverage
         passed = found >= self.settings.min_coverage
         reason = (
-            f"{found:.1%} of the rated games are recommended to somebody,"
+            f"{found:.1%} of the rated games in the catalogue are recommended to somebody,"
             f" {'enough for' if passed else 'fewer than'} gate.min_coverage {self.settings.min_coverage:.1%}"
         )
         return Check("coverage", passed, reason, number(found), self.settings.min_coverage)

@@ -113,13 +113,21 @@ class Gatekeeper:
         log.warning("drift accepted", extra=keys(drift=drift.reason, because=accepted))
         return profile, replace(drift, accepted=accepted)
 
-    def prove(self, ratings: Ratings, content: Embedded | None, data: tuple[DataProfile, Drift | None]) -> Trial:
+    def prove(
+        self,
+        ratings: Ratings,
+        catalogue: Iterable[Id],
+        content: Embedded | None,
+        data: tuple[DataProfile, Drift | None],
+    ) -> Trial:
         """Hold the candidate's trial, and write what it found into the release.
 
         Parameters
         ----------
         ratings
             All of them.
+        catalogue
+            Ids of the games that can be recommended.
         content
             The catalogue as the content model knows it, which competes too.
         data
@@ -131,7 +139,10 @@ class Gatekeeper:
             If the candidate is refused, and nobody overrides it. What is known about it was kept
             under ``refused``.
         """
-        trial = hold_trial(ratings, self.settings, self.incumbent, content, self.steps, drift=data[1])
+        known = IdMap.of(list(catalogue)).locate(ratings.items) >= 0
+        trial = hold_trial(
+            ratings, self.settings, self.incumbent, content, self.steps, drift=data[1], recommendable=known
+        )
         trial = replace(trial, verdict=trial.verdict.overridden(self.overrides.publish_anyway), data=data)
         told = (json.dumps(trial.as_json(), indent=1, allow_nan=False) + "\n").encode()
         self.staging.write(METRICS, told)

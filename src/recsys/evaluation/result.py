@@ -36,7 +36,7 @@ class ContenderScores:
     lists
         int32, (users, 2k): what each user would have been recommended; -1 for padding.
     coverage
-        Share of the games that stand in the first k of anybody's list.
+        Share of the games that can be recommended which stand in the first k of anybody's list.
     seconds
         What scoring and ranking took.
     """

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the last three have defaults
     contenders: Sequence[Contender],
     split: Split,
     settings: EvaluationSettings,
     embeddings: npt.NDArray[np.float32] | None = None,
+    recommendable: npt.NDArray[np.bool_] | None = None,
     *,
     block_cells: int = BLOCK_CELLS,
 ) -> Evaluation:
@@ -53,6 +54,8 @@ def evaluate(
     embeddings
         float32, (items, dimension), unit rows in the order of the items (zero rows where unknown);
         without them there is no ``diversity``.
+    recommendable
+        bool, (items,): the games that ``coverage`` is the share of; all where not given.
     block_cells
         Scores held at once, users × items.
 
@@ -68,7 +71,7 @@ def evaluate(
         )
     started = time.perf_counter()
     lists, seconds = _rank(contenders, split, 2 * settings.k, block_cells)
-    judge = _Judge(split, settings.k, embeddings)
+    judge = _Judge(split, settings.k, embeddings, recommendable)
     scored = {name: judge.score(name, lists[name], seconds[name]) for name in lists}
     evaluation = Evaluation(scored, settings, split.description(), time.perf_counter() - started)
     means = {name: evaluation.value(name, f"ndcg@{settings.k}") for name in scored}
@@ -122,6 +125,7 @@ class _Judge:
     split: Split
     k: int
     embeddings: npt.NDArray[np.float32] | None
+    recommendable: npt.NDArray[np.bool_] | None = None
 
     @cached_property
     def relevant(self) -> npt.NDArray[np.int32]:
@@ -145,7 +149,9 @@ class _Judge:
         if self.embeddings is not None:
             per_user["diversity"] = _diversity(shown, self.embeddings)
         recommended = np.bincount(shown[shown >= 0], minlength=len(self.raters))
-        coverage = metrics.coverage(recommended, len(self.raters))
+        if self.recommendable is not None:
+            recommended = recommended[self.recommendable]
+        coverage = metrics.coverage(recommended, len(recommended))
         return ContenderScores(name, per_user, lists, coverage, seconds + time.perf_counter() - began)
 
     def _accuracy(self, lists: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.float64]]:

@@ -24,6 +24,8 @@ from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from recsys.config import CfSettings, Settings
     from recsys.data import Ratings
     from recsys.evaluation.contenders import Contender
@@ -134,6 +136,7 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     steps: Steps,
     *,
     drift: Drift | None = None,
+    recommendable: npt.NDArray[np.bool_] | None = None,
 ) -> Trial:
     """Score a candidate on ratings that it has not seen, and judge it.
 
@@ -153,6 +156,8 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
         The clock of the run.
     drift
         Of the data since the current release: beyond its bounds, settings are searched again.
+    recommendable
+        bool, (items,): false for rated games that the catalogue does not have; all are where not given.
 
     Raises
     ------
@@ -186,7 +191,7 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
             except Diverged as error:  # no reason to refuse the candidate: the rival is what is not fit for these data
                 incumbent = replace(incumbent, problem=f"on these ratings {error}")
     with steps.step("evaluate"):
-        evaluation = evaluate(contenders, parts, settings.evaluation, embeddings)
+        evaluation = evaluate(contenders, parts, settings.evaluation, embeddings, recommendable)
     trial = _judged(evaluation, settings, incumbent, candidate.pinned, curve)
     tuning = planned.remember(candidate.tuning, trial.verdict.score.value, trial.measure)
     return replace(trial, tuning=tuning, newcomers=_newcomers(trial, parts, content, settings, steps))

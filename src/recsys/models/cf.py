@@ -17,7 +17,7 @@ import numpy as np
 from recsys.config import CfSettings
 from recsys.cores import usable_cores
 from recsys.data import Ratings
-from recsys.errors import ArtifactCorrupt, Diverged, NotInModel, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, ReleaseNotFound
 from recsys.ids import Id, IdMap
 from recsys.log import keys, progress
 from recsys.models.confidence import confidence
@@ -120,7 +120,8 @@ class CollaborativeFilter:
         Raises
         ------
         DataContractError
-            If the frame breaks the data contract: no ratings, unusable ids, ratings that are NaN, infinite or negative.
+            If the frame breaks the data contract: no ratings, unusable ids, ratings that are NaN, infinite or negative;
+            or if no rated game is in the catalogue.
         Diverged
             If the factors became infinite: settings that were given suit no factors of these ratings.
         """
@@ -128,6 +129,12 @@ class CollaborativeFilter:
         self.users, self.items, self.ratings = ratings.users, ratings.items, ratings.matrix
         known = self.items if catalogue is None else IdMap.of(catalogue)
         self.recommendable = known.locate(self.items) >= 0
+        if not self.recommendable.any():
+            raise DataContractError(
+                f"none of the {len(self.items):,} rated games (such as {_samples(self.items)}) is in the catalogue of"
+                f" {len(known):,} games (such as {_samples(known)}): nothing could be recommended; give a game the same"
+                " id, of the same type, in both"
+            )
         self.recipe = self._find_recipe(used)
         self.als_model = train(ratings.matrix, self.recipe, self.settings, watch)
         return self
@@ -155,8 +162,8 @@ class CollaborativeFilter:
         code = self.users.code_of(user_id)
         if code is None:
             raise NotInModel(
-                f"user {user_id!r} is not among the {len(self.users):,} users of this model, such as "
-                f"{', '.join(map(repr, self.users.ids(range(min(3, len(self.users))))))}"
+                f"user {user_id!r} is not among the {len(self.users):,} users of this model, whose ids are "
+                f"{'texts' if self.users.kind == 'string' else 'whole numbers'}"
             )
         factors = self.user_factors[code]
         if not factors.any():
@@ -260,6 +267,10 @@ class CollaborativeFilter:
     def _scored(self, scores: npt.NDArray[np.float32], k: int) -> list[Scored]:
         best = top_k(scores, k)
         return [Scored(id_, float(score)) for id_, score in zip(self.items.ids(best), scores[best], strict=True)]
+
+
+def _samples(ids: IdMap) -> str:
+    return ", ".join(map(repr, ids.ids(range(min(3, len(ids))))))
 
 
 def write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from recsys.errors import ArtifactCorrupt
+from recsys.errors import ArtifactCorrupt, QualityGateFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -48,10 +48,18 @@ def neighbours_of(model: Content, queries: int = 5, k: int = 10) -> list[dict[st
     Returns
     -------
     list of dict
-        ``{"asked": game id, "games": [ids], "values": [squared distances]}``, fit for JSON.
+        ``{"asked": game id, "games": [ids], "values": [squared distances]}``, fit for JSON; no list of games
+        is empty.
+
+    Raises
+    ------
+    QualityGateFailed
+        If no game has a neighbour.
     """
-    asked = [model.game_ids[place] for place in _spread(len(model.game_ids), queries)]
-    return [_answer(game, model.similar(game, k)) for game in asked]
+    found = _answered(model.game_ids, queries, lambda game: model.similar(game, k))
+    if not found:
+        raise QualityGateFailed(f"no game of the {len(model.game_ids):,} in the catalogue has a neighbour")
+    return found
 
 
 def recommendations_of(model: Taste, queries: int = 5, k: int = 10) -> list[dict[str, Any]]:
@@ -60,10 +68,37 @@ def recommendations_of(model: Taste, queries: int = 5, k: int = 10) -> list[dict
     Returns
     -------
     list of dict
-        ``{"asked": user id, "games": [ids], "values": [scores]}``, fit for JSON.
+        ``{"asked": user id, "games": [ids], "values": [scores]}``, fit for JSON; no list of games is empty.
+
+    Raises
+    ------
+    QualityGateFailed
+        If nobody gets a recommendation.
     """
-    asked = model.users.ids(_spread(len(model.users), queries))
-    return [_answer(user, model.recommend(user, k)) for user in asked]
+    found = _answered(model.users.ids(), queries, lambda user: model.recommend(user, k))
+    if not found:
+        raise QualityGateFailed(
+            f"the model recommends nothing to any of its {len(model.users):,} users: they have rated every game that it"
+            " may recommend, none of their ratings counts, or the catalogue lacks the games that they rated"
+        )
+    return found
+
+
+def _answered(ids: Sequence[Id], queries: int, ask: Callable[[Id], Sequence[tuple[Id, float]]]) -> list[dict[str, Any]]:
+    """Ask for some of ``ids``, spread over all; in place of one without an answer, for the next that has one."""
+    answers: dict[int, dict[str, Any]] = {}
+    silent: set[int] = set()
+    for place in _spread(len(ids), queries):
+        for number in [*range(place, len(ids)), *range(place)]:
+            if number in answers:
+                break
+            if number in silent:
+                continue
+            if found := ask(ids[number]):
+                answers[number] = _answer(ids[number], found)
+                break
+            silent.add(number)
+    return [answers[number] for number in sorted(answers)]
 
 
 def _spread(count: int, queries: int) -> list[int]:
@@ -96,11 +131,11 @@ def replay(release: LoadedRelease) -> int:
     for answer in golden["content"]:
         values = _distances(release, answer["asked"])
         if not _agrees(answer, release.game_ids, values, order=1):
-            raise _differs("neighbours of game", answer)
-    for answer in golden["cf"]:
+            raise _differs(f"neighbours of game {answer['asked']!r}", answer)
+    for number, answer in enumerate(golden["cf"], 1):
         values = _scores(release, answer["asked"])
         if not _agrees(answer, release.items.ids(), values, order=-1):
-            raise _differs("recommendations to user", answer)
+            raise _differs(f"recommendations to the user of golden query {number}", answer)
     return len(golden["content"]) + len(golden["cf"])
 
 
@@ -123,7 +158,7 @@ def _scores(release: LoadedRelease, user_id: Id) -> npt.NDArray[Any]:
 
     code = release.users.code_of(user_id)
     if code is None:
-        raise ArtifactCorrupt(f"{release.path} does not know the user {user_id!r} of a golden query")
+        raise ArtifactCorrupt(f"{release.path} does not know the user of a golden query")
     factors = release.user_factors[code]
     scores: npt.NDArray[Any] = release.item_factors @ factors
     scores[~release.recommendable] = np.nan
@@ -166,5 +201,5 @@ def _differs(what: str, answer: dict[str, Any]) -> ArtifactCorrupt:
     values = [round(value, 4) for value in answer["values"][:3]]
     return ArtifactCorrupt(
         "the release answers a golden query otherwise than the training process did: "
-        f"{what} {answer['asked']!r} were {answer['games'][:3]}… at {values}…"
+        f"{what} were {answer['games'][:3]}… at {values}…"
     )

@@ -29,6 +29,11 @@ _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_token
 is in the cache is encoded anew for them. What decides a vector is in the encoder's recipe, the precision included."""
 
 
+_WHERE_DATA_LIE = frozenset({"url", "games_table", "ratings_table"})
+"""Settings of the source that are no input: the same rows from another place, or another table, make the same model.
+How Snowflake is asked (``[snowflake]``) is none either. What was read is in the fingerprint."""
+
+
 @dataclass(frozen=True)
 class FileFacts:
     """One file of a release.
@@ -88,6 +93,9 @@ class Half:
     def inputs(self) -> dict[str, Any]:
         """Return everything that decides what the model is."""
         settings = json.loads(json.dumps(self.settings))
+        settings.pop("snowflake", None)
+        for name in _WHERE_DATA_LIE & settings.get("source", {}).keys():
+            del settings["source"][name]
         if "content" in settings:
             settings["content"] = {
                 name: value for name, value in settings["content"].items() if name not in _HOW_CONTENT_IS_ENCODED
