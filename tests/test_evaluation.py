@@ -71,6 +71,19 @@ def test_scores_equal_brute_force() -> None:
     assert found.coverage == len(shown) / 40
 
 
+def test_coverage_is_the_share_of_what_can_be_recommended() -> None:
+    """A game that the catalogue lacks counts neither as shown nor as one that could be."""
+    parts = split(tastes(users=80, items=40), SETTINGS, 7.0)
+    popular = Popularity.of(parts.train)
+    known = np.zeros(40, dtype=bool)
+    known[np.argsort(-popular.counts)[:2]] = known[np.argsort(popular.counts)[:6]] = True
+    found = evaluate([popular], parts, SETTINGS, recommendable=known).contenders["popularity"]
+    shown = {item for games in found.lists for item in games[:10]}
+    assert found.coverage == len(shown & set(np.flatnonzero(known))) / 8
+    nothing = evaluate([popular], parts, SETTINGS, recommendable=np.zeros(40, dtype=bool))
+    assert np.isnan(nothing.contenders["popularity"].coverage)
+
+
 def test_small_blocks_give_the_same_scores() -> None:
     """How users are cut into blocks is a matter of memory, not of numbers."""
     parts = split(tastes(), SETTINGS, 7.0)

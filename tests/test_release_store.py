@@ -61,7 +61,7 @@ def test_a_fresh_process_checks_the_staged_release(tmp_path: Path, parts: Parts)
 def test_a_release_without_golden_queries_is_refused(store: ReleaseStore, parts: Parts) -> None:
     """What was asked nothing has proved nothing."""
     silent = replace(parts, facts=replace(parts.facts, golden={"content": parts.facts.golden["content"], "cf": []}))
-    with pytest.raises(ArtifactCorrupt, match="no golden query for its cf half"):
+    with pytest.raises(ArtifactCorrupt, match="no golden query with an answer for its cf half"):
         silent.publish(store, "silent")
     assert store.current() is None
 

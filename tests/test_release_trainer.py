@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from recsys.config import ContentSettings, Settings
-from recsys.errors import ArtifactCorrupt, ModelNotFound
+from recsys.errors import ArtifactCorrupt, DataContractError, ModelNotFound
 from recsys.release.check import check_here
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
@@ -191,6 +191,60 @@ def test_another_way_to_encode_the_same_vectors_is_not_new(tmp_path: Path) -> No
 def with_content(values: dict[str, object]) -> Settings:
     """Return the settings of these tests with others for the content model."""
     return SETTINGS.model_copy(update={"content": ContentSettings.model_validate(values)})
+
+
+def test_the_same_data_in_another_place_are_not_new(tmp_path: Path) -> None:
+    """Where the rows lie, and how the warehouse is asked, decides nothing about a model; what time is read does."""
+    trainer(tmp_path).run_pipeline()
+    elsewhere = {"url": "marts/", "games_table": "OTHER.MART_GAMES", "ratings_table": "OTHER.RATING_MART"}
+    asked = Settings.model_validate(
+        {**SETTINGS.model_dump(), "source": elsewhere, "snowflake": {"deadline_s": 7, "query_tag": "night"}}
+    )
+    assert trainer(tmp_path, settings=asked).run_pipeline().status == "nothing new"
+    bounds = Settings.model_validate({**SETTINGS.model_dump(), "data": {"max_unknown": 0.4}})
+    assert trainer(tmp_path, settings=bounds).run_pipeline().status == "published"
+
+
+def test_a_half_that_does_not_meet_the_other_is_not_published(tmp_path: Path) -> None:
+    """A new catalogue that lacks most rated games of the release is refused, and so are ratings of other games."""
+
+    class Renamed(Marts):
+        def __init__(self) -> None:
+            super().__init__()
+            for name in ("games", "ratings"):
+                table = getattr(self, name)
+                ids = pa.array([f"x{id_}" for id_ in table["GAME_ID"].to_pylist()])
+                setattr(self, name, table.set_column(table.schema.get_field_index("GAME_ID"), "GAME_ID", ids))
+
+    first = trainer(tmp_path).run_pipeline()
+    told = r"\(100\.0% of them\) of games that .* lacks, more than the 50% of data\.max_unknown: GAME_ID is text"
+    with pytest.raises(DataContractError, match=told):
+        trainer(tmp_path, Renamed()).train_rag_model()
+    with pytest.raises(DataContractError, match=told):
+        trainer(tmp_path, Renamed()).train_cf_model()
+    store = ReleaseStore(tmp_path)
+    assert store.names() == [first.run_id]
+    assert store.current() == first.run_id
+
+
+def test_the_cf_half_is_spelled_as_the_current_catalogue(tmp_path: Path) -> None:
+    """Ratings alone are joined with the catalogue of the release that they are published with."""
+
+    class Numbers(Marts):
+        def __init__(self, spelling: str) -> None:
+            super().__init__()
+            number = [id_.removeprefix("g") for id_ in self.games["GAME_ID"].to_pylist()]
+            self.games = self.games.set_column(0, "GAME_ID", pa.array(number))
+            ids = [spelling.format(id_.removeprefix("g")) for id_ in self.ratings["GAME_ID"].to_pylist()]
+            self.ratings = self.ratings.set_column(1, "GAME_ID", pa.array(ids))
+
+    trainer(tmp_path, Numbers("{}")).run_pipeline()
+    before = load_release(tmp_path / "v1")
+    trainer(tmp_path, Numbers("{}.0 ")).train_cf_model()
+    after = load_release(tmp_path / "v1")
+    assert after.path != before.path
+    assert after.items == before.items
+    assert after.recommendable.all()
 
 
 def test_nothing_is_new_only_beside_a_sound_release(tmp_path: Path) -> None:

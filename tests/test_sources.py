@@ -160,6 +160,16 @@ def test_game_id_has_one_type_in_both_csv_marts(tmp_path: Path) -> None:
         assert [row["GAME_ID"] for row in rows(source, RATINGS_QUERY)] == ["13", "x7"]
 
 
+@pytest.mark.parametrize("spelling", ["13.0", " 13", "13."])
+def test_ratings_that_spell_numbers_otherwise_make_no_text_of_the_games(tmp_path: Path, spelling: str) -> None:
+    """Games that are numbers stay numbers beside ratings of 13.0, which stay as they are for the join to count."""
+    folder = write_folder(tmp_path, "csv")
+    (folder / "mart_user_ratings.csv").write_text(f"USER_ID,GAME_ID,RATING\n1,{spelling},8\n1,7,8\n")
+    with open_source(str(folder)) as source:
+        assert {row["GAME_ID"] for row in rows(source, GAMES_QUERY)} == {13, 7, 2**53 + 1}
+        assert [row["GAME_ID"] for row in rows(source, RATINGS_QUERY)] == [spelling, "7"]
+
+
 def test_csv_game_id_follows_the_type_of_a_parquet_mart(tmp_path: Path) -> None:
     """Games in Parquet with text ids and ratings in CSV with numbers still meet."""
     text_ids = GAMES.set_column(0, "GAME_ID", GAMES["GAME_ID"].cast(pa.string()))

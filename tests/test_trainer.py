@@ -174,6 +174,18 @@ def test_broken_rules_of_both_marts_are_told_together(tmp_path: Path) -> None:
         trainer(tmp_path, source).run_pipeline()
 
 
+def test_missing_columns_of_both_marts_are_told_together(tmp_path: Path) -> None:
+    """A source that refuses a query for a column is asked the other one too, before the run ends."""
+    folder = write_marts(tmp_path / "marts", games().drop(columns="MECHANICS"), ratings().drop(columns="RATING"))
+    told = r"MART_GAMES lacks MECHANICS; .*; and .*MART_USER_RATINGS lacks RATING; "
+    with pytest.raises(DataContractError, match=told):
+        trainer(tmp_path / "models", str(folder)).run_pipeline()
+    write_marts(folder, games().drop(columns="MECHANICS"))
+    with pytest.raises(DataContractError, match="MART_GAMES lacks MECHANICS") as caught:
+        trainer(tmp_path / "models", str(folder)).check()
+    assert "MART_USER_RATINGS" not in str(caught.value)
+
+
 def test_a_plain_frame_from_fetch_data_will_do(tmp_path: Path) -> None:
     """Whoever overrides ``_fetch_data`` may return ordinary columns."""
 

@@ -30,7 +30,9 @@ DECIMAL = pa.decimal128(38, 0)
 UNLOADED_NULL = r"\N"
 """How Snowflake, MySQL and Postgres write a null into a file of text, unless told otherwise."""
 _EXACT_FLOAT = 2.0**53
-_WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(?:\.0*)?")
+WHOLE_NUMBER = r"(0|-?[1-9][0-9]*)(?:\.0*)?"
+"""Pattern of a text that spells a whole number; its group is the number."""
+_WHOLE = re.compile(WHOLE_NUMBER)
 
 
 class NotAnId(ValueError):

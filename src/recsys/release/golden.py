@@ -124,9 +124,10 @@ def replay(release: LoadedRelease) -> int:
     """
     golden = release.manifest.golden
     for half in ("content", "cf"):
-        if not golden.get(half):
+        if not any(answer["games"] for answer in golden.get(half, ())):
             raise ArtifactCorrupt(
-                f"{release.path} holds no golden query for its {half} half: it cannot prove that it answers"
+                f"{release.path} holds no golden query with an answer for its {half} half: it cannot prove that it"
+                " answers anybody"
             )
     for answer in golden["content"]:
         values = _distances(release, answer["asked"])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.errors import ConfigError, DataContractError, SourceUnavailable
+from recsys.ids import WHOLE_NUMBER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,10 +101,15 @@ def create_views(connection: duckdb.DuckDBPyConnection, marts: list[MartFile]) -
     connection.execute("CREATE SCHEMA ANALYTICS")
     columns = {mart.view: _columns(connection, mart) for mart in marts}
     kinds = {mart.view: _earned_types(connection, mart, columns[mart.view]) for mart in marts}
-    # GAME_ID joins the marts: one type for both, or 13 would never meet "13".
-    widest = max((_id_rank(kind["GAME_ID"]) for kind in kinds.values() if "GAME_ID" in kind), default=0)
+    ratings = next(mart for mart in marts if mart.view == MARTS["mart_user_ratings"])
+    text = kinds[ratings.view].get("GAME_ID") == "VARCHAR"
+    spelled = {ratings.view} if text and _spells_numbers(connection, ratings, columns[ratings.view]) else set()
+    # GAME_ID joins the marts: one type for both where one of them asks for it. Ratings that only spell whole numbers
+    # in another way ("13.0") do not: they are joined by what they mean (recsys.join).
+    ranks = [_id_rank(kind["GAME_ID"]) for mart, kind in kinds.items() if "GAME_ID" in kind and mart not in spelled]
+    widest = max(ranks, default=0)
     for mart in marts:
-        if mart.format != "parquet" and "GAME_ID" in kinds[mart.view]:
+        if mart.format != "parquet" and "GAME_ID" in kinds[mart.view] and mart.view not in spelled:
             kinds[mart.view]["GAME_ID"] = _ID_TYPES[widest]
         cells = ", ".join(_cell(name, kinds[mart.view].get(name.upper())) for name in columns[mart.view])
         selected = "*" if mart.format == "parquet" else cells
@@ -189,6 +195,15 @@ def _earned_types(connection: duckdb.DuckDBPyConnection, mart: MartFile, columns
     # A column without any value answers NULL; it takes the first type, and the data contract counts its nulls.
     passed = {name: [kind for kind in kinds if next(answers) is not False] for name, kinds in candidates.items()}
     return {name.upper(): kinds[0] for name, kinds in passed.items() if kinds}
+
+
+def _spells_numbers(connection: duckdb.DuckDBPyConnection, mart: MartFile, columns: dict[str, str]) -> bool:
+    """Whether every ``GAME_ID`` is text that means a whole number, perhaps as ``13.0`` or with blanks around."""
+    name = next(name for name in columns if name.upper() == "GAME_ID")
+    pattern = literal(rf"\s*{WHOLE_NUMBER}\s*")
+    test = f"bool_and(regexp_full_match({identifier(name)}, {pattern}))"
+    row = connection.execute(f"SELECT {test} FROM {mart.relation}").fetchone()
+    return bool(row and row[0])
 
 
 def _candidates(name: str, view: str) -> tuple[str, ...]:
