@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
 import pytest
 
-from recsys.config import load_settings
+from recsys.config import OWN_VARIABLES, load_settings
 from recsys.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_order_is_override_environment_file_default(tmp_path: Path) -> None:
@@ -53,6 +51,54 @@ def test_a_wrong_setting_is_named_with_where_it_came_from(
         load_settings(None, overrides, environ)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("RECSYS_CF_FACTORS", "RECSYS_CF__FACTORS"),
+        ("RECSYS_CFFACTORS", "RECSYS_CF__FACTORS"),
+        ("RECSYS__CF_FACTORS", "RECSYS_CF__FACTORS"),
+        ("RECSYS_DATA_MIN_USERS", "RECSYS_DATA__MIN_USERS"),
+        ("RECSYS_CF_FACTOR", "RECSYS_CF__FACTORS"),
+        ("RECSYS_CF_FATCORS", "RECSYS_CF__FACTORS"),
+        ("recsys_gate_flor", "RECSYS_GATE__FLOOR"),
+        ("RECSYSCF__FACTORS", "RECSYS_CF__FACTORS"),
+    ],
+)
+def test_a_variable_that_misspells_a_setting_is_an_error(variable: str, meant: str) -> None:
+    """Other underscores, or one edit away: the message names the variable that is meant."""
+    with pytest.raises(ConfigError, match=f"{variable} is no setting; {meant} is one"):
+        load_settings(None, [], {variable: "3"})
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "RECSYS_PORT",
+        "RECSYS_PORT_80_TCP",
+        "RECSYS_PORT_80_TCP_ADDR",
+        "RECSYS_SERVICE_HOST",
+        "RECSYS_SERVICE_PORT_HTTP",
+        "RECSYS_CF_SERVICE_HOST",
+        "RECSYS_VERSION",
+        "RECSYS_CF",
+        "RECSYS",
+        *sorted(OWN_VARIABLES),
+    ],
+)
+def test_other_variables_pass(variable: str) -> None:
+    """What pods, people and our own tests put into the environment is no setting."""
+    load_settings(None, [], {variable: "tcp://10.0.0.1:80"})
+
+
+def test_every_variable_of_ours_is_in_the_list() -> None:
+    """Each ``RECSYS_…`` that code, tests or the build name is a setting, or stands in the one list."""
+    root = Path(__file__).parents[1]
+    files = [*root.glob("src/**/*.py"), *root.glob("tests/**/*.py"), root / "Makefile", root / ".ci" / "run"]
+    texts = [file.read_text(encoding="utf-8") for file in files if file != Path(__file__)]
+    named = {name for text in texts for name in re.findall(r"\bRECSYS_[A-Z]+(?:_[A-Z]+)*\b", text)}
+    assert named - {"RECSYS_PORT", "RECSYS_SECTION"} == OWN_VARIABLES
 
 
 def test_all_wrong_settings_are_named_at_once() -> None:

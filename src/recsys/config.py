@@ -32,6 +32,9 @@ CONFIG_FILE = Path("recsys.toml")
 Auto: TypeAlias = Literal["auto"]
 """A setting that is found from the data."""
 
+OWN_VARIABLES = frozenset({"RECSYS_SIGNING_KEY", "RECSYS_REAL_DATA", "RECSYS_FAULTS", "RECSYS_FAULTS_SEED"})
+"""Variables of this project that are no settings: the key of the releases, and what the tests ask for."""
+
 _SHRINKS_ALL = 10.0
 
 _TABLE = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$"
@@ -322,12 +325,42 @@ def _from_file(config: Path | None) -> dict[str, dict[str, Any]]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    found = []
+    found, slips = [], []
     for variable, value in sorted(environ.items()):
         match = re.fullmatch(r"RECSYS_([A-Z0-9]+)__(\w+)", variable.upper())
         if match:
             found.append((f"{match[1].lower()}.{match[2].lower()}", variable, value))
+        elif meant := _meant(variable.upper()):
+            slips.append(f"{variable} is no setting; {meant} is one")
+    if slips:
+        raise ConfigError(f"wrong variables of the environment: {'; '.join(slips)}. Rename or unset them")
     return found
+
+
+def _meant(variable: str) -> str | None:
+    """Return the setting that a variable without a section of its own misspells: other underscores, or one edit.
+
+    What is further away is none of ours: Kubernetes puts ``RECSYS_PORT_80_TCP`` and the like into pods.
+    """
+    if variable in OWN_VARIABLES or not variable.startswith("RECSYS"):
+        return None
+    names = [
+        f"RECSYS_{section}__{key}".upper()
+        for section, field in Settings.model_fields.items()
+        for key in type(field.default).model_fields
+    ]
+    bare = variable.replace("_", "")
+    return next((name for name in names if one_edit(bare, name.replace("_", ""))), None)
+
+
+def one_edit(a: str, b: str) -> bool:
+    """Whether two texts are equal but for one sign that was changed, left out or added, or two that changed places."""
+    if abs(len(a) - len(b)) > 1:
+        return False
+    start = next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    left, right = a[start:], b[start:]
+    swapped = left[:2] == right[:2][::-1] and left[2:] == right[2:]
+    return left == right or left[1:] == right[1:] or left[1:] == right or left == right[1:] or swapped
 
 
 def _from_overrides(overrides: Sequence[str]) -> list[tuple[str, str, str]]:
