@@ -112,7 +112,7 @@ def test_the_space_reaches_what_training_finds() -> None:
     space = Space.of(CfSettings(), np.array([10], np.float32))
     assert set(space.free) == set(RANGES)
     for factors, confidence in zip(tuning.FACTORS, tuning.CONFIDENCE, strict=True):
-        for rho in (min(tuning.UNOBSERVED) / 1.5**2, max(tuning.UNOBSERVED) * 1.5**3):
+        for rho in (min(tuning.UNOBSERVED) / 1.5**3, max(tuning.UNOBSERVED) * 1.5**3):
             for kappa in (min(tuning.REGULARIZATION) / 1.25**3, max(tuning.REGULARIZATION) * 1.25**3):
                 found = replace(rule, factors=factors, confidence=confidence, unobserved=rho, regularization=kappa)  # type: ignore[arg-type]
                 for iterations in tuning.ITERATIONS:

@@ -71,12 +71,12 @@ _Range: TypeAlias = _Whole | _Scale | _Choice
 RANGES: Mapping[str, _Range] = {
     "factors": _Whole(32, 384, 32),
     "regularization": _Scale(0.1, 2.0),
-    "unobserved": _Scale(0.5, 50.0),
+    "unobserved": _Scale(0.4, 50.0),
     "exponent": _Scale(0.5, 1.25, log=False),
     "iterations": _Whole(6, 24, 2),
     "confidence": _Choice(("graded", "rating", "liked")),
 }
-"""Around the rule of :mod:`recsys.models.recipe`, and everything that training's own search can find.
+"""Around the rule of :mod:`recsys.models.recipe`, and everything that training's own search can find from its grid.
 
 The like threshold is not searched: it is the measure. The seed is not: the best of many is luck."""
 
