@@ -56,6 +56,17 @@ def test_nearest_is_what_sorting_all_cosines_gives() -> None:
         assert neighbours.tolist() == np.argsort(-cosines)[:9].tolist()
 
 
+def test_equal_games_stand_in_their_order() -> None:
+    """Of many games with the same vectors, each one's neighbours are the lowest of its own kind, wherever they stand."""
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 40, 3000)
+    vectors = unit_rows(rng.normal(size=(40, 48)).astype(np.float32))[kinds]
+    found = nearest(vectors, np.arange(3000), 10)
+    for row, neighbours in enumerate(found):
+        alike = np.flatnonzero(kinds == kinds[row])
+        assert neighbours.tolist() == alike[alike != row][:10].tolist()
+
+
 def test_rows_of_zeros_are_nobodys_neighbours() -> None:
     """A game without factors is not found, finds nothing, and places that stay empty hold -1."""
     vectors = np.eye(4, dtype=np.float32)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _CELLS = 1 << 24
 """Similarities held at once: 64 MB."""
+_ROUNDING = 1e-5
+"""More than the sums of two unit rows can differ by in float32."""
 
 
 def unit_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -43,8 +45,8 @@ def nearest(
     numpy.ndarray
         int64, (n, k); -1 where there are fewer. Ties go to the lower row.
     """
-    banned = ~vectors.any(axis=1) if allowed is None else ~(allowed & vectors.any(axis=1))
     depth = min(k, len(vectors))
+    banned = ~vectors.any(axis=1) if allowed is None else ~(allowed & vectors.any(axis=1))
     found = np.full((len(queries), k), -1, dtype=np.int64)
     step = max(1, _CELLS // max(len(vectors), 1))
     for start in range(0, len(queries), step):
@@ -53,15 +55,19 @@ def nearest(
         scores[:, banned] = -np.inf
         scores[np.arange(len(rows)), rows] = -np.inf
         scores[~vectors[rows].any(axis=1)] = -np.inf
-        best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth] if depth < len(vectors) else _all(scores)
-        best.sort(axis=1)
-        values = np.take_along_axis(scores, best, axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")
-        best = np.take_along_axis(best, order, axis=1)
-        values = np.take_along_axis(values, order, axis=1)
-        found[start : start + step, :depth] = np.where(np.isfinite(values), best, -1)
+        for place, row in enumerate(rows, start):
+            chosen = _best(vectors, row, scores[place - start], depth)
+            found[place, : len(chosen)] = chosen
     return found
 
 
-def _all(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    return np.tile(np.arange(scores.shape[1]), (len(scores), 1))
+def _best(vectors: npt.NDArray[np.float32], row: int, scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.intp]:
+    """Return the best ``k`` places of one row's similarities, ties by place.
+
+    BLAS sums two equal rows in another order where they stand at another edge of a block, so that their similarities
+    differ in the last bits. What comes near the list is therefore summed anew, by the two rows alone.
+    """
+    edge = np.partition(scores, len(scores) - k)[len(scores) - k]
+    near = np.flatnonzero((scores >= edge - _ROUNDING) & np.isfinite(scores))
+    exact = np.einsum("ij,j->i", vectors[near], vectors[row], dtype=np.float64)
+    return near[np.argsort(-exact, kind="stable")[:k]]
