@@ -16,6 +16,7 @@ from marts import ratings
 from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, QualityGateFailed, ReleaseNotFound
 from recsys.models import CollaborativeFilter
+from recsys.report.contents import read_contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,3 +193,16 @@ def test_damaged_files_are_told_apart(tmp_path: Path, model: CollaborativeFilter
     (tmp_path / "cf_factors.npz").write_bytes(b"spoilt")
     with pytest.raises(ArtifactCorrupt, match="cannot be read"):
         CollaborativeFilter.load(tmp_path)
+
+
+@pytest.mark.parametrize("half", ["user_id_to_idx", "item_id_to_idx"])
+def test_ids_out_of_order_are_damage_to_every_reader(tmp_path: Path, model: CollaborativeFilter, half: str) -> None:
+    """A row of the factors would be somebody else's: the model's own loader, the release's and the page's refuse it."""
+    model.save(tmp_path)
+    mappings = json.loads((tmp_path / "cf_mappings.json").read_bytes())
+    first, second, *_ = mappings[half]
+    mappings[half][first], mappings[half][second] = 1, 0
+    (tmp_path / "cf_mappings.json").write_text(json.dumps(mappings))
+    for read in (CollaborativeFilter.load, read_contents):
+        with pytest.raises(ArtifactCorrupt, match=r"does not number its ids 0 … \d+ in order"):
+            read(tmp_path)

@@ -57,7 +57,7 @@ def test_nearest_is_what_sorting_all_cosines_gives() -> None:
 
 
 def test_equal_games_stand_in_their_order() -> None:
-    """Of many games with the same vectors, each one's neighbours are the lowest of its own kind, wherever they stand."""
+    """Of many games with the same vectors, each one's neighbours are the lowest of its own kind, wherever it stands."""
     rng = np.random.default_rng(0)
     kinds = rng.integers(0, 40, 3000)
     vectors = unit_rows(rng.normal(size=(40, 48)).astype(np.float32))[kinds]

@@ -24,7 +24,7 @@ from recsys.models.confidence import confidence
 from recsys.models.recipe import Recipe
 from recsys.ranking import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
-from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL
+from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL, id_maps
 from recsys.steps import trim_memory
 
 if TYPE_CHECKING:
@@ -243,13 +243,11 @@ class CollaborativeFilter:
         folder = Path(path)
         model = cls(settings)
         try:
-            mappings = json.loads((folder / MAPPINGS).read_bytes())
+            mappings = (folder / MAPPINGS).read_bytes()
             factors = read_arrays(folder / FACTORS)
             stored = read_arrays(folder / INTERACTIONS)
             model.als_model = load_als((folder / MODEL).read_bytes())
-            users, items = (str(kind) for kind in factors["id_types"])
-            model.users = IdMap.from_texts(mappings["user_id_to_idx"], users)
-            model.items = IdMap.from_texts(mappings["item_id_to_idx"], items)
+            model.users, model.items = id_maps(mappings, factors["id_types"])
             model.recommendable = factors["recommendable"]
             model.recipe = Recipe.from_json(json.loads(str(factors["recipe"])))
             model.ratings = sp.csr_matrix(
@@ -257,6 +255,8 @@ class CollaborativeFilter:
             )
         except FileNotFoundError as error:
             raise ReleaseNotFound(f"{folder} holds no CF model: {Path(error.filename).name} is missing") from error
+        except ArtifactCorrupt:
+            raise
         except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise ArtifactCorrupt(f"the CF model in {folder} cannot be read: {error}") from error
         shapes = model.user_factors.shape[0], model.item_factors.shape[0]

@@ -14,6 +14,8 @@ from recsys.release.signature import key_from_environment
 from recsys.release.verify import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import faiss
     import numpy as np
     import numpy.typing as npt
@@ -134,18 +136,38 @@ def _content(index: bytes, metadata: bytes) -> dict[str, Any]:
     }
 
 
-def _cf(contents: Any) -> dict[str, Any]:
+def id_maps(mappings: bytes, kinds: Iterable[Any]) -> tuple[IdMap, IdMap]:
+    """Return the maps of users and of rated games that ``cf_mappings.json`` holds.
+
+    Parameters
+    ----------
+    mappings
+        Content of the file.
+    kinds
+        ``integer`` or ``string`` for users and for games: ``id_types`` of ``cf_factors.npz``.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If ids are not numbered 0 … n-1 in their order: a row of the factors would be somebody else's.
+    ValueError, KeyError
+        If it is no such file.
+    """
     from recsys.ids import IdMap
 
-    mappings = json.loads(contents[MAPPINGS])
-    factors = _arrays(contents[FACTORS])
-    stored = _arrays(contents[INTERACTIONS])
-    kinds = [str(kind) for kind in factors["id_types"]]
-    maps = [mappings["user_id_to_idx"], mappings["item_id_to_idx"]]
+    tree = json.loads(mappings)
+    maps = [tree["user_id_to_idx"], tree["item_id_to_idx"]]
     for mapping in maps:
         if list(mapping.values()) != list(range(len(mapping))):
             raise ArtifactCorrupt(f"{MAPPINGS} does not number its ids 0 … {len(mapping) - 1} in order")
-    users, items = (IdMap.from_texts(list(mapping), kind) for mapping, kind in zip(maps, kinds, strict=True))
+    users, items = (IdMap.from_texts(list(mapping), str(kind)) for mapping, kind in zip(maps, kinds, strict=True))
+    return users, items
+
+
+def _cf(contents: Any) -> dict[str, Any]:
+    factors = _arrays(contents[FACTORS])
+    stored = _arrays(contents[INTERACTIONS])
+    users, items = id_maps(contents[MAPPINGS], factors["id_types"])
     return {
         "users": users,
         "items": items,

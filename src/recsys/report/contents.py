@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt
-from recsys.ids import IdMap
-from recsys.release.loading import FACTORS, GAMES, INDEX, INTERACTIONS, MAPPINGS, METADATA
+from recsys.release.loading import FACTORS, GAMES, INDEX, INTERACTIONS, MAPPINGS, METADATA, id_maps
 from recsys.release.manifest import MANIFEST
 from recsys.release.signature import key_from_environment
 from recsys.release.verify import read_manifest, verify
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from recsys.ids import Id
+    from recsys.ids import Id, IdMap
     from recsys.release.manifest import Half, Manifest, Step
 
 METRICS = "metrics.json"
@@ -225,9 +224,7 @@ def _vectors(data: bytes) -> npt.NDArray[np.float32]:
 
 def _taste(contents: Mapping[str, bytes]) -> Taste:
     factors, stored = (_arrays(contents[name]) for name in (FACTORS, INTERACTIONS))
-    mappings = json.loads(contents[MAPPINGS])
-    maps = (mappings["user_id_to_idx"], mappings["item_id_to_idx"])
-    users, items = (IdMap.from_texts(list(ids), str(kind)) for ids, kind in zip(maps, factors["id_types"], strict=True))
+    users, items = id_maps(contents[MAPPINGS], factors["id_types"])
     wanted = ("user_factors", "item_factors", "recommendable")
     return Taste(users, items, **{name: factors[name] for name in wanted}, **stored)
 
