@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from recsys.embedding.plan import is_installed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from recsys.embedding.plan import Engine
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,6 +65,12 @@ def needs_tool() -> Callable[[str], Path]:
         return Path(str(found))
 
     return find
+
+
+def require_engine(engine: Engine) -> None:
+    """Go on where an engine is installed that runs the embedding model; torch is the independent oracle, too."""
+    extra = "train" if engine == "openvino" else engine
+    require(is_installed(engine), f"the extra {extra}", f"make test EXTRAS={extra}, or pip install 'recsys[{extra}]'")
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,13 @@ import logging
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import require
+from conftest import require_engine
 from marts import RECIPE, games, write_marts
 from recsys.config import ContentSettings
 from recsys.embedding import open_cache, open_encoder
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
+
+    from recsys.embedding.plan import Engine
 
 PLAN = Plan("cpu", "float32", "torch", 1)
 LONG = "the quick brown fox jumps over the lazy dog " * 100
@@ -73,6 +74,7 @@ def folder() -> ModelFolder:
 @pytest.fixture(scope="module")
 def direct(folder: ModelFolder) -> SentenceTransformer:
     """Return the model as its documentation loads it."""
+    require_engine("torch")
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -83,16 +85,15 @@ def direct(folder: ModelFolder) -> SentenceTransformer:
 
 def through(plan: Plan, texts: list[str]) -> NDArray[np.float32]:
     """Encode with the real model, uncached."""
-    if plan.engine == "openvino":
-        require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
+    require_engine(plan.engine)
     return TextEncoder(PINNED, plan, lambda: load_engine(find_model(), plan)).encode(texts)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_vectors_equal_a_direct_call(direct: SentenceTransformer, engine: str) -> None:
+def test_vectors_equal_a_direct_call(direct: SentenceTransformer, engine: Engine) -> None:
     """Every engine, in float32: what sentence-transformers itself returns, in the order of the texts."""
     texts = ["", "Catan", LONG, "トリック", *embedding_text(games()).tolist()[:8], "a b c", LONG + "unseen"]
-    found = through(Plan("cpu", "float32", engine, 1), texts)  # type: ignore[arg-type]
+    found = through(Plan("cpu", "float32", engine, 1), texts)
     assert found.dtype == np.float32
     assert found.flags.c_contiguous
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
@@ -101,6 +102,7 @@ def test_vectors_equal_a_direct_call(direct: SentenceTransformer, engine: str) -
 
 def test_a_model_that_sentence_transformers_saved_is_read_as_it_reads_it(folder: ModelFolder, tmp_path: Path) -> None:
     """Its length of texts, and the dimension behind a head of its own: the same vectors, scaled to length one."""
+    require_engine("torch")
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense
 
@@ -131,11 +133,11 @@ def monopolies(real_data: Path, direct: SentenceTransformer) -> tuple[list[str],
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_bfloat16_keeps_the_neighbours_of_float32(
-    monopolies: tuple[list[str], NDArray[np.float32]], engine: str
+    monopolies: tuple[list[str], NDArray[np.float32]], engine: Engine
 ) -> None:
     """Of each real game's ten nearest by float32, at least 99% are among its ten nearest by bfloat16."""
     texts, exact = monopolies
-    lower = through(Plan("cpu", "bfloat16", engine, 1), texts)  # type: ignore[arg-type]
+    lower = through(Plan("cpu", "bfloat16", engine, 1), texts)
     assert not np.array_equal(lower, exact)
     assert kept(lower, exact) >= 0.99
     assert likeness(lower, exact) >= LEAST_LIKENESS
@@ -344,11 +346,10 @@ def test_batches_hold_every_text_once_within_their_budget(
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_an_engine_takes_as_many_tokens_at_once_as_planned(folder: ModelFolder, engine: str) -> None:
+def test_an_engine_takes_as_many_tokens_at_once_as_planned(folder: ModelFolder, engine: Engine) -> None:
     """Seven texts of full length under a budget of three come in batches of three, three and one."""
-    if engine == "openvino":
-        require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
-    plan = Plan("cpu", "float32", engine, 1, batch_tokens=3 * 256 + 255)  # type: ignore[arg-type]
+    require_engine(engine)
+    plan = Plan("cpu", "float32", engine, 1, batch_tokens=3 * 256 + 255)
     batches = list(load_engine(folder, plan).embed([LONG] * 7))
     assert [len(places) for places, _ in batches] == [3, 3, 1]
 
@@ -358,44 +359,93 @@ OLD, GPU, MAC = Hardware(2), Hardware(8, cuda=True, amx=True), Hardware(8, mps=T
 
 
 @pytest.mark.parametrize(
-    ("hardware", "openvino", "settings", "plan"),
+    ("hardware", "engines", "settings", "plan"),
     [
-        (AMX, True, {}, Plan("cpu", "bfloat16", "openvino", 2)),
-        (AVX, True, {}, Plan("cpu", "bfloat16", "openvino", 2)),
-        (AMX, False, {}, Plan("cpu", "bfloat16", "torch", 2)),
-        (OLD, False, {}, Plan("cpu", "float32", "torch", 2)),
-        (OLD, True, {}, Plan("cpu", "float32", "openvino", 2)),
-        (GPU, True, {}, Plan("cuda", "float32", "torch", 8, 16384)),
-        (MAC, False, {}, Plan("mps", "float32", "torch", 8, 16384)),
-        (GPU, True, {"batch_tokens": 4096}, Plan("cuda", "float32", "torch", 8, 4096)),
-        (AMX, False, {"batch_tokens": 4096}, Plan("cpu", "bfloat16", "torch", 2, 4096)),
-        (GPU, True, {"device": "cpu"}, Plan("cpu", "bfloat16", "openvino", 8)),
-        (AMX, True, {"precision": "float32", "engine": "torch"}, Plan("cpu", "float32", "torch", 2)),
-        (OLD, True, {"precision": "bfloat16", "threads": 1}, Plan("cpu", "bfloat16", "openvino", 1)),
+        (AMX, "both", {}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (AVX, "both", {}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (AMX, "torch", {}, Plan("cpu", "bfloat16", "torch", 2)),
+        (OLD, "torch", {}, Plan("cpu", "float32", "torch", 2)),
+        (OLD, "both", {}, Plan("cpu", "float32", "openvino", 2)),
+        (GPU, "both", {}, Plan("cuda", "float32", "torch", 8, 16384)),
+        (MAC, "torch", {}, Plan("mps", "float32", "torch", 8, 16384)),
+        (GPU, "both", {"batch_tokens": 4096}, Plan("cuda", "float32", "torch", 8, 4096)),
+        (AMX, "torch", {"batch_tokens": 4096}, Plan("cpu", "bfloat16", "torch", 2, 4096)),
+        (GPU, "both", {"device": "cpu"}, Plan("cpu", "bfloat16", "openvino", 8)),
+        (AMX, "both", {"precision": "float32", "engine": "torch"}, Plan("cpu", "float32", "torch", 2)),
+        (OLD, "both", {"precision": "bfloat16", "threads": 1}, Plan("cpu", "bfloat16", "openvino", 1)),
+        (AMX, "openvino", {}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (GPU, "openvino", {}, Plan("cpu", "bfloat16", "openvino", 8)),
+        (MAC, "openvino", {}, Plan("cpu", "float32", "openvino", 8)),
+        (MAC, "openvino", {"engine": "openvino"}, Plan("cpu", "float32", "openvino", 8)),
+        (OLD, "none", {}, Plan("cpu", "float32", "openvino", 2)),
     ],
 )
-def test_auto_asks_the_hardware(
-    hardware: Hardware,
-    openvino: bool,  # noqa: FBT001
-    settings: dict[str, str],
-    plan: Plan,
-) -> None:
-    """A GPU where there is one, in large batches; bfloat16 on a CPU that multiplies it; OpenVINO where it is there."""
-    assert choose(ContentSettings(**settings), hardware, openvino=openvino) == plan  # type: ignore[arg-type]
+def test_auto_asks_the_machine(hardware: Hardware, engines: str, settings: dict[str, str], plan: Plan) -> None:
+    """A GPU where torch is there for it, in large batches; bfloat16 on a CPU that multiplies it; OpenVINO elsewhere."""
+    assert chosen(settings, hardware, engines) == plan
+
+
+def chosen(settings: dict[str, str], hardware: Hardware, engines: str, *, bert: bool = True) -> Plan:
+    """Return the plan on a machine where these engines are installed."""
+    openvino, torch = (engines in {"both", name} for name in ("openvino", "torch"))
+    return choose(ContentSettings(**settings), hardware, openvino=openvino, torch=torch, bert=bert)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "words"),
+    ("hardware", "settings", "error", "words"),
     [
-        ({"device": "cuda:1"}, ConfigError, "no such device"),
-        ({"device": "mps"}, ConfigError, "no such device"),
-        ({"engine": "openvino"}, MissingExtra, r"recsys\[openvino\]"),
+        (AMX, {"device": "cuda:1"}, ConfigError, "no such device"),
+        (AMX, {"device": "mps"}, ConfigError, "no such device"),
+        (AMX, {"engine": "openvino"}, MissingExtra, r"recsys\[openvino\]"),
     ],
 )
-def test_what_is_named_is_taken_or_is_an_error(settings: dict[str, str], error: type[Exception], words: str) -> None:
+def test_what_is_named_is_taken_or_is_an_error(
+    hardware: Hardware, settings: dict[str, str], error: type[Exception], words: str
+) -> None:
     """Nothing named is ever replaced by something else."""
     with pytest.raises(error, match=words):
-        choose(ContentSettings(**settings), AMX, openvino=False)  # type: ignore[arg-type]
+        chosen(settings, hardware, "torch")
+
+
+@pytest.mark.parametrize("engines", ["openvino", "none"])
+@pytest.mark.parametrize(
+    ("hardware", "settings", "words"),
+    [
+        (AMX, {"engine": "torch"}, "content.engine = torch needs the extra 'torch'"),
+        (GPU, {"engine": "torch", "device": "cuda"}, "content.engine = torch needs the extra 'torch'"),
+        (GPU, {"device": "cuda"}, "content.device = cuda needs the extra 'torch'"),
+        (GPU, {"device": "cuda:1"}, "content.device = cuda:1 needs the extra 'torch'"),
+        (MAC, {"device": "mps"}, "content.device = mps needs the extra 'torch'"),
+    ],
+)
+def test_what_only_torch_can_do_names_its_extra(
+    hardware: Hardware, settings: dict[str, str], words: str, engines: str
+) -> None:
+    """The literal way and a GPU that is there are an error without torch, and never become something else."""
+    with pytest.raises(MissingExtra, match=words) as caught:
+        chosen(settings, hardware, engines)
+    assert caught.value.extra == "torch"
+
+
+def test_a_model_that_only_torch_runs_names_its_extra() -> None:
+    """Said at once where OpenVINO is there; where nothing is, when a text has to be encoded: releases can be read."""
+    other = {"model": "/models/other"}
+    with pytest.raises(MissingExtra, match=r"content.model = /models/other is no BERT.*needs the extra 'torch'"):
+        chosen(other, AMX, "openvino", bert=False)
+    assert chosen(other, AMX, "none", bert=False).engine == "torch"
+
+
+def test_a_gpu_that_is_passed_over_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A machine with a GPU and without torch encodes on its CPU, and the log says what the GPU needs."""
+    with caplog.at_level(logging.INFO, "recsys"):
+        chosen({}, GPU, "openvino")
+    assert [record.getMessage() for record in caplog.records] == ["a GPU is here, and is not used"]
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "recsys"):
+        chosen({"device": "cpu"}, GPU, "openvino")
+        chosen({}, OLD, "openvino")
+        chosen({}, GPU, "both")
+    assert not caplog.records
 
 
 @pytest.fixture
@@ -409,7 +459,8 @@ def other_kind(folder: ModelFolder, tmp_path: Path) -> Path:
 
 def test_auto_takes_torch_for_a_model_that_openvino_does_not_run(other_kind: Path, folder: ModelFolder) -> None:
     """Another kind of model, or one with an adapter, is run by torch; a copy of the default is not."""
-    require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
+    require_engine("openvino")
+    require_engine("torch")
     assert open_encoder(ContentSettings(model=str(folder.path), device="cpu")).plan.engine == "openvino"
     assert open_encoder(ContentSettings(model=str(other_kind), device="cpu")).plan.engine == "torch"
     shutil.copy(folder.path / "config.json", other_kind / "config.json")
@@ -420,15 +471,16 @@ def test_auto_takes_torch_for_a_model_that_openvino_does_not_run(other_kind: Pat
 
 def test_openvino_with_another_kind_of_model_is_an_error_that_says_what_to_do(other_kind: Path) -> None:
     """It is said before anything is loaded or fetched."""
-    require(find_spec("openvino"), "the package openvino", "pip install 'recsys[openvino]'")
+    require_engine("openvino")
     with pytest.raises(ConfigError, match=rf"{other_kind} is no BERT.*set content.engine = torch"):
         open_encoder(ContentSettings(model=str(other_kind), device="cpu", engine="openvino"))
 
 
-def test_openvino_on_a_gpu_is_a_contradiction() -> None:
+@pytest.mark.parametrize("engines", ["both", "openvino"])
+def test_openvino_on_a_gpu_is_a_contradiction(engines: str) -> None:
     """Both are named: neither gives way."""
     with pytest.raises(ConfigError, match="runs on the CPU"):
-        choose(ContentSettings(engine="openvino", device="cuda"), GPU, openvino=True)
+        chosen({"engine": "openvino", "device": "cuda"}, GPU, engines)
 
 
 def test_the_cpu_is_asked_for_its_instruction_sets() -> None:

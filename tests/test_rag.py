@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 import pytest
 
+from conftest import require_engine
 from marts import WordEncoder, games
 from recsys.config import ContentSettings
 from recsys.embedding.model import find_model
@@ -33,11 +34,12 @@ def model() -> RAGRecommender:
 @pytest.fixture(scope="module")
 def real() -> RAGRecommender:
     """Return a content model of twelve games, embedded by the real model in float32."""
-    return RAGRecommender(ContentSettings(precision="float32", engine="torch")).fit(games().head(12))
+    return RAGRecommender(ContentSettings(precision="float32", device="cpu")).fit(games().head(12))
 
 
 def test_vectors_equal_a_direct_call(real: RAGRecommender) -> None:
     """Against sentence-transformers itself, called as its documentation says."""
+    require_engine("torch")
     from sentence_transformers import SentenceTransformer
 
     direct = SentenceTransformer(str(find_model("").path), device="cpu")

@@ -116,14 +116,15 @@ class ContentSettings(_Section):
     """The content model: text to vectors to index."""
 
     model: str = ""
-    """Folder of the sentence-transformers model; empty: hub cache, then package, then hub."""
+    """Folder of the sentence-transformers model; empty: hub cache, then package, then hub. Any but a BERT with
+    mean pooling needs the extra ``torch``."""
     engine: Literal["auto", "torch", "openvino"] = "auto"
     """What runs the model; ``auto``: OpenVINO on a CPU where it is installed and runs the model (a BERT with
-    mean pooling, as the default is), else torch (sentence-transformers)."""
+    mean pooling, as the default is), else torch (sentence-transformers; the extra ``torch``)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the model's arithmetic; ``auto``: bfloat16 on a CPU with AMX or AVX512-BF16, float32 elsewhere."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
-    """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one."""
+    """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one, and torch for it."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads that encode; 0 means one for each core that the process may use."""
     batch_tokens: Annotated[int, Field(ge=256)] | Auto = "auto"

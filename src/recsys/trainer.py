@@ -334,8 +334,13 @@ class Trainer:
     def _open_encoder(self) -> Encoder:
         """Return this run's encoder. Called before the fetch: settings that cannot be met end the run at once."""
         from recsys.embedding import open_encoder
+        from recsys.embedding.plan import require_engine
 
-        return self._embedding_model or open_encoder(self.settings.content)
+        if self._embedding_model is not None:
+            return self._embedding_model
+        encoder = open_encoder(self.settings.content)
+        require_engine(encoder.plan)
+        return encoder
 
     def _train_content(self, games: pd.DataFrame, encoder: Encoder) -> RAGRecommender:
         from recsys.embedding.encoder import TextEncoder

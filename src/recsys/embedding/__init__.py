@@ -61,7 +61,8 @@ def open_encoder(settings: ContentSettings) -> TextEncoder:
     ConfigError
         If the settings ask for a device that this machine lacks, or for an engine that does not run the model.
     MissingExtra
-        If the settings ask for an engine that is not installed.
+        If the settings ask for an engine that is not installed, or for a GPU or a model that needs the extra
+        ``torch``. At the first text: if no engine is installed.
     ModelNotFound
         If ``content.model`` names a folder that is no model. At the first text: if the model is in
         none of the four places where it is looked for.

@@ -38,6 +38,9 @@ def load_engine(folder: ModelFolder, plan: Plan) -> Engine:
     MissingExtra
         If the packages that the engine needs are not installed.
     """
+    from recsys.embedding.plan import require_engine
+
+    require_engine(plan)
     if plan.engine == "openvino":
         from recsys.embedding.openvino_engine import OpenVinoEngine
 

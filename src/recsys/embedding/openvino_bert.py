@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.errors import ModelNotFound
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "layer_norm_eps")
+"""What the configuration must say."""
+_FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+"""The kinds of number that weights may be saved in, and what numpy reads them as."""
+_LONGEST_HEADER = 100_000_000
+"""Bytes: the limit of the format itself."""
 
 
 def is_mean_pooled_bert(folder: Path) -> bool:
@@ -31,6 +40,9 @@ def is_mean_pooled_bert(folder: Path) -> bool:
         config.get("model_type", "bert") == "bert"
         and config.get("hidden_act") == "gelu"
         and config.get("position_embedding_type", "absolute") == "absolute"
+        and not config.get("is_decoder", False)
+        and all(config.get(name) is not None for name in _SIZES)
+        and _is_readable(folder / "model.safetensors")
         and modules in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and (modes == {"pooling_mode_mean_tokens"} or pooling.get("pooling_mode") == "mean")
         and not (folder / "adapter_config.json").exists()
@@ -39,13 +51,55 @@ def is_mean_pooled_bert(folder: Path) -> bool:
 
 def build(folder: Path) -> Any:
     """Return an ``openvino.Model`` of (token ids, mask), both int64 (rows, tokens), to float32 (rows, dimension)."""
-    from safetensors.numpy import load_file
-
-    return _Bert(_read(folder / "config.json"), load_file(folder / "model.safetensors")).model()
+    return _Bert(_read(folder / "config.json"), _weights(folder / "model.safetensors")).model()
 
 
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether the weights have the names and kinds of number that :func:`build` knows."""
+    tensors = _header(path)
+    named = any(f"{prefix}embeddings.LayerNorm.weight" in tensors for prefix in ("", "bert."))
+    kinds = {entry["dtype"] for name, entry in tensors.items() if name.endswith((".weight", ".bias"))}
+    return named and kinds <= _FLOATS.keys()
+
+
+def _header(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what a safetensors file says of its tensors, by name: eight bytes of length, then JSON."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            header: dict[str, dict[str, Any]] = json.loads(file.read(min(length, _LONGEST_HEADER)))
+        except ValueError as error:
+            raise ModelNotFound(f"{path} is no safetensors file ({error}); get the model anew") from error
+    header.pop("__metadata__", None)
+    return header
+
+
+def _weights(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the weights; what is saved in another precision becomes float32."""
+    from safetensors import deserialize
+    from safetensors.numpy import load_file
+
+    kinds = {entry["dtype"] for entry in _header(path).values()}
+    if "BF16" not in kinds:
+        weights = load_file(path)
+        return {name: values.astype(np.float32, copy=False) for name, values in weights.items()}
+    # numpy has no bfloat16: it is the upper half of a float32.
+    return {
+        name: _floats(entry["dtype"], entry["data"]).reshape(entry["shape"])
+        for name, entry in deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+        if entry["dtype"] in _FLOATS
+    }
+
+
+def _floats(kind: str, data: bytes) -> NDArray[np.float32]:
+    values = np.frombuffer(data, dtype=_FLOATS[kind])
+    if kind == "BF16":
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32)
 
 
 class _Bert:

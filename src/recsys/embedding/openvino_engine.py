@@ -11,7 +11,6 @@ import numpy as np
 
 from recsys.embedding.batches import Tokenization
 from recsys.embedding.openvino_bert import build
-from recsys.errors import MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,10 +40,8 @@ class OpenVinoEngine:
     """
 
     def __init__(self, folder: ModelFolder, plan: Plan) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise MissingExtra("openvino", "content.engine = openvino") from error
+        import openvino
+
         hints = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.precision],
             "NUM_STREAMS": str(plan.threads),

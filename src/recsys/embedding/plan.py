@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from recsys.errors import ConfigError, MissingExtra
+from recsys.log import keys
 
 if TYPE_CHECKING:
     from recsys.config import ContentSettings
@@ -22,6 +23,12 @@ GPU_TOKENS = 16384
 
 Precision = Literal["float32", "bfloat16"]
 Engine = Literal["torch", "openvino"]
+
+_PACKAGES: dict[Engine, tuple[str, ...]] = {
+    "torch": ("torch", "sentence_transformers", "transformers", "tokenizers"),
+    "openvino": ("openvino", "safetensors", "tokenizers"),
+}
+_EXTRAS: dict[Engine, str] = {"torch": "torch", "openvino": "train"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,35 @@ class Plan:
     batch_tokens: int = CPU_TOKENS
 
 
-def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | None = None, bert: bool = True) -> Plan:
+def is_installed(engine: Engine) -> bool:
+    """Return whether everything that an engine imports is there, without importing it."""
+    return all(importlib.util.find_spec(package) for package in _PACKAGES[engine])
+
+
+def require_engine(plan: Plan) -> None:
+    """Go on where the plan's engine is installed.
+
+    Raises
+    ------
+    MissingExtra
+        If it is not.
+    """
+    if not is_installed(plan.engine):
+        raise MissingExtra(_EXTRAS[plan.engine], "encoding texts")
+
+
+def choose(
+    settings: ContentSettings,
+    hardware: Hardware,
+    *,
+    openvino: bool | None = None,
+    torch: bool | None = None,
+    bert: bool = True,
+) -> Plan:
     """Decide what the settings leave open: the fastest way on this hardware that keeps float32's neighbours.
+
+    Where neither engine is installed, the plan names the one to install: a machine that only reads
+    releases encodes nothing. :func:`require_engine` says so where texts are about to be encoded.
 
     Parameters
     ----------
@@ -58,8 +92,8 @@ def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | No
         ``device``, ``precision``, ``engine``, ``threads`` and ``batch_tokens``; what they name is taken or is an error.
     hardware
         What the machine can do.
-    openvino
-        Whether the package is installed; looked up when not given.
+    openvino, torch
+        Whether the engine is installed; looked up when not given.
     bert
         Whether the model is one that OpenVINO runs here: see :mod:`recsys.embedding.openvino_bert`.
 
@@ -69,17 +103,22 @@ def choose(settings: ContentSettings, hardware: Hardware, *, openvino: bool | No
         If the settings ask for a device that is not there, for OpenVINO with a model that it does
         not run here, or contradict each other.
     MissingExtra
-        If the settings ask for OpenVINO, which is not installed.
+        If the settings ask for an engine that is not installed, or for a GPU or a model that only torch runs, and
+        torch is not installed.
     """
-    if openvino is None:
-        openvino = importlib.util.find_spec("openvino") is not None
-    device = _device(settings.device, hardware)
+    openvino = is_installed("openvino") if openvino is None else openvino
+    torch = is_installed("torch") if torch is None else torch
+    device = _device(settings.device, hardware, torch=torch)
     precision: Precision = "bfloat16" if device == "cpu" and hardware.cpu_bfloat16 else "float32"
     if settings.precision != "auto":
         precision = settings.precision
-    engine: Engine = "openvino" if device == "cpu" and openvino and bert else "torch"
     if settings.engine == "openvino":
         _require_openvino(settings, device, installed=openvino, bert=bert)
+    elif not torch:
+        _do_without_torch(settings, device, openvino=openvino, bert=bert)
+        if hardware.cuda and settings.device == "auto":
+            log.info("a GPU is here, and is not used", extra=keys(needs="the extra 'torch'"))
+    engine: Engine = "openvino" if device == "cpu" and bert and (openvino or not torch) else "torch"
     if settings.engine != "auto":
         engine = settings.engine
     tokens = CPU_TOKENS if device == "cpu" else GPU_TOKENS
@@ -100,9 +139,21 @@ def _require_openvino(settings: ContentSettings, device: str, *, installed: bool
         )
 
 
-def _device(wanted: str, hardware: Hardware) -> str:
+def _do_without_torch(settings: ContentSettings, device: str, *, openvino: bool, bert: bool) -> None:
+    if settings.engine == "torch":
+        raise MissingExtra("torch", "content.engine = torch")
+    if device != "cpu":
+        raise MissingExtra("torch", f"content.device = {settings.device}")
+    if openvino and not bert:
+        raise MissingExtra(
+            "torch",
+            f"content.model = {settings.model} is no BERT with mean pooling, the only kind that OpenVINO runs here; it",
+        )
+
+
+def _device(wanted: str, hardware: Hardware, *, torch: bool) -> str:
     if wanted == "auto":
-        return "cuda" if hardware.cuda else "mps" if hardware.mps else "cpu"
+        return "cpu" if not torch else "cuda" if hardware.cuda else "mps" if hardware.mps else "cpu"
     there = {"cpu": True, "mps": hardware.mps, "cuda": hardware.cuda}
     if not there[wanted.partition(":")[0]]:
         raise ConfigError(

@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from recsys.embedding.batches import Tokenization
-from recsys.errors import MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,14 +56,11 @@ class TorchEngine:
 def load_sentence_transformer(folder: ModelFolder, device: str) -> SentenceTransformer:
     """Load the model without asking the hub, which is otherwise asked even where every file is here."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    try:
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
-    except ImportError as error:
-        raise MissingExtra("train", "encoding texts") from error
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
 
     # Its bar for the 103 weights flashes by on stderr, also where that is no terminal.
-    disable_progress_bar()  # type: ignore[no-untyped-call]
+    disable_progress_bar()
     model = SentenceTransformer(str(folder.path), device=device, local_files_only=True)
     model.max_seq_length = folder.max_tokens
     return model.eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
 from recsys.errors import MissingExtra
@@ -10,8 +9,6 @@ from recsys.errors import MissingExtra
 if TYPE_CHECKING:
     from recsys.embedding import Encoder
     from recsys.release.manifest import Manifest
-
-_ENGINES = ("sentence_transformers", "openvino")
 
 
 def encoder_of(manifest: Manifest) -> Encoder:
@@ -23,14 +20,16 @@ def encoder_of(manifest: Manifest) -> Encoder:
     Raises
     ------
     MissingExtra
-        If nothing that runs the model is installed.
+        If nothing that runs the model is installed, or OpenVINO alone, which does not run every model.
     ModelNotFound
         If the release was embedded by a model in a folder, and the folder is not there.
     """
-    if not any(importlib.util.find_spec(engine) for engine in _ENGINES):
-        raise MissingExtra("train", "searching by text")
     from recsys.config import ContentSettings
     from recsys.embedding import open_encoder
+    from recsys.embedding.plan import is_installed
+
+    if not (is_installed("openvino") or is_installed("torch")):
+        raise MissingExtra("train", "searching by text")
 
     model = manifest.content.settings.get("content", {}).get("model", "")
     return open_encoder(ContentSettings(model=model, cache_mb=0))
