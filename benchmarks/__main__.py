@@ -2,6 +2,9 @@
 
     python -m benchmarks --games FOLDER --ratings FOLDER [--texts 1500] [--rounds 3] [--steps encode fetch cf …]
 
+The textbook embeds with sentence-transformers, which the extra ``torch`` brings: ``make bench EXTRAS=torch``. The steps
+``fetch``, ``cf`` and ``cf-implicit`` do without.
+
 Each figure is the median of ``rounds`` fresh processes, the two sides taking turns, so that a busy
 machine slows both; whole trainings run once. Without folders a generated warehouse is measured.
 Prints a table, and writes it with machine, versions and date to ``--json``.
@@ -10,7 +13,6 @@ Prints a table, and writes it with machine, versions and date to ``--json``.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
 import platform
@@ -24,6 +26,9 @@ from typing import Any
 
 from benchmarks.generate import write_games, write_ratings
 from recsys.embedding.hardware import probe
+from recsys.embedding.plan import is_installed
+from recsys.errors import MissingExtra
+from recsys.release.provenance import versions
 
 SIDES = ("textbook", "ours")
 STEPS = {
@@ -34,6 +39,7 @@ STEPS = {
     "night": "whole run / with 1% of the texts new",
     "imports": "imports / `recsys --help`",
 }
+WITH_TORCH = ("encode", "night", "imports")
 ONCE = ("cf", "cf-implicit", "night")
 VERSIONS = (
     "torch",
@@ -58,6 +64,7 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"))
     asked = parser.parse_args()
+    require_textbook(asked.steps)
     with tempfile.TemporaryDirectory() as scratch:
         generated = Path(scratch)
         if asked.games is None:
@@ -69,6 +76,14 @@ def main() -> None:
         rows = [measure(step, folders[step], asked.texts, 1 if step in ONCE else asked.rounds) for step in asked.steps]
     print(table(rows))
     asked.json.write_text(json.dumps({**surroundings(), "texts": asked.texts, "steps": rows}, indent=2) + "\n")
+
+
+def require_textbook(steps: list[str]) -> None:
+    """Go on where the textbook's side of every step can run."""
+    needy = [step for step in steps if step in WITH_TORCH]
+    if needy and not is_installed("torch"):
+        error = MissingExtra("torch", f"the textbook's side of {', '.join(needy)}")
+        raise SystemExit(f"{error} (make bench EXTRAS=torch); --steps fetch cf cf-implicit do without")
 
 
 def together(games: Path, ratings: Path, scratch: Path) -> Path:
@@ -122,7 +137,7 @@ def surroundings() -> dict[str, Any]:
         "amx": hardware.amx,
         "avx512_bf16": hardware.avx512_bf16,
         "load": os.getloadavg(),
-        "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+        "versions": versions(VERSIONS),
     }
 
 

