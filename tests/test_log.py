@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from recsys.log import keys, progress, set_up
+from recsys.log import keys, set_up
+from recsys.pulse import progress
 from recsys.steps import Steps
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ sample ids, so that one message tells them all; what is repaired is counted and 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import numpy as np
 from recsys.errors import DataContractError, EmptyResult
 from recsys.frames import codes_of
 from recsys.ids import IdMap, NotAnId, id_array_of, python_ids, rivals
-from recsys.log import keys
+from recsys.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from recsys.config import DataSettings
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 GAME_ID = "GAME_ID"
 NAME = "NAME"

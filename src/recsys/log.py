@@ -1,6 +1,6 @@
-"""Logging set-up and progress bars. Logs go to stderr; events carry ``key=value`` pairs.
+"""Events and logging set-up. Logs go to stderr; events carry ``key=value`` pairs.
 
-A module logs with ``log = logging.getLogger(__name__)`` and
+A module logs with ``log = events(__name__)`` and
 ``log.info("fetched", extra=keys(rows=5, seconds=0.1))``. Secrets are never passed to a logger.
 """
 
@@ -10,11 +10,10 @@ import json
 import logging
 import sys
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import suppress
+from typing import Any, ClassVar, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from recsys.streams import Stream
 
 LogFormat = Literal["human", "json"]
 
@@ -24,6 +23,36 @@ _KEYS = "recsys_keys"
 def keys(**values: Any) -> dict[str, Any]:
     """Return the ``extra`` of a log call that carries ``values`` as keys of the event."""
     return {_KEYS: values}
+
+
+class _Events(logging.Logger):
+    """A logger whose handlers decide nothing: what one of them raises costs the event, not the run.
+
+    A handler of logging's own raises where it writes to a stream that is closed, and so does its
+    way of saying so where stderr is closed too.
+    """
+
+    last: ClassVar[float] = time.monotonic()
+
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        _Events.last = time.monotonic()
+        with suppress(Exception):
+            super().callHandlers(record)
+
+
+def events(name: str) -> logging.Logger:
+    """Return the logger of a module."""
+    usual = logging.getLoggerClass()
+    logging.setLoggerClass(_Events)
+    try:
+        return logging.getLogger(name)
+    finally:
+        logging.setLoggerClass(usual)
+
+
+def last_event() -> float:
+    """Return when this package last logged an event that somebody wanted to hear; by ``time.monotonic``."""
+    return _Events.last
 
 
 class _Human(logging.Formatter):
@@ -56,7 +85,7 @@ def _plain(value: Any) -> str:
     return repr(text) if " " in text else text
 
 
-def set_up(log_format: LogFormat = "human", *, verbose: bool = False) -> None:
+def set_up(log_format: LogFormat = "human", *, verbose: bool = False, quiet: bool = False) -> None:
     """Send the package's events to stderr; other libraries' from WARNING on.
 
     The Snowflake connector's are not shown at any level.
@@ -67,43 +96,14 @@ def set_up(log_format: LogFormat = "human", *, verbose: bool = False) -> None:
         ``human`` (one line for people) or ``json`` (one object a line).
     verbose
         Also show DEBUG events of this package.
+    quiet
+        Show this package's events from WARNING on only.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr if isinstance(sys.stderr, Stream) else Stream(sys.stderr))
     handler.setFormatter(_Json() if log_format == "json" else _Human())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # The connector's own events quote addresses that are signed, which makes them secrets, and whole
     # tracebacks; what fails there is one of our errors, and logged as such.
     logging.getLogger("snowflake").setLevel(logging.CRITICAL)
-    logging.getLogger("recsys").setLevel(logging.DEBUG if verbose else logging.INFO)
-
-
-@contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal, and nothing elsewhere.
-
-    Yields a function that takes the number of steps just done. Off a terminal the callers'
-    log lines tell the story.
-    """
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda steps: bar.advance(task, steps)
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logging.getLogger("recsys").setLevel(level)

@@ -12,6 +12,7 @@ from recsys.evaluation.trial import METRICS
 from recsys.ids import IdMap
 from recsys.join import Meeting
 from recsys.models.cf import CollaborativeFilter
+from recsys.pulse import progress
 from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
 from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
@@ -166,7 +167,9 @@ def publish(
         more=proof,
     )
     if page is not None:
-        staging.write(REPORT, page(staging, facts))
+        with progress("drawing the page", bar=False):
+            drawn = page(staging, facts)
+        staging.write(REPORT, drawn)
     return staging.publish(facts)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from recsys.log import keys
+from recsys.log import events, keys
+from recsys.pulse import QUIET_S, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 
 @dataclass
@@ -26,10 +26,13 @@ class Steps:
         Wall time by step; a step taken twice adds up.
     peak_mb
         Highest resident memory of the process so far, in MB, at the end of each step.
+    quiet_s
+        Seconds after the last event when a run says what it is at.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
+    quiet_s: float = QUIET_S
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -37,7 +40,8 @@ class Steps:
         log.debug("step begins", extra=keys(step=name))
         started = time.perf_counter()
         try:
-            yield
+            with working(name, self.quiet_s):
+                yield
         finally:
             seconds = time.perf_counter() - started
             self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)

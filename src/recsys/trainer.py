@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -26,7 +25,8 @@ from recsys.data import (
 from recsys.errors import DataContractError, EmptyResult, QueryFailed, RecsysError, SourceError, TruncatedResult
 from recsys.ids import Id, IdMap
 from recsys.join import Meeting, join
-from recsys.log import keys, progress
+from recsys.log import events, keys
+from recsys.pulse import progress, working
 from recsys.run import NO_OVERRIDES, Overrides, RunResult, Status, new_run_id
 from recsys.sources import Source, open_source
 from recsys.sources.snowflake.credentials import variables
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from recsys.release.staging import Staging
     from recsys.release.store import ReleaseStore
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 
 class Trainer:
@@ -120,7 +120,7 @@ class Trainer:
 
         run_id = new_run_id()
         log.info("run begins", extra=keys(run_id=run_id, output=self.models_output_dir))
-        with self._staging(run_id) as staging:
+        with working("run", self.steps.quiet_s), self._staging(run_id) as staging:
             encoder = self._open_encoder()
             games, ratings, report = self._fetch_and_check()
             origins = self._origins(run_id, games, ratings, encoder)
@@ -158,7 +158,7 @@ class Trainer:
         from recsys import publication
         from recsys.report import staged_page
 
-        with self._staging(run_id := new_run_id()) as staging:
+        with working("run", self.steps.quiet_s), self._staging(run_id := new_run_id()) as staging:
             encoder = self._open_encoder()
             games = self._checked_games()
             model = self._train_content(games, encoder)
@@ -187,7 +187,7 @@ class Trainer:
         from recsys import publication
         from recsys.report import staged_page
 
-        with self._staging(run_id := new_run_id()) as staging:
+        with working("run", self.steps.quiet_s), self._staging(run_id := new_run_id()) as staging:
             ratings = self.checked_ratings()
             if staging.current is None:
                 model = self._train_taste(ratings)
@@ -259,7 +259,8 @@ class Trainer:
     def checked_ratings(self) -> Ratings:
         """Fetch the ratings, and check their contract; train and write nothing."""
         report = Report()
-        ratings = self._check_ratings(self._fetch_ratings(), report)
+        with working("check", self.steps.quiet_s):
+            ratings = self._check_ratings(self._fetch_ratings(), report)
         report.raise_if_broken()
         assert ratings is not None
         return ratings
@@ -285,7 +286,7 @@ class Trainer:
 
     def _fetch_and_check(self) -> tuple[pd.DataFrame, Ratings, Report]:
         """Read both marts over one connection, and report every rule that either breaks at once."""
-        with self._open_source() as source:
+        with working("fetch", self.steps.quiet_s), self._open_source() as source:
             try:
                 games = self._fetch_games()
             except (DataContractError, QueryFailed) as error:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -16,7 +17,10 @@ from recsys.cli import cache, compare, github, query, releases, report, serve, t
 from recsys.cli.state import State
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
 from recsys.interrupt import end_at_once_on_signals
+from recsys.log import set_up
+from recsys.release.durable import writing
 from recsys.run import headlines
+from recsys.streams import answer, note, take_over, undelivered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +55,7 @@ _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 def _version(*, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"recsys {__version__}")
+        answer(f"recsys {__version__}")
         raise typer.Exit
 
 
@@ -71,15 +75,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     The process ends at once, whatever threads of other libraries still do: a download that hangs
     must not keep a run alive that has already failed.
     """
+    take_over()  # first of all: whatever is opened before could get the number of a closed stream
     arguments = sys.argv[1:] if argv is None else argv
+    set_up(quiet=True)  # for commands that set up nothing: warnings with their keys
     end_at_once_on_signals(_last_words if "--json" in arguments else None)
     code = run(arguments)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(Exception):
             stream.flush()
-        except OSError:
-            code = code or 1
     os._exit(code)
 
 
@@ -88,6 +92,9 @@ def run(argv: Sequence[str]) -> int:
     state = State()
     try:
         result = app(list(argv), prog_name="recsys", standalone_mode=False, obj=state)
+        if (failure := undelivered(but_left=True)) is not None:
+            with writing("write the answer to stdout"):
+                raise failure
     except typer.Abort:
         return _failed(state, "Interrupted", "interrupted; nothing was published", 130)
     except _UsageError as error:
@@ -114,10 +121,10 @@ def _last_words(code: int) -> str:
 
 
 def _failed(state: State, kind: str, message: str, code: int, trial: dict[str, Any] | None = None) -> int:
-    sys.stderr.write(f"recsys: error: {message}\n")
-    github.announce(kind, message)
     github.summarize(f"❌ {message}", trial)
+    note(f"recsys: error: {message}")
+    github.announce(kind, message)
     if state.json:
         told = {"status": "failed", "error": kind, "message": message, "exit_code": code}
-        sys.stdout.write(json.dumps({**told, **({} if trial is None else headlines(trial))}) + "\n")
+        answer(json.dumps({**told, **({} if trial is None else headlines(trial))}))
     return code

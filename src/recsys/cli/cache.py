@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli.state import State
+from recsys.streams import answer, tell
 
 if TYPE_CHECKING:
     from recsys.embedding.cache import CacheInfo, VectorCache
@@ -30,7 +31,7 @@ def info(context: typer.Context, *, config: Config = None, set_: Overrides = Non
     """Say where the cache lies, how many vectors it holds, and how near it is to its bound."""
     context.ensure_object(State).json = json
     found = _cache(config, set_).info()
-    typer.echo(json_.dumps(_entries(found)) if json else _told(found))
+    answer(json_.dumps(_entries(found)) if json else _told(found))
 
 
 @app.command("clear")
@@ -40,7 +41,7 @@ def clear(context: typer.Context, *, config: Config = None, set_: Overrides = No
     removed = _cache(config, set_).clear()
     size = (removed.size + removed.damaged) / 1e6
     told = f"removed {removed.vectors:,} vectors ({size:.1f} MB): {removed.path}"
-    typer.echo(json_.dumps(_entries(removed)) if json else told)
+    tell(json_.dumps(_entries(removed)) if json else told)
 
 
 def _cache(config: Path | None, overrides: list[str] | None) -> VectorCache:

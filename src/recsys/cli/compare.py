@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as json_
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from recsys.cli.state import State
+from recsys.streams import answer, is_terminal
 
 if TYPE_CHECKING:
     from recsys.evaluation.comparison import Comparison
@@ -30,7 +32,7 @@ def compare(
     store = ReleaseStore(models)
     found = side_by_side(store.manifest(a), store.manifest(b))
     if json:
-        typer.echo(json_.dumps(found.as_json()))
+        answer(json_.dumps(found.as_json()))
     else:
         _print(found)
 
@@ -51,7 +53,7 @@ def _print(found: Comparison) -> None:
             section = row.section
         change = "" if row.change is None else f"{row.change:+.1%}"
         table.add_row(row.name, _text(row.a), _text(row.b), change)
-    console = Console(width=None if typer.get_text_stream("stdout").isatty() else 120)
+    console = Console(width=None if is_terminal(sys.stdout) else 120)
     console.print(table)
     if not found.comparable:
         console.print("The two were scored in different ways: their scores cannot be compared.")

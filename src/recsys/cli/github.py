@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from recsys.log import events, keys
+from recsys.streams import note, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+log = events(__name__)
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """Variable with the file that takes Markdown for the run's page."""
@@ -21,11 +24,13 @@ def announce(title: str, message: str, environ: Mapping[str, str] = os.environ) 
     The command goes to stderr, which the runner reads as well: stdout is for the JSON line.
     """
     if environ.get(_ACTIONS) == "true":
-        sys.stderr.write(f"::error title={_escaped(title, ',:')}::{_escaped(message)}\n")
+        note(f"::error title={_escaped(title, ',:')}::{_escaped(message)}")
 
 
 def summarize(headline: str, trial: dict[str, Any] | None, environ: Mapping[str, str] = os.environ) -> None:
     """Append a run's outcome to the summary of the step; outside GitHub Actions do nothing.
+
+    One that cannot be written is a warning: what the run did, it did.
 
     Parameters
     ----------
@@ -37,8 +42,23 @@ def summarize(headline: str, trial: dict[str, Any] | None, environ: Mapping[str,
         The environment.
     """
     if path := environ.get(SUMMARY):
-        with Path(path).open("a", encoding="utf-8") as summary:
-            summary.write(f"### recsys\n\n{_cell(headline)}\n\n{'' if trial is None else _table(trial)}")
+        page = f"### recsys\n\n{_cell(headline)}\n\n{'' if trial is None else _table(trial)}"
+        try:
+            _append(path, page.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            because = f"{reason(error)}; give {SUMMARY} a file that this user can write, or unset it"
+            log.warning("the summary of the step could not be written", extra=keys(file=path, reason=because))
+
+
+def _append(path: str, data: bytes) -> None:
+    # Not to wait: a pipe that nobody reads would keep a run that is done from ending.
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
 
 
 def _table(trial: dict[str, Any]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from recsys import streams
 from recsys.cli.state import State
 from recsys.errors import ConfigError, NotInModel
 
@@ -138,9 +139,9 @@ def resolve(recommender: Recommender, text: str) -> Id:
         raise NotInModel(f"no game is called {text!r}; the nearest names are {close}: ask by name or id of one of them")
     first, *others = found
     if first.score < 1:
-        typer.echo(f"taking {text!r} for {first.name} ({first.game_id})", err=True)
+        streams.note(f"taking {text!r} for {first.name} ({first.game_id})")
     elif namesakes := [f"{game.name} ({game.game_id})" for game in others if game.score == 1]:
-        typer.echo(f"taking the most rated, {first.name} ({first.game_id}); also: {', '.join(namesakes)}", err=True)
+        streams.note(f"taking the most rated, {first.name} ({first.game_id}); also: {', '.join(namesakes)}")
     return first.game_id
 
 
@@ -171,11 +172,11 @@ def _name(recommender: Recommender, id_: Id) -> str:
 
 def _tell(recommender: Recommender, answer: Answer, asked: dict[str, Any], *, json: bool) -> None:
     if json:
-        typer.echo(json_.dumps({"asked": asked, **answer.to_json()}, ensure_ascii=False))
+        streams.answer(streams.as_json({"asked": asked, **answer.to_json()}))
         return
     for line in (_question(asked), answer.note):
         if line:
-            typer.echo(line)
+            streams.answer(line)
     _print(recommender, answer)
 
 
@@ -213,6 +214,6 @@ def _print(recommender: Recommender, answer: Answer) -> None:
         if why:
             cells.append(escape(", ".join(f"{reason.name} {reason.share:.0%}" for reason in game.because)))
         table.add_row(*cells)
-    console = Console(width=None if typer.get_text_stream("stdout").isatty() else 120, highlight=False)
+    console = Console(width=None if streams.is_terminal(sys.stdout) else 120, highlight=False)
     console.print(table)
     console.print(f"{len(answer)} games from release {answer.release}")

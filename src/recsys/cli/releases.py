@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.state import State
+from recsys.streams import answer, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +27,11 @@ def releases(context: typer.Context, *, models: Models = _MODELS, json: Json = F
     """List the releases, oldest first."""
     entries = _store(context, models, json=json, verbose=verbose).entries()
     if json:
-        typer.echo(json_.dumps([_row(entry) for entry in entries]))
+        answer(json_.dumps([_row(entry) for entry in entries]))
     elif not entries:
-        typer.echo(f"there are no releases in {models}; `recsys train` publishes one")
+        answer(f"there are no releases in {models}; `recsys train` publishes one")
     else:
-        typer.echo(_table(entries))
+        answer(_table(entries))
 
 
 def verify(
@@ -53,7 +54,7 @@ def verify(
         "golden_queries": queries,
     }
     told = f"{manifest.release} is sound: {len(manifest.files)} files, {size / 1e6:,.1f} MB, {queries} golden queries"
-    typer.echo(json_.dumps(result) if json else told)
+    tell(json_.dumps(result) if json else told)
 
 
 def rollback(
@@ -72,7 +73,7 @@ def rollback(
     manifest = store.rollback(release)
     result = {"status": "rolled back", "release": manifest.release, "before": before}
     told = f"current is now {manifest.release} of {_when(manifest)}; before it was {before}"
-    typer.echo(json_.dumps(result) if json else told)
+    tell(json_.dumps(result) if json else told)
 
 
 def show(
@@ -88,7 +89,7 @@ def show(
     manifest = store.manifest(release)
     tree = json_.loads(manifest.to_bytes())
     tree |= {"path": str(store.path(release)), "current": store.current() == manifest.release}
-    typer.echo(json_.dumps(tree) if json else _page(tree))
+    answer(json_.dumps(tree) if json else _page(tree))
 
 
 def _store(context: typer.Context, models: Path, *, json: bool, verbose: bool) -> ReleaseStore:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from recsys.streams import answer_bytes, tell
 
 
 def report(
@@ -27,9 +28,9 @@ def report(
     before = manifest.replaces if manifest.replaces in store.names() else None
     page = render_report(store.path(release), None if before is None else store.path(before))
     if str(out) == "-":
-        sys.stdout.write(page.decode())
+        answer_bytes(page)
         return
     from recsys.release.durable import write_bytes
 
     write_bytes(out, page)
-    typer.echo(f"wrote {out}: the page of release {manifest.release} ({len(page) / 1e3:,.0f} kB)")
+    tell(f"wrote {out}: the page of release {manifest.release} ({len(page) / 1e3:,.0f} kB)")

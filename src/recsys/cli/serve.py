@@ -10,6 +10,8 @@ import typer
 
 from recsys.cli.query import Models, Release  # noqa: TC001 - typer reads the annotations
 from recsys.cli.train import LogFormat
+from recsys.pulse import working
+from recsys.streams import tell
 
 
 def serve(  # noqa: PLR0913 - each parameter is an option
@@ -32,4 +34,6 @@ def serve(  # noqa: PLR0913 - each parameter is an option
     from recsys.serving import load
 
     set_up(log_format.value)
-    return run(load(path_of(models, release), eager=True), host, port, every=poll, ready=typer.echo)
+    with working("load"):
+        loaded = load(path_of(models, release), eager=True)
+    return run(loaded, host, port, every=poll, ready=tell)

@@ -11,6 +11,7 @@ import typer
 
 from recsys.cli import github
 from recsys.cli.state import State
+from recsys.streams import tell
 
 if TYPE_CHECKING:
     from recsys.run import RunResult
@@ -81,7 +82,7 @@ def train(  # noqa: PLR0913 - each parameter is an option
     result = trainer.check() if dry_run else trainer.run_pipeline(force=force, overrides=allowed)
     summary = _summary(result)
     github.summarize(summary, result.trial)
-    typer.echo(json_.dumps(result.to_json()) if json else summary)
+    tell(json_.dumps(result.to_json()) if json else summary)
 
 
 def _summary(result: RunResult) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +10,14 @@ import typer
 
 from recsys.cli.state import State
 from recsys.cli.train import LogFormat
+from recsys.log import events, keys
+from recsys.streams import tell
 
 if TYPE_CHECKING:
     from recsys.config import Settings
     from recsys.models.recipe import Recipe
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 MINUTES = 30.0
 """Budget where none is given."""
@@ -75,14 +76,13 @@ def tune(  # noqa: PLR0913 - each parameter is an option
     budget = Budget(MINUTES if minutes is None and trials is None else minutes, trials)
     ratings = trainer.checked_ratings()
     found = search(ratings, trainer.settings, study, budget, remembered=_remembered(models, trainer.settings))
-    typer.echo(json_.dumps(found.as_json()) if json else found.as_toml(), nl=json)
+    tell(json_.dumps(found.as_json()) if json else found.as_toml(), end="\n" if json else "")
 
 
 def _remembered(models: Path, settings: Settings) -> Recipe | None:
     """Return what the current release found by its own search; None where it is silent, or saw what is held out now."""
     from recsys.errors import ReleaseError
     from recsys.evaluation.incumbent import Incumbent
-    from recsys.log import keys
     from recsys.release.store import ReleaseStore
 
     store = ReleaseStore(models)

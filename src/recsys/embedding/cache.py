@@ -11,7 +11,6 @@ on a full disk is logged, and the texts are encoded again.
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import time
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ArtifactWriteError
+from recsys.log import events
 from recsys.log import keys as log_keys
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 _FILE = "vectors-1.sqlite"
 """The number is the table's layout: another layout is another file."""

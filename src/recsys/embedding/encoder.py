@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.log import keys, progress
+from recsys.log import events, keys
+from recsys.pulse import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recsys.embedding.model import ModelIdentity
     from recsys.embedding.plan import Plan
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 RECIPE_VERSION = "1"
 """Raised whenever the same text, model, precision and length would give another vector."""
@@ -132,7 +132,8 @@ class TextEncoder:
     @cached_property
     def _engine(self) -> Engine:
         started = time.perf_counter()
-        engine = self._load()
+        with progress("loading the model", bar=False):
+            engine = self._load()
         log.debug("model loaded", extra=keys(engine=self.plan.engine, seconds=time.perf_counter() - started))
         return engine
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recsys.errors import ModelNotFound
-from recsys.log import keys
+from recsys.log import events, keys
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 """Name on the model hub."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from recsys.errors import ConfigError, MissingExtra
-from recsys.log import keys
+from recsys.log import events, keys
 
 if TYPE_CHECKING:
     from recsys.config import ContentSettings
     from recsys.embedding.hardware import Hardware
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 CPU_TOKENS = 2048
 """Tokens in a batch: 8 texts of full length, which a CPU encodes faster than 32."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from recsys.evaluation.drift import DataProfile, Drift, measure_drift
 from recsys.evaluation.incumbent import Incumbent
 from recsys.evaluation.trial import METRICS, Trial, hold_trial
 from recsys.ids import IdMap
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.release.loading import REPORT
 from recsys.release.refused import keep_refused
 from recsys.release.verify import read_manifest
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from recsys.run import Overrides
     from recsys.steps import Steps
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 
 class Gatekeeper:

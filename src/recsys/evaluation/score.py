@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from recsys import metrics
 from recsys.errors import QualityGateFailed
 from recsys.evaluation.ranking import BLOCK_CELLS, best_columns, blocks, entries
 from recsys.evaluation.result import ContenderScores, Evaluation
-from recsys.log import keys
+from recsys.log import events, keys
+from recsys.pulse import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from recsys.evaluation.contenders import Contender
     from recsys.evaluation.split import Split
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 
 def evaluate(  # noqa: PLR0913 - the last three have defaults
@@ -70,7 +70,8 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
             " held-out game they liked; check evaluation.fraction and cf.like_threshold against the ratings' scale"
         )
     started = time.perf_counter()
-    lists, seconds = _rank(contenders, split, 2 * settings.k, block_cells)
+    with progress("ranking games for users", len(split.users)) as advance:
+        lists, seconds = _rank(contenders, split, 2 * settings.k, block_cells, advance)
     judge = _Judge(split, settings.k, embeddings, recommendable)
     scored = {name: judge.score(name, lists[name], seconds[name]) for name in lists}
     evaluation = Evaluation(scored, settings, split.description(), time.perf_counter() - started)
@@ -87,7 +88,11 @@ def mean_ndcg(contender: Contender, split: Split, k: int) -> float:
 
 
 def _rank(
-    contenders: Sequence[Contender], split: Split, depth: int, cells: int
+    contenders: Sequence[Contender],
+    split: Split,
+    depth: int,
+    cells: int,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[dict[str, npt.NDArray[np.int32]], dict[str, float]]:
     """Return every contender's lists, and the seconds each took."""
     seen = split.train.matrix
@@ -106,6 +111,7 @@ def _rank(
             scores[rows, columns] = -np.inf
             lists[contender.name][block] = best_columns(scores, depth)
             seconds[contender.name] += time.perf_counter() - began
+        advance(len(users))
     return lists, seconds
 
 

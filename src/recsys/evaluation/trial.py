@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newc
 from recsys.evaluation.result import Evaluation, plain
 from recsys.evaluation.score import evaluate
 from recsys.evaluation.split import split
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from recsys.evaluation.split import Split
     from recsys.steps import Steps
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 METRICS = "metrics.json"
 """File of a release with everything that its trial found."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import pickle
 import time
 import zipfile
@@ -19,9 +18,10 @@ from recsys.cores import usable_cores
 from recsys.data import Ratings
 from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, ReleaseNotFound
 from recsys.ids import Id, IdMap
-from recsys.log import keys, progress
+from recsys.log import events, keys
 from recsys.models.confidence import confidence
 from recsys.models.recipe import Recipe
+from recsys.pulse import progress
 from recsys.ranking import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL, id_maps
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Watch: TypeAlias = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 
 class CollaborativeFilter:
@@ -143,7 +143,9 @@ class CollaborativeFilter:
         if self.settings.tuning == "auto":
             from recsys.models.tuning import search
 
-            self.tuning = search(self.ratings, self.settings, used=used)
+            limit = self.settings.tuning_seconds
+            with progress("searching settings", seconds_at_most=limit) as advance:
+                self.tuning = search(self.ratings, self.settings, used=used, progress=lambda _: advance(1))
             trim_memory()
         return self.tuning.winner if self.tuning else Recipe.by_rule(self.settings, self.ratings.data)
 

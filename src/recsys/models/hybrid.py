@@ -16,7 +16,6 @@ Answering needs numpy alone; :meth:`HybridRecommender.load` reads no other file 
 from __future__ import annotations
 
 import io
-import logging
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.models.folding import FoldIn
 from recsys.release.loading import HYBRID
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 HALF_TRUST = 20
 """With so many ratings a game's own factors weigh as much as what its text and tags say."""

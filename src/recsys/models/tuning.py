@@ -26,7 +26,6 @@ the settings and the seed alone.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
@@ -35,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import Diverged
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.models.laboratory import LARGE, Laboratory, surely_better
 from recsys.models.recipe import Recipe, left_open
 
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
     from recsys.config import CfSettings
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 UNOBSERVED = (1.5, 3.0, 6.0, 12.0)
 REGULARIZATION = (0.25, 0.35, 0.5, 0.7, 1.0)

@@ -61,7 +61,14 @@ class FreshProcess:
         command = [*self._prefix, sys.executable, "-P", "-m", "recsys.release.check", str(folder)]
         try:
             done = subprocess.run(
-                command, env=_environment(key), capture_output=True, text=True, timeout=LIMIT_S, check=False
+                command,
+                env=_environment(key),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=LIMIT_S,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ArtifactWriteError(
@@ -80,7 +87,7 @@ def _environment(key: bytes | None) -> dict[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))
     # One matrix product per query: threads would only cost their start.
-    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
     environment.pop(VARIABLE, None)
     if key is not None:
         environment[VARIABLE] = key.decode("utf-8", "surrogateescape")

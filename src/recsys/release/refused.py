@@ -6,17 +6,16 @@ serve it by mistake.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.release.durable import make_folder, remove, write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 REFUSED = "refused"
 """Name of the folder below the release store's."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.release.describe import describe
 from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
 from recsys.release.leaks import refuse_secrets
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 
 @dataclass(frozen=True)

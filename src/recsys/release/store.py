@@ -15,7 +15,6 @@ everything below the folder that it pointed to.
 from __future__ import annotations
 
 import errno
-import logging
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
-from recsys.log import keys
+from recsys.log import events, keys
+from recsys.pulse import progress, working
 from recsys.release.check import Check, FreshProcess, check_here
 from recsys.release.durable import TEMPORARY, make_folder, point_link, remove, rename, writing
 from recsys.release.lock import publisher_lock
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from recsys.release.manifest import Manifest
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 CURRENT = "current"
 """What people call the release that ``v1`` points to."""
@@ -198,8 +198,9 @@ class ReleaseStore:
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
             If it is not sound.
         """
-        manifest = self.manifest(name)
-        check_here(self.path(name), self.key)
+        with working("verify"):
+            manifest = self.manifest(name)
+            check_here(self.path(name), self.key)
         return manifest
 
     @contextmanager
@@ -249,7 +250,8 @@ class ReleaseStore:
             log.info("removed what an interrupted run left", extra=keys(path=path))
 
     def _publish(self, staging: Staging) -> None:
-        self._check(staging.folder, self.key)
+        with progress("checking the release in a fresh process", bar=False):
+            self._check(staging.folder, self.key)
         folder = self._releases / staging.release
         rename(staging.folder, folder)
         try:

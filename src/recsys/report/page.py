@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import MissingExtra, ReleaseError
-from recsys.log import keys
+from recsys.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from recsys.report.contents import Contents, Facts
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 _NEEDED = ("jinja2", "vl_convert")
 _STARTED = re.compile(r"(\d{8}T\d{6})Z")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import signal
 import socket
 import sys
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, MissingExtra
 from recsys.interrupt import SIGNALS
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.service.watch import Watch
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from recsys.serving import Recommender
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 _BACKLOG = 2048
 """Connections that may wait to be accepted."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from recsys.errors import RecsysError
-from recsys.log import keys
+from recsys.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from recsys.serving import Recommender
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 
 class Watch:

@@ -8,14 +8,13 @@ process. Here a trial is a transaction.
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ArtifactWriteError, ConfigError
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.release.lock import file_lock
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import RDBStorage
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 FORMAT = 2
 """Raised when a later version searches or scores otherwise: its trials must not be mixed with these."""

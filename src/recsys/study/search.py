@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,9 +12,10 @@ import numpy as np
 from recsys.errors import ConfigError, DataContractError, MissingExtra
 from recsys.evaluation.bootstrap import interval, paired_difference, resampled_means
 from recsys.evaluation.split import split
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.models.confidence import like_threshold
 from recsys.models.laboratory import DRAWS, LARGE, Laboratory
+from recsys.pulse import progress, working
 from recsys.release.fingerprint import ratings_fingerprint
 from recsys.study.file import check_file, open_study
 from recsys.study.space import Space, free_settings
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from recsys.data import Ratings
     from recsys.models.recipe import Recipe
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 
 def require_extra(find: Callable[[str], object] = find_spec) -> None:
@@ -92,6 +92,11 @@ class Budget:
         late = self.minutes is not None and seconds >= 60 * self.minutes
         return late or (self.trials is not None and trials >= self.trials)
 
+    def rest(self, trials: int) -> tuple[int | None, float | None]:
+        """Return how many trials and how many seconds there are at most; None for no limit."""
+        left = None if self.trials is None else max(self.trials - trials, 0)
+        return left, None if self.minutes is None else 60 * self.minutes
+
 
 def tune(  # noqa: PLR0913 - the last two have defaults
     ratings: Ratings,
@@ -136,15 +141,18 @@ def tune(  # noqa: PLR0913 - the last two have defaults
     """
     check(settings, file)
     started = clock()
-    search = _Search.on(ratings, settings)
-    trials = search.trials(remembered)
-    with open_study(file, search.identity) as study:
-        done = finished(study)
-        log.info("searching", extra=keys(study=file, finished=len(done), settings=",".join(search.space.free)))
-        while not budget.spent(clock() - started, len(done)):
-            trials.run(study)
+    with working("tune"):
+        search = _Search.on(ratings, settings)
+        trials = search.trials(remembered)
+        with open_study(file, search.identity) as study:
             done = finished(study)
-        outcome = search.outcome(done)
+            log.info("searching", extra=keys(study=file, finished=len(done), settings=",".join(search.space.free)))
+            with progress("trying settings", *budget.rest(len(done)), bar=False) as advance:
+                while not budget.spent(clock() - started, len(done)):
+                    trials.run(study)
+                    done = finished(study)
+                    advance(1)
+            outcome = search.outcome(done)
     return Tuned(**outcome, study=str(file), seconds=clock() - started)
 
 

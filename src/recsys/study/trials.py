@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import Diverged
-from recsys.log import keys, progress
+from recsys.log import events, keys
 from recsys.models.laboratory import LARGE
+from recsys.pulse import progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from recsys.models.recipe import Recipe
     from recsys.study.space import Space
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 _RUNG = 4
 """Iterations after which a trial is held against the others, again and again."""

@@ -6,28 +6,30 @@ sees the training part of the hold-out alone, and of that a sample, so that a ni
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recsys.errors import Diverged
-from recsys.evaluation.newcomers.games import cold_games
+from recsys.evaluation.newcomers.games import FOLDS, cold_games
 from recsys.evaluation.newcomers.people import short_profiles
 from recsys.evaluation.newcomers.rankings import TooFew
 from recsys.evaluation.newcomers.sample import Sample
-from recsys.log import keys
+from recsys.log import events, keys
+from recsys.pulse import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recsys.config import EvaluationSettings
+    from recsys.data import Ratings
     from recsys.evaluation.newcomers.sample import Train
+    from recsys.models.cf import CollaborativeFilter
 
 __all__ = ["NEWCOMERS", "RANKINGS", "RATINGS", "Sample", "measure_newcomers", "not_measured"]
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 NEWCOMERS = "newcomers"
 """Key of ``metrics.json``, and name of the step."""
@@ -63,14 +65,19 @@ def measure_newcomers(
     """
     from threadpoolctl import threadpool_limits
 
+    def counted(ratings: Ratings) -> CollaborativeFilter:
+        model = train(ratings)
+        advance(1)
+        return model
+
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "cold_games": lambda: cold_games(sample, train, settings, rankings),
-        "short_profiles": lambda: short_profiles(sample, train, settings, rankings),
+        "cold_games": lambda: cold_games(sample, counted, settings, rankings),
+        "short_profiles": lambda: short_profiles(sample, counted, settings, rankings),
     }
     found: dict[str, Any] = {"sample": sample.description()}
     # Thousands of small systems: BLAS is many times slower with threads that wait for one another, and with
     # one the scores are the same on any number of cores.
-    with threadpool_limits(1, "blas"):
+    with threadpool_limits(1, "blas"), progress("training for newcomers", FOLDS + 1) as advance:
         for name, measure in parts.items():
             started = time.perf_counter()
             try:

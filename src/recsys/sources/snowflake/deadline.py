@@ -8,7 +8,6 @@ the end of the interpreter joins such a thread.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from concurrent.futures import Future
@@ -16,12 +15,12 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from recsys.errors import DeadlineExceeded
-from recsys.log import keys
+from recsys.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 T = TypeVar("T")
 

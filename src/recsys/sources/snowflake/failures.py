@@ -21,12 +21,12 @@ from recsys.errors import (
     SourceUnavailable,
     TruncatedResult,
 )
-from recsys.log import keys
+from recsys.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 # By Snowflake's code, or the connector's (from 250000 to 300000).
 _BY_CODE: dict[frozenset[int], type[RecsysError]] = {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import math
 import socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from recsys.errors import DeadlineExceeded, MissingExtra, QueryFailed, RecsysError, SourceUnavailable
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.sources.snowflake import failures
 from recsys.sources.snowflake.credentials import Credentials, SignIn
 from recsys.sources.snowflake.deadline import Deadline, in_background
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from recsys.config import SnowflakeSettings
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 T = TypeVar("T")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from recsys.config import SnowflakeSettings
 from recsys.errors import PrivilegeError, QueryFailed, TruncatedResult
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.sources import QueryResult
 from recsys.sources.snowflake.columns import cast, described, widen
 from recsys.sources.snowflake.deadline import Prefetch
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from recsys.sources.snowflake.credentials import Credentials
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 # What `AT(TIMESTAMP => …)` can be put behind: a query that ends with the name of its one table.
 _PLAIN_SELECT = re.compile(r'\s*SELECT\s[^()]+\sFROM\s+[\w."$]+\s*', re.IGNORECASE)
