@@ -54,6 +54,41 @@ EXITS = {
     143: ("–", "terminated (SIGTERM); nothing half-written"),
 }
 
+STREAMS = """
+## Streams
+
+stdout carries the answer: a line, a table, or one JSON object. stderr carries events, warnings and the error line.
+Telling the outcome never decides it:
+
+- A command that does or finds something (`train`, `tune`, `verify`, `rollback`, `report --out FILE`, `cache clear`)
+  ends with the exit code of what it did. What stdout cannot take, because it is closed, full, or read by nobody, is
+  told on stderr.
+- Where the answer is all that a command is for (`show`, `similar`, `--help`, ...), it exits with 0 and says nothing if
+  the reader has left (`| head`) or stdout is closed; if stdout fails otherwise, such as on a full disk, it exits with
+  73.
+- What stderr cannot take is dropped. A failure keeps its exit code, whatever can be told of it.
+- A summary that cannot be written to `GITHUB_STEP_SUMMARY` is a warning with the reason, and so is a refused
+  candidate's page under `refused/`: the exit code stays 3.
+- A sign that the encoding of a stream lacks is written as an escape, such as `\\u03bb`; `--json` is JSON in every
+  encoding. `report --out -` writes the bytes of the page as they are.
+
+## What a long run says
+
+On a terminal a bar shows how far a step is. Elsewhere, and in steps without a bar, a run that has logged nothing for 20
+seconds logs an event `working` with these keys, as far as they are known:
+
+| key | what it says |
+| --- | --- |
+| `step` | the step; `run` between two of them |
+| `what` | what is counted, such as `encoding texts` |
+| `done`, `of` | how many are done, and of how many |
+| `share` | the same as a number from 0 to 1 |
+| `per_second` | the rate since the count began |
+| `seconds_left` | what the rest takes at that rate |
+| `seconds_used`, `seconds_at_most` | of a search that ends by the clock |
+| `seconds` | since the step began |
+"""
+
 
 def settings_page() -> str:
     """Return ``settings.md``: a table for each section, a row for each field."""
@@ -102,14 +137,14 @@ def takes(field: FieldInfo) -> str:
 
 
 def cli_page() -> str:
-    """Return ``cli.md``: each command with its arguments and options, then the exit codes."""
+    """Return ``cli.md``: each command with its arguments and options, then exit codes, streams and events."""
     parts = [NOTE + "# Command line\n"]
     for name, command in commands(get_command(app), "recsys"):
         parts += [f"\n## `{name}`\n", f"{prose(described(name, command.help))}\n"]
         rows = [parameter(name, each) for each in command.params if not getattr(each, "hidden", False)]
         if rows:
             parts += ["| argument or option | default | what it does |", "| --- | --- | --- |", *rows]
-    return "\n".join(parts) + "\n\n" + exit_codes()
+    return "\n".join(parts) + "\n\n" + exit_codes() + STREAMS
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -94,6 +94,16 @@ def test_a_refused_candidate_leaves_the_current_release_alone(tmp_path: Path) ->
     assert told == caught.value.trial
 
 
+def test_a_refusal_stays_one_where_nothing_can_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file stands where the folder should: the reason of the gate is told all the same, and that nothing was kept."""
+    (tmp_path / "refused").write_text("in the way")
+    with pytest.raises(
+        QualityGateFailed, match=r"below gate\.floor 0\.99.*could not be kept \(cannot create the folder"
+    ):
+        trainer(tmp_path, gate={"floor": 0.99}).run_pipeline()
+    assert "what is known about the refused candidate could not be kept" in caplog.messages
+
+
 def test_refused_candidates_do_not_pile_up(tmp_path: Path) -> None:
     """Only the newest gate.keep_refused stay."""
     gate = {"floor": 0.99, "keep_refused": 2}

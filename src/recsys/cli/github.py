@@ -42,10 +42,10 @@ def summarize(headline: str, trial: dict[str, Any] | None, environ: Mapping[str,
         The environment.
     """
     if path := environ.get(SUMMARY):
-        page = f"### recsys\n\n{_cell(headline)}\n\n{'' if trial is None else _table(trial)}"
         try:
+            page = f"### recsys\n\n{_cell(headline)}\n\n{'' if trial is None else _table(trial)}"
             _append(path, page.encode("utf-8", "backslashreplace"))
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, what the run did does not change by it
             because = f"{reason(error)}; give {SUMMARY} a file that this user can write, or unset it"
             log.warning("the summary of the step could not be written", extra=keys(file=path, reason=because))
 

@@ -136,7 +136,7 @@ class Gatekeeper:
         ------
         QualityGateFailed
             If the candidate is refused, and nobody overrides it. What is known about it was kept
-            under ``refused``.
+            under ``refused``, as far as that could be written.
         """
         known = IdMap.of(list(catalogue)).locate(ratings.items) >= 0
         trial = hold_trial(
@@ -144,23 +144,32 @@ class Gatekeeper:
         )
         trial = replace(trial, verdict=trial.verdict.overridden(self.overrides.publish_anyway), data=data)
         told = (json.dumps(trial.as_json(), indent=1, allow_nan=False) + "\n").encode()
-        self.staging.write(METRICS, told)
         if not trial.verdict.published:
             raise self._refusal(trial, told)
+        self.staging.write(METRICS, told)
         verdict = trial.verdict
         if verdict.override is not None:
             log.warning("refused, published anyway", extra=keys(refused=verdict.reason, because=verdict.override))
         return trial
 
     def _refusal(self, trial: Trial, told: bytes) -> QualityGateFailed:
-        root = self.staging.folder.parents[1]
-        files = {METRICS: told}
-        if self.page is not None:
-            files[REPORT] = self.page(self.staging, self.steps)
-        kept = keep_refused(root, self.staging.release, files, self.settings.gate.keep_refused)
-        where = "" if kept is None else f" its metrics are kept in {kept};"
+        where = self._keep(told)
         stays = "no release is current" if self.incumbent is None else f"{self.incumbent.name} stays current"
         message = (
             f'the candidate was refused: {trial.verdict.reason}; {stays};{where} --publish-anyway "reason" overrides'
         )
         return QualityGateFailed(message, trial=trial.as_json())
+
+    def _keep(self, told: bytes) -> str:
+        """Keep what is known about a refused candidate, and say where; it is refused, whether or not that succeeds."""
+        files = {METRICS: told}
+        try:
+            self.staging.write(METRICS, told)  # the page is drawn from it
+            if self.page is not None:
+                files[REPORT] = self.page(self.staging, self.steps)
+            root = self.staging.folder.parents[1]
+            kept = keep_refused(root, self.staging.release, files, self.settings.gate.keep_refused)
+        except Exception as error:  # noqa: BLE001 - the refusal is what has to be told, not what is wrong with its page
+            log.warning("what is known about the refused candidate could not be kept", extra=keys(reason=error))
+            return f" its metrics could not be kept ({' '.join(str(error).split())});"
+        return "" if kept is None else f" its metrics are kept in {kept};"
