@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-    from typing_extensions import Buffer
 
 _LEFT = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ESHUTDOWN, errno.ENOTCONN}
 """What the system answers where nobody reads any more, or nothing was open to begin with."""
@@ -121,7 +120,7 @@ def _put(beneath: TextIO, text: str) -> None:
 class _Descriptor(io.FileIO):
     """Waits where it is full, also if another program has made the open file one that does not wait."""
 
-    def write(self, data: Buffer) -> int:
+    def write(self, data: Any) -> int:
         while True:
             try:
                 return os.write(self.fileno(), data)
