@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.cells import ARROW_TYPES
 from recsys.errors import DataContractError, EmptyResult
 from recsys.frames import codes_of
 from recsys.ids import IdMap, NotAnId, id_array_of, python_ids, rivals
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from recsys.config import DataSettings
+    from recsys.notations import Unread
 
 log = events(__name__)
 
@@ -70,11 +72,14 @@ class Report:
         How often each kind of repair was made, by name.
     people
         Whether a debug event names the users of the samples.
+    unread
+        Columns of tags in a notation that is not read: told, and no reason to stop.
     """
 
     violations: list[Violation] = field(default_factory=list)
     repairs: dict[str, int] = field(default_factory=dict)
     people: bool = False
+    unread: list[Unread] = field(default_factory=list)
 
     def broken(
         self, mart: str, rule: str, count: int, samples: Iterable[object] = (), users: Sequence[str] = ()
@@ -181,7 +186,7 @@ def check_games(
         The five columns, clean text in four of them, and those of ``more``, in ascending order of
         ``GAME_ID``; not to be used if the report holds violations.
     """
-    from recsys.text import clean_games
+    from recsys.columns import read_texts
 
     if not _has_columns(frame, (*GAME_COLUMNS, *more), report, mart):
         return frame
@@ -197,17 +202,25 @@ def check_games(
         repeated = np.flatnonzero(np.bincount(codes, minlength=len(known)) > 1)
         report.broken(mart, f"duplicate {GAME_ID}s", len(repeated), known.ids(repeated[:_SAMPLES]))
         _check_spellings(known, report, mart)
-    nameless = (frame[NAME].isna() | (frame[NAME].astype(str).str.strip() == "")).to_numpy()
-    report.broken(mart, f"games with a null or empty {NAME}", nameless.sum(), _pick(python_ids(ids), nameless))
+    texts = read_texts(frame, types=frame.attrs.get(ARROW_TYPES))
+    game_ids = python_ids(ids)
+    odd = np.zeros(len(frame), dtype=np.bool_)
+    for some in texts.misfits:
+        report.broken(mart, some.rule, len(some.rows), some.samples(game_ids))
+        odd[some.rows] = True
+    nameless = np.array([not name for name in texts.columns[NAME]]) & ~odd
+    report.broken(mart, f"games with a null or empty {NAME}", nameless.sum(), _pick(game_ids, nameless))
     if len(frame) < settings.min_games:
         report.broken(mart, f"games, fewer than the {settings.min_games:,} that data.min_games asks for", len(frame))
     if report.violations:
         return frame
-    ordered = frame[[*GAME_COLUMNS, *more]].iloc[np.argsort(codes, kind="stable")].reset_index(drop=True)
+    report.repaired(texts.repaired)
+    report.unread += texts.unread
+    read = frame[[*GAME_COLUMNS, *more]].assign(**texts.columns)
+    ordered = read.iloc[np.argsort(codes, kind="stable")].reset_index(drop=True)
+    ordered.attrs = {}
     ordered[GAME_ID] = known.ids()
-    cleaned, repairs = clean_games(ordered)
-    report.repaired(repairs)
-    return cleaned
+    return ordered
 
 
 def check_ratings(

@@ -6,6 +6,7 @@ so that a row costs its two codes and its rating, and string ids cost their dict
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pyarrow as pa
 
+from recsys.cells import ARROW_TYPES, DECLARED_TYPE
 from recsys.ids import IdMap, NotAnId, id_array, python_ids, sort_codes
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     pandas.DataFrame
         Floats as float32 beside encoded columns, else as float64; categorical ids, integers as
         int64 (as objects where there are nulls, so that none loses digits), everything else as
-        pandas objects.
+        pandas objects. ``attrs`` names the type that each column arrived in.
     """
     import pandas as pd
 
@@ -60,7 +62,15 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
             encoding = [threads.submit(each.append, part) for each, part in zip(columns, batch.columns, strict=True)]
         _finish(encoding)
         series = list(threads.map(lambda column: column.series(), columns))
-    return pd.DataFrame(dict(zip(schema.names, series, strict=True)), copy=False)
+    frame = pd.DataFrame(dict(zip(schema.names, series, strict=True)), copy=False)
+    frame.attrs[ARROW_TYPES] = {field.name: _type_of(field) for field in schema}
+    return frame
+
+
+def _type_of(field: pa.Field) -> str:
+    """Return a column's type in words: the warehouse's where the source says it, else Arrow's."""
+    declared = (field.metadata or {}).get(DECLARED_TYPE)
+    return declared.decode() if declared else re.sub(r"list<\w*: ", "list<", str(field.type))
 
 
 @contextmanager
@@ -97,7 +107,18 @@ class _Plain:
         self.chunks = []
         if pa.types.is_decimal(self.kind):
             return pd.Series([None if value is None else int(value) for value in chunked.to_pylist()], dtype=object)
+        if not _becomes_pandas(self.kind):
+            return pd.Series(chunked.to_pylist(), dtype=object)
         return pd.Series(chunked.to_pandas(integer_object_nulls=True, self_destruct=True), copy=False)
+
+
+def _becomes_pandas(kind: pa.DataType) -> bool:
+    """Tell whether Arrow makes a column of pandas of a type: of unions and lists of string views it does not."""
+    try:
+        pa.chunked_array([], type=kind).to_pandas()
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
 
 
 class _Codes:

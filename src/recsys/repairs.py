@@ -22,6 +22,7 @@ class Repair(StrEnum):
     ZERO_WIDTH = "zero-width characters"
     WHITESPACE = "whitespace"
     LISTS = "lists as text"
+    MISSING = "missing values as text"
 
 
 _LATIN_NAMES = {name: code for name, code in name2codepoint.items() if 0x80 <= code <= 0xFF}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
-import json
-import warnings
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from recsys.lists import parse_tags
+from recsys.notations import list_notation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+__all__ = ["TAGS_WITH_COMMAS", "game_tags", "parse_tags", "split_tags"]
 
 TAGS_WITH_COMMAS = (
     "Deck, Bag, and Pool Building",
@@ -25,41 +27,15 @@ _SEEN_ENOUGH = 3
 _MOSTLY_SORTED = 0.9
 
 
-def parse_tags(text: str) -> list[str] | None:
-    r"""Read a list given as text: JSON, or Python as in ``"['Economic', \\"Children's Game\\"]"``.
-
-    Nothing is executed. Null entries are left out; numbers become text.
-
-    Returns
-    -------
-    list[str] | None
-        The tags, or None if the text is no such list.
-    """
-    text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")):
-        return None
-    if text.startswith("['") and not ('"' in text or "\\" in text):
-        tags = text[2:-2].split("', '")
-        # No quote but those around the tags: this is the whole list, without asking Python's parser.
-        if text.count("'") == 2 * len(tags):
-            return tags
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        parsed = _python_literal(text)
-    if not isinstance(parsed, list) or any(isinstance(tag, (list, tuple, dict, set)) for tag in parsed):
-        return None
-    return [str(tag) for tag in parsed if tag is not None]
-
-
 def split_tags(column: Iterable[str], known: Sequence[str] = TAGS_WITH_COMMAS) -> list[list[str]]:
     """Split a column of ``", "``-joined tags, keeping tags whole that hold a comma themselves.
 
-    A cell that is a list given as text is read exactly. Of the others, pieces are put together
-    when they spell a tag of ``known``, or one learned from the column: the two pieces never occur
-    apart, at least three times, and the second starts with a conjunction (``and Pool Building``)
-    or stands out of order in a column whose cells are sorted. What neither knows nor shows this
-    (``I Cut, You Choose`` in a column of another vocabulary) is split at its comma.
+    A cell that is a list given as text is read exactly; one that looks like a list and cannot be
+    read is one tag, for its pieces would be none. Of the others, pieces are put together when they
+    spell a tag of ``known``, or one learned from the column: the two pieces never occur apart, at
+    least three times, and the second starts with a conjunction (``and Pool Building``) or stands out
+    of order in a column whose cells are sorted. What neither knows nor shows this (``I Cut, You
+    Choose`` in a column of another vocabulary) is split at its comma.
 
     Parameters
     ----------
@@ -75,10 +51,7 @@ def split_tags(column: Iterable[str], known: Sequence[str] = TAGS_WITH_COMMAS) -
     """
     cells = [cell.strip() for cell in column]
     parsed = [parse_tags(cell) for cell in cells]
-    pieces = [
-        [p for p in cell.split(_SEPARATOR) if p] if tags is None else []
-        for cell, tags in zip(cells, parsed, strict=True)
-    ]
+    pieces = [_pieces(cell) if tags is None else [] for cell, tags in zip(cells, parsed, strict=True)]
     whole = {tuple(tag.split(_SEPARATOR)) for tag in known if _SEPARATOR in tag}
     whole |= {tuple(tag.split(_SEPARATOR)) for tags in parsed for tag in tags or () if _SEPARATOR in tag}
     glued = _inseparable(pieces)
@@ -90,14 +63,10 @@ def game_tags(categories: Iterable[str], mechanics: Iterable[str]) -> list[list[
     return [[*own, *others] for own, others in zip(split_tags(categories), split_tags(mechanics), strict=True)]
 
 
-def _python_literal(text: str) -> Any:
-    try:
-        with warnings.catch_warnings():
-            # Stray backslashes in tags are worth no warning about Python source.
-            warnings.simplefilter("ignore", SyntaxWarning)
-            return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
+def _pieces(cell: str) -> list[str]:
+    if list_notation(cell):
+        return [cell]
+    return [piece for piece in cell.split(_SEPARATOR) if piece]
 
 
 def _inseparable(cells: list[list[str]]) -> set[tuple[str, str]]:

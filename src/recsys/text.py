@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from recsys.cells import Misfits, read_cells
+from recsys.columns import TEXT_COLUMNS, read_texts
 from recsys.errors import DataContractError
-from recsys.repairs import Repair, clean_text, is_clean
-from recsys.tags import parse_tags, split_tags
+from recsys.lists import parse_tags
+from recsys.log import keys
+from recsys.repairs import Repair, clean_text
+from recsys.tags import split_tags
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable
+
     import pandas as pd
+
+    from recsys.notations import Unread
 
 __all__ = [
     "DEFAULT_RECIPE",
+    "TEXT_COLUMNS",
     "Repair",
     "TextRecipe",
     "clean_games",
     "clean_text",
     "embedding_text",
+    "given_texts",
+    "joined_fields",
     "parse_tags",
     "split_tags",
+    "tell_unread",
 ]
 
-TEXT_COLUMNS = ("NAME", "DESCRIPTION", "CATEGORIES", "MECHANICS")
-"""Columns of the games frame that hold text."""
+log = logging.getLogger(__name__)
 
-_TAG_COLUMNS = ("CATEGORIES", "MECHANICS")
 _PREFIXES = {"NAME": "Name", "CATEGORIES": "Categories", "MECHANICS": "Mechanics", "DESCRIPTION": "Description"}
 
 
@@ -78,23 +89,46 @@ def embedding_text(games: pd.DataFrame, recipe: TextRecipe = DEFAULT_RECIPE) -> 
     Raises
     ------
     DataContractError
-        If ``games`` lacks a field of the recipe.
+        If ``games`` lacks a field of the recipe, or a field holds something that is no text.
     """
-    import pandas as pd
-
     missing = [field for field in recipe.fields if field not in games.columns]
     if missing:
         raise DataContractError(
             f"games lack {', '.join(missing)}; the columns are {', '.join(map(str, games.columns))}"
         )
-    cleaned, _ = clean_games(games)
-    columns = [[_flat(text) for text in cleaned[field]] for field in recipe.fields]
+    texts = read_texts(games, recipe.fields)
+    _raise_misfits(texts.misfits, games)
+    tell_unread(texts.unread)
+    return joined_fields(games.assign(**texts.columns), recipe)
+
+
+def joined_fields(games: pd.DataFrame, recipe: TextRecipe = DEFAULT_RECIPE) -> pd.Series[str]:
+    """Return what :func:`embedding_text` does, of games whose texts are clean."""
+    import pandas as pd
+
+    columns = [[_flat(text) for text in games[field]] for field in recipe.fields]
     prefixes = [_PREFIXES[field] for field in recipe.fields]
     texts = [
         "; ".join(f"{prefix}: {text}" for prefix, text in zip(prefixes, row, strict=True) if text)
         for row in zip(*columns, strict=True)
     ]
     return pd.Series(texts, index=games.index, name="embedding_text", dtype=object)
+
+
+def given_texts(games: pd.DataFrame, column: str) -> list[str]:
+    """Return a column of texts that are embedded as they are.
+
+    Raises
+    ------
+    DataContractError
+        If a cell is null or holds something that is no text.
+    """
+    cells, misfits = read_cells(games[column], column, lists=False)
+    _raise_misfits(misfits, games)
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if len(texts) < len(cells):
+        raise DataContractError(f"{len(cells) - len(texts):,} games have a null {column}; give each a text")
+    return texts
 
 
 def clean_games(games: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
@@ -111,49 +145,34 @@ def clean_games(games: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
     -------
     tuple[pandas.DataFrame, Counter[str]]
         A new frame, and in how many cells each :class:`~recsys.repairs.Repair` was made.
+
+    Raises
+    ------
+    DataContractError
+        If a cell holds something that is no text; in tag columns lists of words and numbers are.
     """
-    repaired: Counter[str] = Counter()
-    columns = {name: _clean_column(games[name], name, repaired) for name in TEXT_COLUMNS if name in games.columns}
-    return games.assign(**columns), repaired
+    texts = read_texts(games)
+    _raise_misfits(texts.misfits, games)
+    return games.assign(**texts.columns), texts.repaired
 
 
-def _clean_column(column: pd.Series[Any], name: str, repaired: Counter[str]) -> list[str]:
-    cleaned = []
-    cells = column.astype(object)
-    for cell in cells.where(column.notna(), None):
-        if name in _TAG_COLUMNS:
-            text, kinds = _clean_tags(cell)
-        else:
-            text, kinds = clean_text(_as_text(cell), single_line=name == "NAME")
-        repaired.update(kinds)
-        cleaned.append(text)
-    return cleaned
+def tell_unread(unread: Iterable[Unread]) -> None:
+    """Warn of each column of tags that looks like lists in a notation that is not read."""
+    for told in unread:
+        log.warning(
+            "tags look like lists in a notation that is not read, so each such cell is one tag: "
+            "send lists, or join the tags by ', '",
+            extra=keys(
+                column=told.column, notation=told.notation, cells=told.cells, of=told.of, such_as=told.such_as
+            ),
+        )  # fmt: skip
 
 
-def _clean_tags(cell: Any) -> tuple[str, frozenset[Repair]]:
-    """Return the tags of a cell joined; it may be text, a list given as text, or a list."""
-    if isinstance(cell, str) or not hasattr(cell, "__len__"):
-        text = _as_text(cell)
-        # A list is read before its entries are repaired: a decoded quote would end an entry early.
-        tags = parse_tags(text) if text.startswith("[") else None
-        if tags is None:
-            text, kinds = clean_text(text, single_line=True)
-            if not (kinds and text.startswith("[")) or (tags := parse_tags(text)) is None:
-                return text, kinds
-        else:
-            kinds = frozenset()
-        kinds |= {Repair.LISTS}
-    else:
-        tags, kinds = [_as_text(tag) for tag in cell], frozenset()
-    joined = ", ".join(tag for tag in tags if tag)
-    if is_clean(joined, single_line=True):
-        return joined, kinds
-    cleaned = [clean_text(tag, single_line=True) for tag in tags]
-    return ", ".join(tag for tag, _ in cleaned if tag), kinds.union(*(found for _, found in cleaned))
-
-
-def _as_text(cell: Any) -> str:
-    return "" if cell is None else str(cell)
+def _raise_misfits(misfits: Iterable[Misfits], games: pd.DataFrame) -> None:
+    ids = games["GAME_ID"].tolist() if "GAME_ID" in games.columns else list(games.index)
+    rules = [f"{len(some.rows):,} {some.rule} (such as {', '.join(some.samples(ids))})" for some in misfits]
+    if rules:
+        raise DataContractError(f"the games break the data contract: {'; '.join(rules)}")
 
 
 def _flat(text: str) -> str:

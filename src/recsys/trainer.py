@@ -253,8 +253,12 @@ class Trainer:
         return games
 
     def _check_games(self, fetched: pd.DataFrame, report: Report) -> pd.DataFrame:
+        from recsys.text import tell_unread
+
         source = self.settings.source
-        return check_games(fetched, self.settings.data, report, source.games_table, source.more_game_columns)
+        games = check_games(fetched, self.settings.data, report, source.games_table, source.more_game_columns)
+        tell_unread(report.unread)
+        return games
 
     def checked_ratings(self) -> Ratings:
         """Fetch the ratings, and check their contract; train and write nothing."""
@@ -346,11 +350,11 @@ class Trainer:
     def _train_content(self, games: pd.DataFrame, encoder: Encoder) -> RAGRecommender:
         from recsys.embedding.encoder import TextEncoder
         from recsys.models.rag import EMBEDDING_TEXT, RAGRecommender
-        from recsys.text import embedding_text
+        from recsys.text import joined_fields
 
         with self.steps.step("embed"):
             model = RAGRecommender(self.settings.content, encoder)
-            model.fit(games.assign(**{EMBEDDING_TEXT: embedding_text(games)}))
+            model.fit(games.assign(**{EMBEDDING_TEXT: joined_fields(games)}))
             if isinstance(encoder, TextEncoder) and encoder is not self._embedding_model:
                 encoder.unload()  # the run has no further use for hundreds of megabytes
         self._rows["vectors"] = len(model.game_ids)

@@ -70,13 +70,14 @@ class RAGRecommender:
         Raises
         ------
         DataContractError
-            If a column is missing, or an id is null, repeated or no id.
+            If a column is missing, holds something that is no text, or an id is null, repeated or no id.
         """
-        from recsys.text import embedding_text
+        from recsys.text import embedding_text, given_texts
 
         ids = _distinct_ids(games_df)
-        texts = games_df[EMBEDDING_TEXT] if EMBEDDING_TEXT in games_df else embedding_text(games_df)
-        vectors = self.embedding_model.encode(texts.tolist())
+        given = EMBEDDING_TEXT in games_df
+        texts = given_texts(games_df, EMBEDDING_TEXT) if given else embedding_text(games_df).tolist()
+        vectors = self.embedding_model.encode(texts)
         self.faiss_index = build_index(vectors)
         self.game_ids = ids
         self.__dict__.pop("_rows", None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from recsys.cells import DECLARED_TYPE
 from recsys.errors import QueryFailed, SourceUnavailable
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ WIDE = pa.decimal128(38, 0)
 """Of an integer column with values beyond 2^63."""
 
 _INT64_DIGITS = 18
+
+_JSON = frozenset({"VARIANT", "OBJECT", "ARRAY"})
+"""Kinds that arrive as JSON in text: which one it was is kept with the column."""
 
 # Of a column's kind, by the connector's own type names. Numbers with a fraction are doubles: a
 # rating needs no more, and an id is never one.
@@ -73,7 +77,9 @@ def described(description: Sequence[Any], type_names: Sequence[str]) -> tuple[pa
         elif kind == "FIXED":
             fields.append(pa.field(column.name, pa.float64()))
         elif kind in _ARROW:
-            fields.append(pa.field(column.name, _ARROW[kind]()))
+            fields.append(
+                pa.field(column.name, _ARROW[kind](), metadata={DECLARED_TYPE: kind} if kind in _JSON else None)
+            )
         else:
             known = ", ".join(["FIXED", *_ARROW])
             raise QueryFailed(f"column {column.name} is of type {kind}, which is not read; cast it to one of: {known}")
