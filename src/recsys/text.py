@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from recsys.cells import Misfits, read_cells
 from recsys.columns import TEXT_COLUMNS, read_texts
 from recsys.errors import DataContractError
 from recsys.lists import parse_tags
-from recsys.log import keys
+from recsys.log import events, keys
 from recsys.repairs import Repair, clean_text
 from recsys.tags import split_tags
 
@@ -37,7 +36,7 @@ __all__ = [
     "tell_unread",
 ]
 
-log = logging.getLogger(__name__)
+log = events(__name__)
 
 _PREFIXES = {"NAME": "Name", "CATEGORIES": "Categories", "MECHANICS": "Mechanics", "DESCRIPTION": "Description"}
 
