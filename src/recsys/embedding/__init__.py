@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recsys.config import ContentSettings
     from recsys.embedding.cache import VectorCache
     from recsys.embedding.encoder import TextEncoder
+    from recsys.embedding.engine import Engine
 
 
 class Encoder(Protocol):
@@ -74,17 +75,17 @@ def open_encoder(settings: ContentSettings) -> TextEncoder:
     from recsys.embedding.hardware import probe
     from recsys.embedding.model import find_model, identify
     from recsys.embedding.openvino_bert import is_mean_pooled_bert
-    from recsys.embedding.plan import choose
+    from recsys.embedding.plan import choose, require_engine
 
     identity = identify(settings.model)
     bert = not settings.model or is_mean_pooled_bert(Path(settings.model).expanduser())
     plan = choose(settings, probe(), bert=bert)
-    return TextEncoder(
-        identity,
-        plan,
-        lambda: load_engine(find_model(settings.model), plan),
-        open_cache(settings),
-    )
+
+    def load() -> Engine:
+        require_engine(plan)
+        return load_engine(find_model(settings.model), plan)
+
+    return TextEncoder(identity, plan, load, open_cache(settings))
 
 
 def open_cache(settings: ContentSettings) -> VectorCache | None:

@@ -31,16 +31,7 @@ class Engine(Protocol):
 
 
 def load_engine(folder: ModelFolder, plan: Plan) -> Engine:
-    """Load the model.
-
-    Raises
-    ------
-    MissingExtra
-        If the packages that the engine needs are not installed.
-    """
-    from recsys.embedding.plan import require_engine
-
-    require_engine(plan)
+    """Load the model; the engine is installed: see :func:`recsys.embedding.plan.require_engine`."""
     if plan.engine == "openvino":
         from recsys.embedding.openvino_engine import OpenVinoEngine
 

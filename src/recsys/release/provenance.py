@@ -12,7 +12,10 @@ PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of this package's source."""
 
 CONTENT_LIBRARIES = ("numpy", "faiss-cpu", "sentence-transformers", "transformers", "tokenizers", "torch", "openvino")
-"""What the content half is computed with, as far as it is installed."""
+"""What the content half is computed with, as far as it is installed.
+
+Those of both engines: which of them runs is no input, and a run that takes the other one is not new.
+"""
 CF_LIBRARIES = ("numpy", "scipy", "implicit", "numba")
 """What the CF half is computed with, as far as it is installed."""
 
