@@ -27,7 +27,7 @@ _PERHAPS = (
     ('"A", "B"', re.compile(r"""(["'])(?:(?!\1).)*\1(?:\s*,\s*\1(?:(?!\1).)*\1)*$""")),
 )
 _OPENS = re.compile(r"""[\[({"']|[A-Za-z_][\w.]*+[\[(]""")
-_LINES = re.compile(r"\S\s*[\n\r\t]\s*\S")
+_LINES = re.compile(r"[\n\r\t]")
 _SEPARATOR = re.compile(r"[|;、，；]|(?<!\d),(?=\S)|,(?=[^\s\d])")
 
 
@@ -56,7 +56,8 @@ class Unread:
 
 def list_notation(text: str) -> str:
     """Return the notation of a text that is or begins a list without being readable as one; or nothing."""
-    if not _OPENS.match(text):
+    # Scans in C decide for most texts of a catalogue.
+    if not ("(" in text or "[" in text or "{" in text or '"' in text or "'" in text) or not _OPENS.match(text):
         return ""
     return next((name for name, pattern in (*_LISTS, *_PERHAPS) if pattern.match(text)), "")
 
@@ -101,7 +102,7 @@ def _separator(cell: str, text: str) -> str:
     """Return by what other than ``", "`` the tags of a cell seem to be joined, as an example; or nothing."""
     if ", " in text:
         return ""
-    if _LINES.search(cell):
+    if _LINES.search(cell.strip()):
         return "one tag a line"
     found = _SEPARATOR.search(text)
     return f"A{found[0]}B" if found else ""

@@ -50,7 +50,7 @@ def split_tags(column: Iterable[str], known: Sequence[str] = TAGS_WITH_COMMAS) -
         Tags of each cell, in its order.
     """
     cells = [cell.strip() for cell in column]
-    parsed = [parse_tags(cell) for cell in cells]
+    parsed = [parse_tags(cell) if cell.startswith(("[", "(")) else None for cell in cells]
     pieces = [_pieces(cell) if tags is None else [] for cell, tags in zip(cells, parsed, strict=True)]
     whole = {tuple(tag.split(_SEPARATOR)) for tag in known if _SEPARATOR in tag}
     whole |= {tuple(tag.split(_SEPARATOR)) for tags in parsed for tag in tags or () if _SEPARATOR in tag}
