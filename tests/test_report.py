@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import threading
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +103,24 @@ def test_the_same_page_can_be_made_again(nights: Nights, page: str, tmp_path: Pa
     out = tmp_path / "again.html"
     assert run(["report", nights.second.name, "--out", str(out), "--models", str(nights.models)]) == 0
     assert out.read_text(encoding="utf-8") == page
+
+
+def test_what_is_no_plain_file_is_written_to_and_stays(nights: Nights, page: str, tmp_path: Path) -> None:
+    """A pipe (and so a device such as /dev/null) takes the page; a link leads to the file that is written."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("target.html")
+    told: list[str] = []
+    reader = threading.Thread(target=lambda: told.append(pipe.read_text(encoding="utf-8")), daemon=True)
+    reader.start()
+    for out in (pipe, link):
+        assert run(["report", nights.second.name, "--out", str(out), "--models", str(nights.models)]) == 0
+    reader.join(60)
+    assert told == [page]
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert (tmp_path / "target.html").read_text(encoding="utf-8") == page
+    assert run(["report", nights.second.name, "--out", str(tmp_path), "--models", str(nights.models)]) == 73
 
 
 def test_a_release_that_is_not_sound_has_no_page(nights: Nights, tmp_path: Path) -> None:

@@ -30,7 +30,16 @@ def report(
     if str(out) == "-":
         answer_bytes(page)
         return
-    from recsys.release.durable import write_bytes
-
-    write_bytes(out, page)
+    _write(out, page)
     tell(f"wrote {out}: the page of release {manifest.release} ({len(page) / 1e3:,.0f} kB)")
+
+
+def _write(out: Path, page: bytes) -> None:
+    """Write to what a path names: a plain file whole or not at all, a device or a pipe as it takes it."""
+    from recsys.release.durable import write_bytes, writing
+
+    if not out.exists() or out.is_file():
+        write_bytes(out.resolve(), page)  # where a link leads, not in its place
+        return
+    with writing(f"write {out}"), out.open("wb") as stream:
+        stream.write(page)
