@@ -176,6 +176,44 @@ def test_every_fault_leaves_a_whole_release(stage: Stage, trace: Trace) -> None:
     assert sum(outcomes.values()) == len(points)
 
 
+MENDING = (
+    *(Point("rename", number, fault) for number in (1, 2) for fault in FAULTS),
+    *(Point("fsync", number, fault) for number in (1, 2, 3, 4) for fault in FAULTS),
+    *(Point("symlink", number, fault) for number in (1, 2) for fault in FAULTS),
+    *(Point("unlinkat", 1, fault) for fault in FAULTS),
+)
+"""What a publisher does to a folder in the link's place, before anything else: its first calls, and one that could be
+one of them."""
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("beside", [True, False], ids=["a copy", "the release itself"])
+def test_a_restored_folder_stays_the_current_release(stage: Stage, *, beside: bool) -> None:
+    """Wherever making the link again fails or is killed, readers get that release, and the next one replaces it."""
+    moved = 0
+    for point in MENDING:
+        if not (ALL or point.fault in {"EIO", "KILL"}) or (point.syscall == "unlinkat" and not beside):
+            continue
+        stage.reset()
+        (stage.models / "v1").unlink()
+        shutil.copytree(stage.models / "releases" / "old", stage.models / "v1")
+        if not beside:
+            shutil.rmtree(stage.models / "releases" / "old")
+        outcome = stage.publisher.publish(stage.models, "new", strace=["-o", "/dev/null", *point.options()], keep=5)
+        told = f"{point}: exit {outcome.code}, {outcome.said}"
+        assert outcome.code in ({-9} if point.fault == "KILL" else {0, 73}), told
+        assert "Traceback" not in outcome.said, told
+        current = load_release(stage.models / "v1").manifest.release
+        assert current == ("new" if outcome.code == 0 else "old"), told
+        moved += not (stage.models / "v1").is_symlink()
+        assert stage.other.publish(stage.models, "next", check=["here"], keep=5).code == 0, told
+        assert ReleaseStore(stage.models).manifest().replaces == current, told
+        check_here(stage.models / "releases" / "old")
+        left = {path.name for path in (stage.models / "releases").iterdir()}
+        assert left - {"new"} == {"next", "old", "first"}, told
+    assert moved
+
+
 def _try(stage: Stage, point: Point) -> str:
     """Make one point fail and look at what is left; return which release is current."""
     stage.reset()

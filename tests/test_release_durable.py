@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from recsys.errors import ArtifactWriteError
-from recsys.release.durable import make_folder, point_link, remove, rename, sha256_of, write_bytes, writing
+from recsys.release.durable import make_folder, point_link, put_link, remove, rename, sha256_of, write_bytes, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +71,19 @@ def test_a_link_is_made_and_moved(tmp_path: Path) -> None:
     link.mkdir()
     with pytest.raises(ArtifactWriteError, match="cannot point"):
         point_link(link, "releases/c")
+
+
+def test_a_link_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    """The folder moves aside; where it cannot, it stays, and nothing waits to take its place."""
+    link = tmp_path / "v1"
+    (link / "inner").mkdir(parents=True)
+    (tmp_path / "aside").write_bytes(b"in the way")
+    with pytest.raises(ArtifactWriteError, match="cannot rename"):
+        put_link(link, "releases/a", tmp_path / "aside")
+    assert {path.name for path in tmp_path.rglob("*")} == {"v1", "inner", "aside"}
+    put_link(link, "releases/a", tmp_path / "moved")
+    assert os.readlink(link) == "releases/a"  # noqa: PTH115 - the raw text is meant
+    assert (tmp_path / "moved" / "inner").is_dir()
 
 
 def test_renaming_and_removing(tmp_path: Path) -> None:

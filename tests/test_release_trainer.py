@@ -10,17 +10,20 @@ import pyarrow as pa
 import pytest
 
 from recsys.config import ContentSettings, Settings
-from recsys.errors import ArtifactCorrupt, DataContractError, ModelNotFound
+from recsys.errors import ArtifactCorrupt, DataContractError, ModelNotFound, ReleaseNotFound
 from recsys.release.check import check_here
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
 from recsys.sources import QueryResult
 from recsys.trainer import Trainer
+from restored import alone, follow_links, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from restored import Spoil
 
 SETTINGS = Settings.model_validate(
     {"cf": {"factors": 4, "iterations": 3, "threads": 1, "tuning": "off"}, "release": {"keep": 3}}
@@ -300,6 +303,37 @@ def test_a_half_without_a_release_is_saved_and_is_no_release(tmp_path: Path) -> 
         load_release(tmp_path / "v1")
     trainer(tmp_path).run_pipeline()
     load_release(tmp_path / "v1")
+
+
+@pytest.mark.parametrize("spoil", [follow_links, alone, None], ids=["a copy", "a folder alone", "a text"])
+def test_a_run_knows_the_release_that_was_restored_without_its_link(tmp_path: Path, spoil: Spoil | None) -> None:
+    """It has nothing new beside it, and a half is published with its other half."""
+    first = trainer(tmp_path).run_pipeline()
+    (spoil or text(f"releases/{first.run_id}\n"))(tmp_path)
+    result = trainer(tmp_path).run_pipeline()
+    assert (result.status, result.path) == ("nothing new", tmp_path / "releases" / first.run_id)
+    (spoil or text(f"releases/{first.run_id}\n"))(tmp_path)
+    trainer(tmp_path, Marts(games=29)).train_rag_model()
+    manifest = ReleaseStore(tmp_path).manifest()
+    assert (manifest.replaces, manifest.cf.trained_by) == (first.run_id, first.run_id)
+    follow_links(tmp_path)
+    trainer(tmp_path, Marts(users=70)).train_cf_model()
+    assert ReleaseStore(tmp_path).manifest().replaces == manifest.release
+
+
+def test_a_run_that_cannot_know_the_current_release_fetches_nothing(tmp_path: Path) -> None:
+    """The whole pipeline and either half end before they have read a row."""
+    trainer(tmp_path).run_pipeline()
+    (tmp_path / "v1").unlink()
+    (tmp_path / "v1").mkdir()
+
+    class Closed(Marts):
+        def execute(self, sql: str) -> QueryResult:
+            raise AssertionError(f"{sql} was asked")
+
+    for train in ("run_pipeline", "train_rag_model", "train_cf_model"):
+        with pytest.raises(ReleaseNotFound, match="v1 is an empty folder, so no release is known to be current"):
+            getattr(trainer(tmp_path, Closed()), train)()
 
 
 def test_a_half_that_is_not_published_writes_nothing(tmp_path: Path) -> None:

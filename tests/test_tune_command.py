@@ -99,6 +99,16 @@ def test_without_the_extra_it_says_so_before_it_fetches(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_current_release_that_is_not_known_ends_it_before_it_fetches(tmp_path: Path) -> None:
+    """Exit 76 as from every command, whatever the source is; no study is begun."""
+    (tmp_path / "models" / "v1").mkdir(parents=True)
+    run = start(tmp_path, "--trials", "1")
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 76, err
+    assert "models/v1 is an empty folder, so no release is known to be current" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
+
+
 @pytest.mark.parametrize(
     ("setting", "tried"),
     [

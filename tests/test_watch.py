@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import recsys
 from recsys.service.watch import Watch
+from restored import text
 from served import publish
 from test_serve_http import until
 
@@ -62,3 +63,22 @@ def test_a_watch_that_was_stopped_can_start_again(tmp_path: Path) -> None:
         published = publish(tmp_path, seed=seed).name
         until(lambda published=published: recommender.release == published)  # type: ignore[misc]
         watch.stop()
+
+
+def test_a_release_that_was_restored_without_its_link_is_watched(tmp_path: Path) -> None:
+    """A text is where it leads, look after look; what a publisher makes of it is no other release, the next one is."""
+    first = publish(tmp_path)
+    text(f"releases/{first.name}")(tmp_path)
+    recommender = recsys.load(tmp_path / "v1")
+    watch = Watch(recommender)
+    assert recommender.snapshot.path == first.resolve()
+    assert not watch.look()
+    text("releases/gone")(tmp_path)
+    assert not watch.look()
+    assert watch.problem is not None
+    assert "v1 is a text that names releases/gone, which is not there" in watch.problem
+    text(f"releases/{first.name}")(tmp_path)
+    second = publish(tmp_path, seed=1)
+    assert watch.look()
+    assert not watch.problem
+    assert recommender.release == second.name

@@ -123,7 +123,7 @@ class IncompatibleArtifact(ReleaseError):
 
 
 class ReleaseNotFound(ReleaseError):
-    """There is no release of that name."""
+    """There is no release of that name, or nothing says which one is current."""
 
 
 class QualityGateFailed(RecsysError):

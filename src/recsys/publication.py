@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.data import CATEGORIES, GAME_ID, MECHANICS
-from recsys.errors import DataContractError
+from recsys.errors import ArtifactWriteError, DataContractError
 from recsys.evaluation.trial import METRICS
 from recsys.ids import IdMap
 from recsys.join import Meeting
@@ -18,12 +19,14 @@ from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
 from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, INDEX, METADATA, REPORT
 from recsys.release.manifest import Half, Step
+from recsys.release.pointer import LINK
 from recsys.release.provenance import CF_LIBRARIES, CONTENT_LIBRARIES, code_digest, git_commit, versions
 from recsys.release.staging import RunFacts
 from recsys.release.verify import read_manifest, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pandas as pd
     import pyarrow as pa
@@ -171,6 +174,23 @@ def publish(
             drawn = page(staging, facts)
         staging.write(REPORT, drawn)
     return staging.publish(facts)
+
+
+def save_alone(root: Path, model: RAGRecommender | CollaborativeFilter) -> None:
+    """Save a half where there is no release yet to take the other from: to a plain folder ``v1``, which is none.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If a file cannot be written whole.
+    """
+    folder = root / LINK
+    try:
+        model.save(folder)
+    except ArtifactWriteError:
+        with suppress(OSError):  # where it holds nothing, nothing says to the next run what it is
+            folder.rmdir()
+        raise
 
 
 def _save_hybrid(staging: Staging, games: pd.DataFrame | pa.Table, model: CollaborativeFilter) -> None:

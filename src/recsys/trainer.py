@@ -163,7 +163,7 @@ class Trainer:
             games = self._checked_games()
             model = self._train_content(games, encoder)
             if staging.current is None:
-                model.save(self.models_output_dir / "v1")
+                publication.save_alone(self.models_output_dir, model)
             else:
                 origin = self._content_origin(run_id, games, encoder)
                 half = publication.Content(model, games, origin, self.settings.data.max_unknown)
@@ -191,7 +191,7 @@ class Trainer:
             ratings = self.checked_ratings()
             if staging.current is None:
                 model = self._train_taste(ratings)
-                model.save(self.models_output_dir / "v1")
+                publication.save_alone(self.models_output_dir, model)
             else:
                 catalogue, gate = publication.catalogue_of(staging), self._gate(staging, overrides)
                 report = Report()

@@ -154,7 +154,8 @@ def _user(recommender: Recommender, text: str) -> Id:
 
 def path_of(models: Path, release: str) -> Path:
     """Return the folder of a release, or the link to the current one."""
-    from recsys.release.store import CURRENT, LINK, ReleaseStore
+    from recsys.release.pointer import LINK
+    from recsys.release.store import CURRENT, ReleaseStore
 
     return models / LINK if release == CURRENT else ReleaseStore(models).path(release)
 

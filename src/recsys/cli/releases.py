@@ -25,7 +25,15 @@ _MODELS = Path("models")
 
 def releases(context: typer.Context, *, models: Models = _MODELS, json: Json = False, verbose: Verbose = False) -> None:
     """List the releases, oldest first."""
-    entries = _store(context, models, json=json, verbose=verbose).entries()
+    from recsys.errors import ReleaseError
+
+    store = _store(context, models, json=json, verbose=verbose)
+    try:
+        entries = store.entries()
+    except ReleaseError:
+        if not json and (entries := store.entries(marked=False)):  # to choose from
+            answer(_table(entries))
+        raise
     if json:
         answer(json_.dumps([_row(entry) for entry in entries]))
     elif not entries:
@@ -69,10 +77,10 @@ def rollback(
 ) -> None:
     """Verify an older release and make it current."""
     store = _store(context, models, json=json, verbose=verbose)
-    before = store.current()
+    before = _current(store, needed=release is None)
     manifest = store.rollback(release)
     result = {"status": "rolled back", "release": manifest.release, "before": before}
-    told = f"current is now {manifest.release} of {_when(manifest)}; before it was {before}"
+    told = f"current is now {manifest.release} of {_when(manifest)}; before it was {before or 'none'}"
     tell(json_.dumps(result) if json else told)
 
 
@@ -88,8 +96,20 @@ def show(
     store = _store(context, models, json=json, verbose=verbose)
     manifest = store.manifest(release)
     tree = json_.loads(manifest.to_bytes())
-    tree |= {"path": str(store.path(release)), "current": store.current() == manifest.release}
+    tree |= {"path": str(store.path(release)), "current": _current(store, needed=False) == manifest.release}
     answer(json_.dumps(tree) if json else _page(tree))
+
+
+def _current(store: ReleaseStore, *, needed: bool) -> str | None:
+    """Return the current release; None also where none is known to be, unless it is needed."""
+    from recsys.errors import ReleaseError
+
+    try:
+        return store.current()
+    except ReleaseError:
+        if needed:
+            raise
+        return None
 
 
 def _store(context: typer.Context, models: Path, *, json: bool, verbose: bool) -> ReleaseStore:

@@ -74,8 +74,8 @@ def tune(  # noqa: PLR0913 - each parameter is an option
     trainer = Trainer(models_output_dir=models, settings=load_settings(config, overrides))
     check(trainer.settings, study)
     budget = Budget(MINUTES if minutes is None and trials is None else minutes, trials)
-    ratings = trainer.checked_ratings()
-    found = search(ratings, trainer.settings, study, budget, remembered=_remembered(models, trainer.settings))
+    remembered = _remembered(models, trainer.settings)
+    found = search(trainer.checked_ratings(), trainer.settings, study, budget, remembered=remembered)
     tell(json_.dumps(found.as_json()) if json else found.as_toml(), end="\n" if json else "")
 
 
@@ -86,8 +86,10 @@ def _remembered(models: Path, settings: Settings) -> Recipe | None:
     from recsys.release.store import ReleaseStore
 
     store = ReleaseStore(models)
+    if store.current() is None:
+        return None
     try:
-        memory = None if store.current() is None else Incumbent.of(store.manifest()).tuning
+        memory = Incumbent.of(store.manifest()).tuning
     except ReleaseError as error:
         log.warning("the current release is not sound: what it remembers is not tried", extra=keys(reason=error))
         return None

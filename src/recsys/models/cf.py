@@ -25,6 +25,7 @@ from recsys.pulse import progress
 from recsys.ranking import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL, id_maps
+from recsys.release.path import folder_at
 from recsys.steps import trim_memory
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class CollaborativeFilter:
 
         from recsys.release.unpickle import load_als
 
-        folder = Path(path)
+        folder = folder_at(Path(path))
         model = cls(settings)
         try:
             mappings = (folder / MAPPINGS).read_bytes()

@@ -15,6 +15,7 @@ from recsys.ids import Id, NotAnId, id_array_of, python_ids
 from recsys.ranking import Neighbour, one_faiss_thread
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.loading import INDEX, METADATA
+from recsys.release.path import folder_at
 
 if TYPE_CHECKING:
     import faiss
@@ -133,7 +134,7 @@ class RAGRecommender:
         """
         import faiss
 
-        folder = Path(path)
+        folder = folder_at(Path(path))
         model = cls(settings, embedding_model)
         try:
             index = faiss.deserialize_index(np.frombuffer((folder / INDEX).read_bytes(), dtype=np.uint8))

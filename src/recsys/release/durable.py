@@ -30,6 +30,8 @@ _ADVICE = {
     errno.EACCES: "give this user the right to write there",
     errno.EPERM: "give this user the right to write there",
     errno.EROFS: "mount that file system for writing, or choose another --output",
+    errno.EXDEV: "both have to lie on one file system",
+    errno.EBUSY: "something is mounted there: mount the folder above it",
     errno.EIO: "the device reports a fault: check the disk before the next run",
 }
 
@@ -186,12 +188,8 @@ def point_link(link: Path, target: str) -> None:
     ArtifactWriteError
         If it failed: the message says whether the link already points to the new target.
     """
-    fresh = link.with_name(f".{link.name}{TEMPORARY}")
     with writing(f"point {link} to {target}"):
-        with suppress(FileNotFoundError):
-            fresh.unlink()
-        fresh.symlink_to(target)
-        _replace(fresh, link)
+        _replace(_new_link(link, target), link)
     seen = _target_of(link)
     if seen != target:
         raise ArtifactWriteError(
@@ -199,6 +197,44 @@ def point_link(link: Path, target: str) -> None:
         )
     with writing(f"flush {link.parent} ({link.name} already points to {target}, but may not survive a power cut)"):
         flush_folder(link.parent)
+
+
+def put_link(link: Path, target: str, aside: Path) -> None:
+    """Move what stands at ``link`` to ``aside``, and make ``link`` a symbolic link to ``target``.
+
+    No file system puts a link in a folder's place in one step. The new link is on the disk before
+    the folder moves, so that whoever finds nothing at ``link`` reads it at :func:`waiting`.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If it failed; what stood there is back, unless the link was made.
+    """
+    with writing(f"point {link} to {target}"):
+        _new_link(link, target)
+        flush_folder(link.parent)
+    try:
+        rename(link, aside)
+        point_link(link, target)
+    except ArtifactWriteError:
+        if not os.path.lexists(link):
+            rename(aside, link)
+        if not link.is_symlink():
+            remove(waiting(link))
+        raise
+
+
+def waiting(link: Path) -> Path:
+    """Return where a link waits until it takes its place."""
+    return link.with_name(f".{link.name}{TEMPORARY}")
+
+
+def _new_link(link: Path, target: str) -> Path:
+    fresh = waiting(link)
+    if _target_of(fresh) != target:
+        remove(fresh)
+        fresh.symlink_to(target)
+    return fresh
 
 
 def _target_of(link: Path) -> str | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from recsys.release.pointer import Current
+
 
 log = events(__name__)
 
@@ -67,7 +69,7 @@ class Staging:
         Where models and pages save their files, each through
         :func:`recsys.release.durable.write_bytes`.
     current
-        Folder of the current release, or None.
+        The current release, or None. The attribute of this name is its folder.
     key
         Signs the manifest, where given.
     publish
@@ -78,13 +80,14 @@ class Staging:
         self,
         release: str,
         folder: Path,
-        current: Path | None,
+        current: Current | None,
         key: bytes | None,
         publish: Callable[[Staging], None],
     ) -> None:
         self.release = release
         self.folder = folder
-        self.current = current
+        self.current = None if current is None else current.folder
+        self.replaces = None if current is None else current.name
         self.key = key
         self._publish = publish
 
@@ -164,7 +167,7 @@ class Staging:
             files=self._hash_files(),
             content=facts.content,
             cf=facts.cf,
-            replaces=None if self.current is None else self.current.name,
+            replaces=self.replaces,
             commit=facts.commit,
             steps=facts.steps,
             scores=facts.scores,

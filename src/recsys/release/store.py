@@ -14,9 +14,8 @@ everything below the folder that it pointed to.
 
 from __future__ import annotations
 
-import errno
-import re
-from contextlib import contextmanager, suppress
+import os
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +24,13 @@ from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, Rel
 from recsys.log import events, keys
 from recsys.pulse import progress, working
 from recsys.release.check import Check, FreshProcess, check_here
-from recsys.release.durable import TEMPORARY, make_folder, point_link, remove, rename, writing
+from recsys.release.durable import make_folder, remove, rename, waiting, writing
 from recsys.release.lock import publisher_lock
+from recsys.release.pointer import Current, Form, Pointer
+from recsys.release.shelf import RELEASES, is_release_name
 from recsys.release.signature import key_from_environment
 from recsys.release.staging import Staging
+from recsys.release.switch import TRASH, mend, point
 from recsys.release.verify import read_manifest
 
 if TYPE_CHECKING:
@@ -40,14 +42,8 @@ log = events(__name__)
 
 CURRENT = "current"
 """What people call the release that ``v1`` points to."""
-LINK = "v1"
-RELEASES = "releases"
-UNRELEASED = "unreleased-"
-"""Prefix of plain folders that were found at ``v1`` and moved aside; never pruned."""
 
 _STAGING = ".staging-"
-_TRASH = ".trash-"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -100,23 +96,18 @@ class ReleaseStore:
         self.key = key or key_from_environment()
         self._check = check or FreshProcess()
         self._releases = self.root / RELEASES
-        self._link = self.root / LINK
+        self._pointer = Pointer(self.root)
 
     def current(self) -> str | None:
         """Return the name of the current release, or None where there is none.
 
         Raises
         ------
-        ReleaseNotFound
-            If the link cannot be read: that is not the same as none.
+        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+            If what stands at ``v1`` names no release: that is not the same as none.
         """
-        try:
-            target = self._link.readlink()
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.EINVAL, errno.ENOTDIR}:  # no link, or a plain folder
-                return None
-            raise ReleaseNotFound(f"{self._link} cannot be read: {error.strerror or error}") from error
-        return target.name if (self.root / target).is_dir() else None
+        found = self._pointer.read()
+        return found.name if found else None
 
     def names(self) -> list[str]:
         """Return the names of all releases, oldest first.
@@ -124,28 +115,42 @@ class ReleaseStore:
         Names sort by time where they are run ids of the command line; what decides is when the
         manifest was written.
         """
-        return [entry.name for entry in self.entries()]
+        try:
+            current = self._pointer.look()
+        except ReleaseError:
+            current = None
+        return [entry.name for entry in self._entries(current)]
 
-    def entries(self) -> list[Entry]:
-        """Return all releases, oldest first; one that cannot be read says why."""
-        current = self.current()
-        found = [self._entry(path, current) for path in self._folders()]
+    def entries(self, *, marked: bool = True) -> list[Entry]:
+        """Return all releases, oldest first; one that cannot be read says why.
+
+        Parameters
+        ----------
+        marked
+            Whether the current one is marked.
+
+        Raises
+        ------
+        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+            If what stands at ``v1`` names no release, and the current one is to be marked.
+        """
+        return self._entries(self._pointer.read() if marked else None)
+
+    def _entries(self, current: Current | None) -> list[Entry]:
+        places = {path: path.name for path in self._pointer.shelf.folders()}
+        if current is not None and current.form is not Form.copy:
+            places[current.folder] = current.name
+        found = [self._entry(name, path, current) for path, name in places.items()]
         return sorted(found, key=lambda entry: (entry.manifest.created if entry.manifest else "", entry.name))
 
-    def _folders(self) -> list[Path]:
+    def _entry(self, name: str, path: Path, current: Current | None) -> Entry:
+        is_current = current is not None and (
+            path == current.folder or (current.form, current.name) == (Form.copy, name)
+        )
         try:
-            paths = list(self._releases.iterdir())
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise ReleaseNotFound(f"{self._releases} cannot be read: {error.strerror or error}") from error
-        return [path for path in paths if _NAME.fullmatch(path.name) and not path.name.startswith(UNRELEASED)]
-
-    def _entry(self, path: Path, current: str | None) -> Entry:
-        try:
-            return Entry(path.name, path, path.name == current, read_manifest(path, self.key))
+            return Entry(name, path, is_current, read_manifest(path, self.key))
         except ReleaseError as error:
-            return Entry(path.name, path, path.name == current, None, str(error))
+            return Entry(name, path, is_current, None, str(error))
 
     def path(self, name: str = CURRENT) -> Path:
         """Return the folder of a release.
@@ -160,15 +165,21 @@ class ReleaseStore:
         ReleaseNotFound
             If there is no such release; the message names those that there are.
         """
-        if name == CURRENT:
-            current = self.current()
-            if current is None:
-                raise ReleaseNotFound(f"{self._link} points to no release; {self._known()}")
-            return self._releases / current
+        return self._place(name).folder
+
+    def _place(self, name: str) -> Current:
+        """Return where a release is, and what it is called."""
         path = self._releases / name
-        if not _NAME.fullmatch(name) or not path.is_dir():
-            raise ReleaseNotFound(f"there is no release {name!r} in {self._releases}; {self._known()}")
-        return path
+        if name != CURRENT and is_release_name(name) and path.is_dir():
+            return Current(name, path)
+        found = None
+        with suppress(ReleaseError) if name != CURRENT else nullcontext():
+            found = self._pointer.read()
+        if found is not None and name in {CURRENT, found.name}:
+            return found
+        if name == CURRENT:
+            raise ReleaseNotFound(f"{self._pointer.link} points to no release; {self._known()}")
+        raise ReleaseNotFound(f"there is no release {name!r} in {self._releases}; {self._known()}")
 
     def _known(self) -> str:
         names = self.names()
@@ -182,11 +193,11 @@ class ReleaseStore:
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
             If there is no such release, or its manifest cannot be trusted.
         """
-        path = self.path(name)
-        manifest = read_manifest(path, self.key)
-        if manifest.release != path.name:
+        place = self._place(name)
+        manifest = read_manifest(place.folder, self.key)
+        if manifest.release != place.name:
             raise ArtifactCorrupt(
-                f"{path} holds the release {manifest.release}: a folder was renamed or copied over another"
+                f"{place.folder} holds the release {manifest.release}: a folder was renamed or copied over another"
             )
         return manifest
 
@@ -222,10 +233,11 @@ class ReleaseStore:
         ArtifactWriteError
             If the folder cannot be written, or a release of that name exists.
         """
-        if not _NAME.fullmatch(run_id) or run_id == CURRENT or run_id.startswith(UNRELEASED):
+        if not is_release_name(run_id) or run_id == CURRENT:
             raise ValueError(f"{run_id!r} cannot be the name of a release: use letters, digits, '.', '_' and '-'")
         make_folder(self._releases)
         with publisher_lock(self.root, run_id):
+            current = mend(self._pointer)  # first: a link that a killed run has left waiting may be all that tells
             self._clean()
             if (self._releases / run_id).exists():
                 raise ArtifactWriteError(
@@ -233,9 +245,8 @@ class ReleaseStore:
                 )
             folder = self._releases / f"{_STAGING}{run_id}"
             make_folder(folder)
-            current = self.current()
             try:
-                yield Staging(run_id, folder, self._releases / current if current else None, self.key, self._publish)
+                yield Staging(run_id, folder, current, self.key, self._publish)
             finally:
                 with suppress(ArtifactWriteError):  # the next run removes it: the error that led here is what matters
                     remove(folder)
@@ -243,8 +254,9 @@ class ReleaseStore:
     def _clean(self) -> None:
         """Remove what interrupted runs left; nobody reads it."""
         with writing(f"read {self._releases}"):
-            stale = [path for path in self._releases.iterdir() if path.name.startswith((_STAGING, _TRASH))]
-        stale += self.root.glob(f".{LINK}{TEMPORARY}")
+            stale = [path for path in self._releases.iterdir() if path.name.startswith((_STAGING, TRASH))]
+        if os.path.lexists(left := waiting(self._pointer.link)):
+            stale.append(left)
         for path in stale:
             remove(path)
             log.info("removed what an interrupted run left", extra=keys(path=path))
@@ -255,36 +267,22 @@ class ReleaseStore:
         folder = self._releases / staging.release
         rename(staging.folder, folder)
         try:
-            self._make_current(staging.release)
+            point(self._pointer, staging.release)
         except ArtifactWriteError:
             # Withdrawn, so that nobody takes it for published; unless the link did move.
-            if self.current() != staging.release:
+            if not self._points_to(staging.release):
                 with suppress(ArtifactWriteError):
                     rename(folder, staging.folder)
             raise
         log.info("published", extra=keys(release=staging.release, path=folder))
         self._prune()
 
-    def _make_current(self, name: str) -> None:
-        if self._link.is_dir() and not self._link.is_symlink():
-            with self._moved_aside():
-                point_link(self._link, f"{RELEASES}/{name}")
-        else:
-            point_link(self._link, f"{RELEASES}/{name}")
-
-    @contextmanager
-    def _moved_aside(self) -> Iterator[None]:
-        """Move a plain folder at ``v1``, parts that somebody saved there, out of the link's way."""
-        number = sum(path.name.startswith(UNRELEASED) for path in self._releases.iterdir()) + 1
-        aside = self._releases / f"{UNRELEASED}{number}"
-        rename(self._link, aside)
-        log.warning("a plain folder stood where the link to the current release goes", extra=keys(moved_to=aside))
+    def _points_to(self, name: str) -> bool:
         try:
-            yield
-        except ArtifactWriteError:
-            if not self._link.is_symlink():
-                rename(aside, self._link)
-            raise
+            found = self._pointer.look()
+        except ReleaseError:
+            return False
+        return found is not None and found.form is Form.link and found.name == name
 
     def rollback(self, name: str | None = None) -> Manifest:
         """Make an older release current again.
@@ -310,12 +308,13 @@ class ReleaseStore:
         ArtifactWriteError
             If the link cannot be moved; the current release stays.
         """
-        if not self._releases.is_dir():
+        if not self._releases.is_dir() and not os.path.lexists(self._pointer.link):
             raise ReleaseNotFound(f"there is no release in {self.root}; {self._known()}")
         with publisher_lock(self.root, f"rollback to {name or 'the previous release'}"):
             target = name or self._previous()
             manifest = self.verify(target)
-            self._make_current(manifest.release)
+            if self._place(target).form is not Form.outside:  # that one is current where it is
+                point(self._pointer, manifest.release)
         log.info("rolled back", extra=keys(release=manifest.release))
         return manifest
 
@@ -333,7 +332,7 @@ class ReleaseStore:
             # What cannot be read is left to people: a fault of the disk must not choose what goes.
             old = [entry for entry in self.entries() if entry.manifest and not entry.current]
             for entry in old[: max(0, len(old) - (self.keep - 1))]:
-                trash = self._releases / f"{_TRASH}{entry.name}"
+                trash = self._releases / f"{TRASH}{entry.name}"
                 # Renamed first: a release that is half removed must not be listed as one.
                 rename(entry.path, trash)
                 remove(trash)

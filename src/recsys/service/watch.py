@@ -6,8 +6,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from recsys.errors import RecsysError
+from recsys.errors import RecsysError, ReleaseError
 from recsys.log import events, keys
+from recsys.release.path import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +69,8 @@ class Watch:
         """Look once; return whether another release answers than before."""
         target = self._recommender.path
         try:
-            target = target.resolve()
-        except (OSError, RuntimeError) as error:  # a link that leads to itself, a folder that is gone
+            target = follow(target)
+        except (OSError, ReleaseError) as error:  # a link that leads to itself, a folder that is gone
             self._tell(target, error)
             return False
         if target == self._recommender.snapshot.path:
@@ -83,7 +84,8 @@ class Watch:
             self._tell(target, error)
             return False
         self._failed = self.problem = None
-        log.info("serving another release", extra=keys(release=self._recommender.release))
+        if moved:
+            log.info("serving another release", extra=keys(release=self._recommender.release))
         return moved
 
     def _tell(self, target: Path, error: Exception) -> None:

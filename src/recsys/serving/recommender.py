@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, IncompatibleArtifact, NotInModel
 from recsys.release.loading import load_release
+from recsys.release.path import follow
 from recsys.serving import questions
 from recsys.serving.names import certain
 from recsys.serving.snapshot import Snapshot, Wanted
@@ -105,10 +106,10 @@ class Recommender:
             If the new one is not sound; the old one goes on answering.
         """
         with self._loading:
-            if self.path.exists() and self.path.resolve() == self._snapshot.path:
+            if follow(self.path) == self._snapshot.path:
                 return False
             fresh = self._load(self._snapshot)
-            changed = fresh.path != self._snapshot.path
+            changed = fresh.name != self._snapshot.name
             self._snapshot = fresh
             return changed
 
