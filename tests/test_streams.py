@@ -131,7 +131,7 @@ def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path, where: st
 
 def test_a_command_without_events_says_why_the_summary_is_missing(tmp_path: Path) -> None:
     """The reason is shown also where a command sets no logging up."""
-    _, _, err = shell(["show", "current"], "", tmp_path, GITHUB_STEP_SUMMARY=str(tmp_path))
+    _, _, err = shell(["compare", "a", "b"], "", tmp_path, GITHUB_STEP_SUMMARY=str(tmp_path))
     assert f"warning: {SUMMARY} file={tmp_path} reason='Is a directory" in err
 
 

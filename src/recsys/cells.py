@@ -150,7 +150,7 @@ def _number(number: Any) -> str | None:
         return None
     if math.isinf(number):
         raise NotText("infinite float")
-    if number == int(number) and abs(number) < _EXACT:
+    if abs(number) < _EXACT and number == int(number):
         return str(int(number))
     return str(number)
 
