@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,6 +72,19 @@ def test_off_a_terminal_no_bar_is_drawn(capsys: pytest.CaptureFixture[str]) -> N
         advance(3)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_a_step_within_another_counts_once() -> None:
+    """What an inner step took is no part of the outer one's seconds: all together they are the run's."""
+    steps = Steps()
+    began = time.perf_counter()
+    with steps.step("publish"):
+        for _ in range(2):
+            with steps.step("hybrid"):
+                time.sleep(0.05)
+    took = time.perf_counter() - began
+    assert 0.1 <= steps.seconds["hybrid"] <= took
+    assert steps.seconds["publish"] + steps.seconds["hybrid"] <= took + 0.002
 
 
 def test_a_step_taken_twice_adds_up() -> None:

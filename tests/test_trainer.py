@@ -16,6 +16,8 @@ from recsys import Trainer
 from recsys.config import Settings
 from recsys.errors import DataContractError, EmptyResult, TruncatedResult
 from recsys.models import CollaborativeFilter, RAGRecommender
+from recsys.release.check import check_here
+from recsys.release.store import ReleaseStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +104,33 @@ def test_a_second_run_works_as_well_as_the_first(tmp_path: Path) -> None:
     assert (tmp_path / "v1").resolve() == second.path
     assert first.path is not None
     assert first.path.is_dir()
+
+
+def test_a_trainer_forgets_the_run_before(tmp_path: Path) -> None:
+    """Seconds, counts and queries are those of one run, whichever method it began with."""
+    twice = trainer(tmp_path)
+    first = twice.run_pipeline()
+    again = twice.check()
+    assert {"embed", "train_cf", "publish"} <= set(first.seconds)
+    assert set(again.seconds) == {"fetch_games", "fetch_ratings", "check"}
+    assert "vectors" in first.rows
+    assert "vectors" not in again.rows
+    twice.train_rag_model(publish=False)
+    assert set(twice.steps.seconds) == {"fetch_games", "embed"}
+
+
+def test_the_path_is_the_stores(tmp_path: Path) -> None:
+    """A store that is passed in says where releases lie, whatever the folder of the models is called."""
+    marts = (pa.Table.from_pandas(frame, preserve_index=False) for frame in (games(), ratings()))
+    store = ReleaseStore(tmp_path / "elsewhere", check=check_here)
+    settings = Settings.model_validate({"cf": RECIPE, "evaluation": {"newcomers": False}})
+    injected = Trainer(
+        {}, tmp_path / "models", source=TableSource(*marts), settings=settings, embedding_model=WordEncoder(),
+        store=store,
+    )  # fmt: skip
+    result = injected.run_pipeline()
+    assert result.path == store.path(result.run_id)
+    assert result.path.is_dir()
 
 
 def test_row_order_does_not_matter(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ class Steps:
     Attributes
     ----------
     seconds
-        Wall time by step; a step taken twice adds up.
+        Wall time by step, without that of the steps within it, so that all of them add up to the run's; a step
+        taken twice adds up.
     peak_mb
         Highest resident memory of the process so far, in MB, at the end of each step.
     quiet_s
@@ -33,18 +34,24 @@ class Steps:
     seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
     quiet_s: float = QUIET_S
+    _within: list[float] = field(default_factory=list, repr=False)
+    """Of each step that is being taken: seconds of the steps within it so far."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Measure the block as step ``name``."""
         log.debug("step begins", extra=keys(step=name))
+        self._within.append(0.0)
         started = time.perf_counter()
         try:
             with working(name, self.quiet_s):
                 yield
         finally:
             seconds = time.perf_counter() - started
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
+            own = seconds - self._within.pop()
+            if self._within:
+                self._within[-1] += seconds
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + own, 3)
             self.peak_mb[name] = peak_memory_mb()
             trim_memory()
             log.debug("step ends", extra=keys(step=name, seconds=seconds))

@@ -50,17 +50,9 @@ class TextRecipe:
     fields
         Columns in the order in which the model reads them. It stops after 256 tokens: with the
         description second, a third of real games lose their categories and mechanics.
-    version
-        Changes whenever prefixes, separators or cleaning change what comes out.
     """
 
     fields: tuple[str, ...] = ("NAME", "CATEGORIES", "MECHANICS", "DESCRIPTION")
-    version: str = "1"
-
-    @property
-    def key(self) -> str:
-        """Names the recipe in cache keys and manifests."""
-        return f"text-{self.version}:{','.join(self.fields)}"
 
 
 DEFAULT_RECIPE = TextRecipe()

@@ -118,7 +118,7 @@ class Trainer:
         from recsys.publication import Content, Taste, publish
         from recsys.report import staged_page
 
-        run_id = new_run_id()
+        run_id = self._begin()
         log.info("run begins", extra=keys(run_id=run_id, output=self.models_output_dir))
         with working("run", self.steps.quiet_s), self._staging(run_id) as staging:
             encoder = self._open_encoder()
@@ -135,12 +135,13 @@ class Trainer:
             with self.steps.step("publish"):
                 halves = Content(content, games, origins[0]), Taste(taste, origins[1], trial)
                 publish(staging, *halves, self.steps, staged_page)
-        return self._result("published", run_id, self.models_output_dir / "releases" / run_id, report, trial.as_json())
+        return self._result("published", run_id, staging.folder.with_name(run_id), report, trial.as_json())
 
     def check(self) -> RunResult:
         """Fetch and check both marts; train and write nothing (``--dry-run``)."""
+        run_id = self._begin()
         _, _, report = self._fetch_and_check()
-        return self._result("checked", new_run_id(), None, report)
+        return self._result("checked", run_id, None, report)
 
     def train_rag_model(self, *, publish: bool = True) -> RAGRecommender:
         """Fetch the games and train the content model on all of them.
@@ -152,13 +153,14 @@ class Trainer:
             files are written to a plain folder ``v1``, which is no release. If False, nothing is
             written.
         """
+        run_id = self._begin()
         if not publish:
             encoder = self._open_encoder()
             return self._train_content(self._checked_games(), encoder)
         from recsys import publication
         from recsys.report import staged_page
 
-        with working("run", self.steps.quiet_s), self._staging(run_id := new_run_id()) as staging:
+        with working("run", self.steps.quiet_s), self._staging(run_id) as staging:
             encoder = self._open_encoder()
             games = self._checked_games()
             model = self._train_content(games, encoder)
@@ -182,12 +184,13 @@ class Trainer:
         overrides
             Rules of the gate that are set aside, each with the reason.
         """
+        run_id = self._begin()
         if not publish:
             return self._train_taste(self.checked_ratings())
         from recsys import publication
         from recsys.report import staged_page
 
-        with working("run", self.steps.quiet_s), self._staging(run_id := new_run_id()) as staging:
+        with working("run", self.steps.quiet_s), self._staging(run_id) as staging:
             ratings = self.checked_ratings()
             if staging.current is None:
                 model = self._train_taste(ratings)
@@ -202,6 +205,12 @@ class Trainer:
                 half = publication.Taste(model, self._cf_origin(run_id, ratings), trial)
                 publication.publish(staging, None, half, self.steps, staged_page)
         return model
+
+    def _begin(self) -> str:
+        """Forget what an earlier run of this trainer measured and counted; return a name for the new one."""
+        self.steps = Steps(quiet_s=self.steps.quiet_s)
+        self._rows, self._query_ids = {}, {}
+        return new_run_id()
 
     def _fetch_data(self, query: str) -> pd.DataFrame:
         """Run one query and return its rows.

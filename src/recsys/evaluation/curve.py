@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -28,14 +27,11 @@ class LearningCurve:
     ----------
     scores
         NDCG@k after each iteration.
-    seconds
-        What watching took.
     """
 
     split: Split = field(repr=False)
     k: int
     scores: list[float] = field(default_factory=list)
-    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Choose the users: evenly spread over those of the split."""
@@ -45,6 +41,4 @@ class LearningCurve:
 
     def watch(self, user_factors: npt.NDArray[np.float32], item_factors: npt.NDArray[np.float32]) -> None:
         """Score the factors as they are now; float32, (users, factors) and (items, factors)."""
-        began = time.perf_counter()
         self.scores.append(mean_ndcg(Factors(CF, user_factors, item_factors), self._sample, self.k))
-        self.seconds += time.perf_counter() - began
