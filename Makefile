@@ -24,7 +24,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  ARGS='...' is passed on: make test ARGS='-k gate', make train ARGS='--set cf.factors=64'"
-	@echo "  EXTRAS=torch installs that extra too: make test EXTRAS=torch; on Linux 3 GB more"
+	@echo "  EXTRAS=torch installs that extra too: make test EXTRAS=torch; on Linux 5 GB more"
 	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with"
 
 train: .venv/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=models)

@@ -23,7 +23,7 @@ from recsys.embedding.batches import Tokenization
 from recsys.embedding.cache import VectorCache
 from recsys.embedding.encoder import RECIPE_VERSION, TextEncoder
 from recsys.embedding.engine import load_engine
-from recsys.embedding.hardware import Hardware, cpu_flags, nvidia_gpu
+from recsys.embedding.hardware import Hardware, cpu_flags, for_cpu_alone, nvidia_gpu
 from recsys.embedding.model import PINNED, ModelFolder, find_model
 from recsys.embedding.plan import Plan, choose
 from recsys.errors import ConfigError, MissingExtra
@@ -523,6 +523,13 @@ def test_the_hosts_gpu_is_not_the_containers(tmp_path: Path) -> None:
     assert not nvidia_gpu({}, tmp_path / "gpus", tmp_path / "missing")
     assert not nvidia_gpu({}, tmp_path / "missing", tmp_path / "nvidiactl")
     assert not nvidia_gpu({}, tmp_path / "gpus" / "0000:01:00.0", tmp_path / "nvidiactl")
+
+
+def test_a_gpu_is_there_before_torch_is() -> None:
+    """Without torch a GPU is named with what it needs; a torch for CPUs alone has none."""
+    assert [for_cpu_alone(version) for version in (None, "2.13.0", "2.13.0+cu130", "2.13.0+cpu")] == [False] * 3 + [
+        True
+    ]
 
 
 def test_the_log_says_how_texts_were_encoded(caplog: pytest.LogCaptureFixture) -> None:

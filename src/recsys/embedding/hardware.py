@@ -53,7 +53,7 @@ def probe() -> Hardware:
         cores=usable_cores(),
         amx="amx_bf16" in flags,
         avx512_bf16="avx512_bf16" in flags,
-        cuda=nvidia_gpu() and not _torch_version().endswith("+cpu"),
+        cuda=nvidia_gpu() and not for_cpu_alone(_torch_version()),
         mps=platform.system() == "Darwin" and platform.machine() == "arm64",
     )
 
@@ -79,8 +79,13 @@ def nvidia_gpu(environ: Mapping[str, str] = os.environ, gpus: Path = _NVIDIA, de
     return named and gpus.is_dir() and any(gpus.iterdir()) and device.exists()
 
 
-def _torch_version() -> str:
+def for_cpu_alone(torch: str | None) -> bool:
+    """Return whether a version of torch is a build that uses no GPU; one that is not installed yet may become any."""
+    return torch is not None and torch.endswith("+cpu")
+
+
+def _torch_version() -> str | None:
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        return ""
+        return None
