@@ -75,6 +75,7 @@ def test_text_of_any_type_is_text(column: pa.Array) -> None:
     ("column", "text"),
     [
         (pa.array([["Dice", None, "Math"]]), "Dice, Math"),
+        (pa.array([["Dice &amp; Cards", None]]), "Dice & Cards"),
         (pa.array([["Dice", "Math"]], pa.large_list(WORDS)), "Dice, Math"),
         (pa.array([["Dice", "Math"]], pa.list_(WORDS, 2)), "Dice, Math"),
         (pa.array([["Dice"]], pa.list_(pa.dictionary(pa.int8(), WORDS))), "Dice"),
