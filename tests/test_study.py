@@ -265,10 +265,10 @@ def test_poor_and_diverged_trials_are_stopped(tmp_path: Path, ratings: Ratings) 
     space = Space.of(QUICK.cf, ratings.matrix.data)
     trials = Trials(Oracle(ratings.matrix, QUICK.cf, 7.0), space, [space.rule], 0)
     with open_study(tmp_path / "s.db", {}) as study:
-        for _ in range(20):
+        for _ in range(40):
             trials.run(study)
         done = finished(study)
-    assert len(done) == 20
+    assert len(done) == 40
     late = [trial for trial in done if trial.number >= 8]
     by_confidence = {
         name: [trial for trial in late if trial.params["confidence"] == name] for name in ("liked", "rating", "graded")
