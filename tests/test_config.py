@@ -89,7 +89,7 @@ def test_a_variable_that_misspells_a_setting_is_an_error(variable: str, meant: s
 )
 def test_other_variables_pass(variable: str) -> None:
     """What pods, people and our own tests put into the environment is no setting."""
-    load_settings(None, [], {variable: "tcp://10.0.0.1:80"})
+    assert load_settings(None, [], {variable: "tcp://10.0.0.1:80"}) == load_settings(None, [], {})
 
 
 def test_every_variable_of_ours_is_in_the_list() -> None:
