@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.config import CfSettings, load_settings
-from recsys.data import Ratings
 from recsys.evaluation.bootstrap import interval, resampled_means
 from recsys.evaluation.contenders import CF, CURRENT, Factors, Popularity
 from recsys.evaluation.gate import CurrentRelease, judge
-from recsys.evaluation.score import evaluate
-from recsys.evaluation.split import split
+from recsys.evaluation.holdout import split
+from recsys.evaluation.scores import evaluate
+from recsys.marts.contract import Ratings
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 
 if TYPE_CHECKING:
     from recsys.config import Settings
     from recsys.evaluation.contenders import Contender
-    from recsys.evaluation.split import Split
+    from recsys.evaluation.holdout import Split
 
 TEXTBOOK = CfSettings(
     solver="implicit", tuning="off", confidence="rating", alpha=1.0, factors=64, regularization=0.01, iterations=15

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.steps import peak_memory_mb
+from recsys.system.steps import peak_memory_mb
 
 PASSES = 4
 """Over a row's ratings in one turn: the residual and three conjugate-gradient steps."""
@@ -32,10 +32,10 @@ PASSES = 4
 def ratings(number: int, factors: list[int]) -> dict[str, Any]:
     """Fetch a generated table of ratings and run iterations of the solver on it."""
     from recsys.config import Settings
-    from recsys.data import Report, check_ratings
+    from recsys.marts.contract import Report, check_ratings
     from recsys.models.confidence import confidence
-    from recsys.models.ials import factorize, initial_factors
     from recsys.models.recipe import Recipe
+    from recsys.models.solvers.ials import factorize, initial_factors
     from recsys.trainer import Trainer
 
     users, games = round(411_000 * number / 19e6), max(5_000, round(22_000 * (number / 19e6) ** 0.5))
@@ -73,8 +73,8 @@ write_ratings(Path({0!r}) / "mart_user_ratings.parquet", {1}, {2}, {3})
 
 def games(number: int) -> dict[str, Any]:
     """Index so many games, map them into the taste of 900 rated ones, and ask."""
+    from recsys.models.content import build_index
     from recsys.models.hybrid import content_features, fit_ridge
-    from recsys.models.rag import build_index
     from recsys.serving.content import Embeddings
 
     rng = np.random.default_rng(0)

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from recsys.config import CfSettings, EvaluationSettings
-from recsys.data import CATEGORIES, GAME_ID, MECHANICS, Ratings
 from recsys.evaluation.embedded import Embedded
 from recsys.evaluation.newcomers import Sample, measure_newcomers
+from recsys.marts.contract import CATEGORIES, GAME_ID, MECHANICS, Ratings
+from recsys.marts.tags import game_tags
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import like_threshold
-from recsys.tags import game_tags
 
 
 def read(vectors: Path) -> tuple[Ratings, Embedded]:

@@ -87,7 +87,7 @@ def print_limits(tokens: float, cost: float) -> None:
 def solver(ratings: int, factors: int) -> None:
     """Print what an iteration of the solver waits for."""
     from benchmarks.solver import long_tail
-    from recsys.models.ials import Objective, factorize, initial_factors
+    from recsys.models.solvers.ials import Objective, factorize, initial_factors
 
     table = long_tail(ratings, round(411_000 * ratings / 19e6), 22_000)
     start = initial_factors(*table.shape, factors, 0)

@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from ease import ease_of
 from recsys.config import CfSettings, EvaluationSettings
-from recsys.data import Ratings
 from recsys.evaluation.contenders import Factors, Popularity
-from recsys.evaluation.score import evaluate
-from recsys.evaluation.split import split
+from recsys.evaluation.holdout import split
+from recsys.evaluation.scores import evaluate
+from recsys.marts.contract import Ratings
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 from tables import table

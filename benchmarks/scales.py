@@ -22,10 +22,10 @@ from threadpoolctl import threadpool_limits
 
 from ease import ease_of
 from recsys.config import CfSettings, EvaluationSettings
-from recsys.data import Ratings
 from recsys.evaluation.contenders import Factors, Popularity
-from recsys.evaluation.score import evaluate, mean_ndcg
-from recsys.evaluation.split import split
+from recsys.evaluation.holdout import split
+from recsys.evaluation.scores import evaluate, mean_ndcg
+from recsys.marts.contract import Ratings
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence, like_threshold, scale_top
 from recsys.models.recipe import Recipe
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from recsys.evaluation.split import Split
+    from recsys.evaluation.holdout import Split
 
 RHO, KAPPA = (1.5, 3.0, 6.0, 12.0, 24.0), (0.25, 0.5, 1.0, 2.0)
 SETTINGS = EvaluationSettings(users=5000, seed=42)

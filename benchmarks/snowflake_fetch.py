@@ -50,8 +50,8 @@ def frame(port: int) -> tuple[float, int, int]:
     import implicit  # noqa: F401 - both sides hold what a training run holds
     import pandas as pd  # noqa: F401
 
-    from recsys.data import ENCODED
-    from recsys.frames import frame_of
+    from recsys.marts.contract import ENCODED
+    from recsys.marts.frames import frame_of
     from recsys.sources import open_source
 
     with open_source("snowflake", None, address(port)) as source:
@@ -130,7 +130,7 @@ def main() -> None:
 
 def compare(rows: int, chunks: int, rounds: int, users: str) -> None:
     """Serve the ratings and fetch them in turn."""
-    from snowflake_standin.process import StandIn
+    from standins.snowflake.process import StandIn
 
     user = "hash(range) % 411000" if users == "int" else "'user-' || (hash(range) % 411000)"
     with StandIn("--chunks", str(chunks), "--password", TOKEN) as service:

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from recsys.models.ials import Factors, Objective, factorize, initial_factors
+from recsys.models.solvers.ials import Factors, Objective, factorize, initial_factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

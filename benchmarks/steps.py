@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import textbook
-from recsys.steps import peak_memory_mb
+from recsys.system.steps import peak_memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def fetch(side: str, folder: Path, _: int) -> Callable[[], object]:
         return lambda: textbook.matrix(folder)
 
     from recsys.config import Settings
-    from recsys.data import Report, check_ratings
+    from recsys.marts.contract import Report, check_ratings
     from recsys.trainer import Trainer
 
     trainer = Trainer({}, source=str(folder), settings=Settings())

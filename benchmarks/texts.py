@@ -25,23 +25,23 @@ from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer
 
 from recsys.config import CfSettings, ContentSettings, EvaluationSettings
-from recsys.data import Ratings
 from recsys.embedding import open_encoder
 from recsys.embedding.encoder import unit
 from recsys.embedding.model import find_model
 from recsys.evaluation.bootstrap import paired_difference
 from recsys.evaluation.contenders import CONTENT, ContentProfile
 from recsys.evaluation.embedded import Embedded
+from recsys.evaluation.holdout import split
 from recsys.evaluation.newcomers import Sample
 from recsys.evaluation.newcomers.games import cold_rankings
 from recsys.evaluation.newcomers.rankings import HYBRID
-from recsys.evaluation.ranking import best_columns
-from recsys.evaluation.score import evaluate
-from recsys.evaluation.split import split
+from recsys.evaluation.scores import evaluate
+from recsys.marts.contract import Ratings
+from recsys.marts.tags import game_tags
+from recsys.marts.text import clean_games
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import like_threshold
-from recsys.tags import game_tags
-from recsys.text import clean_games
+from recsys.ranking.blocks import best_columns
 from ways import BREAK, PRESENT, ways
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.tags import split_tags
-from recsys.text import DEFAULT_RECIPE, TextRecipe, embedding_text
+from recsys.marts.tags import split_tags
+from recsys.marts.text import DEFAULT_RECIPE, TextRecipe, embedding_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys.config import Settings, load_settings
-from recsys.data import (
+from recsys.errors import DataContractError, EmptyResult, QueryFailed, RecsysError, SourceError, TruncatedResult
+from recsys.marts.contract import (
     ENCODED,
     GAME_COLUMNS,
     GAME_ID,
@@ -22,15 +23,14 @@ from recsys.data import (
     check_games,
     check_ratings,
 )
-from recsys.errors import DataContractError, EmptyResult, QueryFailed, RecsysError, SourceError, TruncatedResult
-from recsys.ids import Id, IdMap
-from recsys.join import Meeting, join
-from recsys.log import events, keys
-from recsys.pulse import progress, working
-from recsys.run import NO_OVERRIDES, Overrides, RunResult, Status, new_run_id
+from recsys.marts.ids import Id, IdMap
+from recsys.marts.join import Meeting, join
+from recsys.pipeline.run import NO_OVERRIDES, Overrides, RunResult, Status, new_run_id
 from recsys.sources import Source, open_source
 from recsys.sources.snowflake.credentials import variables
-from recsys.steps import Steps
+from recsys.system.log import events, keys
+from recsys.system.pulse import progress, working
+from recsys.system.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from recsys.config import CfSettings
     from recsys.embedding import Encoder
-    from recsys.evaluation.gatekeeper import Gatekeeper
     from recsys.models.cf import CollaborativeFilter
-    from recsys.models.rag import RAGRecommender
+    from recsys.models.content import RAGRecommender
+    from recsys.pipeline.gatekeeper import Gatekeeper
     from recsys.release.manifest import Half
     from recsys.release.staging import Staging
     from recsys.release.store import ReleaseStore
@@ -115,7 +115,7 @@ class Trainer:
             Whatever ends the run: see :mod:`recsys.errors`. What was current stays current.
         """
         from recsys.evaluation.embedded import Embedded
-        from recsys.publication import Content, Taste, publish
+        from recsys.pipeline.publication import Content, Taste, publish
         from recsys.report import staged_page
 
         run_id = self._begin()
@@ -157,7 +157,7 @@ class Trainer:
         if not publish:
             encoder = self._open_encoder()
             return self._train_content(self._checked_games(), encoder)
-        from recsys import publication
+        from recsys.pipeline import publication
         from recsys.report import staged_page
 
         with working("run", self.steps.quiet_s), self._staging(run_id) as staging:
@@ -187,7 +187,7 @@ class Trainer:
         run_id = self._begin()
         if not publish:
             return self._train_taste(self.checked_ratings())
-        from recsys import publication
+        from recsys.pipeline import publication
         from recsys.report import staged_page
 
         with working("run", self.steps.quiet_s), self._staging(run_id) as staging:
@@ -226,7 +226,7 @@ class Trainer:
         """
         import pyarrow as pa
 
-        from recsys.frames import frame_of
+        from recsys.marts.frames import frame_of
 
         with self._open_source() as source, _logged(source.name):
             result = source.execute(query)
@@ -262,7 +262,7 @@ class Trainer:
         return games
 
     def _check_games(self, fetched: pd.DataFrame, report: Report) -> pd.DataFrame:
-        from recsys.text import tell_unread
+        from recsys.marts.text import tell_unread
 
         source = self.settings.source
         games = check_games(fetched, self.settings.data, report, source.games_table, source.more_game_columns)
@@ -358,8 +358,8 @@ class Trainer:
 
     def _train_content(self, games: pd.DataFrame, encoder: Encoder) -> RAGRecommender:
         from recsys.embedding.encoder import TextEncoder
-        from recsys.models.rag import EMBEDDING_TEXT, RAGRecommender
-        from recsys.text import joined_fields
+        from recsys.marts.text import joined_fields
+        from recsys.models.content import EMBEDDING_TEXT, RAGRecommender
 
         with self.steps.step("embed"):
             model = RAGRecommender(self.settings.content, encoder)
@@ -379,7 +379,7 @@ class Trainer:
             return CollaborativeFilter(recipe or self.settings.cf).fit(ratings, catalogue)
 
     def _gate(self, staging: Staging, overrides: Overrides) -> Gatekeeper:
-        from recsys.evaluation.gatekeeper import Gatekeeper
+        from recsys.pipeline.gatekeeper import Gatekeeper
         from recsys.report import refused_page
 
         return Gatekeeper(staging, self.settings, overrides, self.steps, refused_page)
@@ -411,12 +411,12 @@ class Trainer:
             return self._content_origin(run_id, games, encoder), self._cf_origin(run_id, ratings)
 
     def _content_origin(self, run_id: str, games: pd.DataFrame, encoder: Encoder) -> Half:
-        from recsys.publication import content_half
+        from recsys.pipeline.publication import content_half
 
         return content_half(run_id, games, self.settings, encoder, self._query_ids.get(self._games_query))
 
     def _cf_origin(self, run_id: str, ratings: Ratings) -> Half:
-        from recsys.publication import cf_half
+        from recsys.pipeline.publication import cf_half
 
         return cf_half(run_id, ratings, self.settings, self._query_ids.get(self._ratings_query))
 

@@ -16,11 +16,11 @@ from recsys import __version__
 from recsys.cli import cache, compare, github, query, releases, report, serve, train, tune
 from recsys.cli.state import State
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
-from recsys.interrupt import end_at_once_on_signals
-from recsys.log import set_up
+from recsys.pipeline.run import headlines
 from recsys.release.durable import writing
-from recsys.run import headlines
-from recsys.streams import answer, note, take_over, undelivered
+from recsys.system.interrupt import end_at_once_on_signals
+from recsys.system.log import set_up
+from recsys.system.streams import answer, note, take_over, undelivered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli.state import State
-from recsys.streams import answer, tell
+from recsys.system.streams import answer, tell
 
 if TYPE_CHECKING:
     from recsys.embedding.cache import CacheInfo, VectorCache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.state import State
-from recsys.streams import answer, is_terminal
+from recsys.system.streams import answer, is_terminal
 
 if TYPE_CHECKING:
     from recsys.evaluation.comparison import Comparison

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from recsys.log import events, keys
-from recsys.streams import note, reason
+from recsys.system.log import events, keys
+from recsys.system.streams import note, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

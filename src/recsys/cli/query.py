@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from recsys import streams
 from recsys.cli.state import State
 from recsys.errors import ConfigError, NotInModel
+from recsys.system import streams
 
 if TYPE_CHECKING:
-    from recsys.ids import Id
+    from recsys.marts.ids import Id
     from recsys.serving import Answer, Recommender
 
 

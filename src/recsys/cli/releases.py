@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.state import State
-from recsys.streams import answer, tell
+from recsys.system.streams import answer, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,8 +115,8 @@ def _current(store: ReleaseStore, *, needed: bool) -> str | None:
 def _store(context: typer.Context, models: Path, *, json: bool, verbose: bool) -> ReleaseStore:
     state = context.ensure_object(State)
     state.verbose, state.json = verbose, json
-    from recsys.log import set_up
     from recsys.release.store import ReleaseStore
+    from recsys.system.log import set_up
 
     set_up(verbose=verbose)
     return ReleaseStore(models)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.streams import answer_bytes, tell
+from recsys.system.streams import answer_bytes, tell
 
 
 def report(

@@ -10,8 +10,8 @@ import typer
 
 from recsys.cli.query import Models, Release  # noqa: TC001 - typer reads the annotations
 from recsys.cli.train import LogFormat
-from recsys.pulse import working
-from recsys.streams import tell
+from recsys.system.pulse import working
+from recsys.system.streams import tell
 
 
 def serve(  # noqa: PLR0913 - each parameter is an option
@@ -29,9 +29,9 @@ def serve(  # noqa: PLR0913 - each parameter is an option
     # Many small requests share the cores: a matrix product that takes them all only waits for the others.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from recsys.cli.query import path_of
-    from recsys.log import set_up
     from recsys.service.server import serve as run
     from recsys.serving import load
+    from recsys.system.log import set_up
 
     set_up(log_format.value)
     with working("load"):

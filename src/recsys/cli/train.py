@@ -11,10 +11,10 @@ import typer
 
 from recsys.cli import github
 from recsys.cli.state import State
-from recsys.streams import tell
+from recsys.system.streams import tell
 
 if TYPE_CHECKING:
-    from recsys.run import RunResult
+    from recsys.pipeline.run import RunResult
 
 
 class LogFormat(StrEnum):
@@ -71,8 +71,8 @@ def train(  # noqa: PLR0913 - each parameter is an option
     state = context.ensure_object(State)
     state.verbose, state.json = verbose, json
     from recsys.config import load_settings
-    from recsys.log import set_up
-    from recsys.run import Overrides
+    from recsys.pipeline.run import Overrides
+    from recsys.system.log import set_up
     from recsys.trainer import Trainer
 
     set_up(log_format.value, verbose=verbose)

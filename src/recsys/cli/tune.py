@@ -10,8 +10,8 @@ import typer
 
 from recsys.cli.state import State
 from recsys.cli.train import LogFormat
-from recsys.log import events, keys
-from recsys.streams import tell
+from recsys.system.log import events, keys
+from recsys.system.streams import tell
 
 if TYPE_CHECKING:
     from recsys.config import Settings
@@ -64,10 +64,10 @@ def tune(  # noqa: PLR0913 - each parameter is an option
     state = context.ensure_object(State)
     state.verbose, state.json = verbose, json
     from recsys.config import load_settings
-    from recsys.log import set_up
-    from recsys.study import Budget, check
-    from recsys.study import tune as search
+    from recsys.system.log import set_up
     from recsys.trainer import Trainer
+    from recsys.tuning.study import Budget, check
+    from recsys.tuning.study import tune as search
 
     set_up(log_format.value, verbose=verbose)
     overrides = [*(set_ or []), *([f"source.url={source}"] if source is not None else [])]

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ArtifactWriteError
-from recsys.log import events
-from recsys.log import keys as log_keys
+from recsys.system.log import events
+from recsys.system.log import keys as log_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

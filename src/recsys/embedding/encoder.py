@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.log import events, keys
-from recsys.pulse import progress
+from recsys.system.log import events, keys
+from recsys.system.pulse import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys.cores import usable_cores
+from recsys.system.cores import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import ModelNotFound
-from recsys.log import events, keys
+from recsys.system.log import events, keys
 
 log = events(__name__)
 

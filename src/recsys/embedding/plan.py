@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from recsys.errors import ConfigError, MissingExtra
-from recsys.log import events, keys
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from recsys.config import ContentSettings

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.evaluation.contenders import CF, Factors
-from recsys.evaluation.score import mean_ndcg
+from recsys.evaluation.scores import mean_ndcg
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from recsys.evaluation.split import Split
+    from recsys.evaluation.holdout import Split
 
 SAMPLE = 1_000
 """Users that an iteration is scored on: enough to see the bend, and a fraction of an iteration's time."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from recsys.join import Meeting
+from recsys.marts.join import Meeting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.config import DataSettings, GateSettings
-    from recsys.data import Ratings
-    from recsys.ids import IdMap
+    from recsys.marts.contract import Ratings
+    from recsys.marts.ids import IdMap
 
 BINS = 10
 """Bins of the ratings' histogram, of equal width over the range of the contract."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.data import CATEGORIES, MECHANICS
-from recsys.tags import game_tags
+from recsys.marts.contract import CATEGORIES, MECHANICS
+from recsys.marts.tags import game_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from recsys.ids import Id, IdMap
-    from recsys.models.rag import RAGRecommender
+    from recsys.marts.ids import Id, IdMap
+    from recsys.models.content import RAGRecommender
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from recsys.evaluation.holdout import Split
     from recsys.evaluation.result import Evaluation
-    from recsys.evaluation.split import Split
 
 SECTIONS = 50
 """Sections of the tail, of equally many games each."""

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from recsys.config import CfSettings
 from recsys.evaluation.drift import DataProfile
 from recsys.evaluation.gate import CurrentRelease
-from recsys.evaluation.memory import Memory
+from recsys.tuning.history import Memory
 
 if TYPE_CHECKING:
     from recsys.config import Settings
-    from recsys.evaluation.split import Split
+    from recsys.evaluation.holdout import Split
     from recsys.release.manifest import Manifest
 
 _NO_INFLUENCE = {"threads", "tuning", "tuning_seconds", "tuning_every"}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys import metrics
 from recsys.evaluation.bootstrap import Interval, interval, paired_difference, resampled_means
+from recsys.ranking import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ class Evaluation:
     settings
         What they were scored with.
     split
-        :meth:`recsys.evaluation.split.Split.description` of the hold-out.
+        :meth:`recsys.evaluation.holdout.Split.description` of the hold-out.
     seconds
         What the whole evaluation took, without training.
     """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recsys.models.cf import CollaborativeFilter
-    from recsys.models.rag import RAGRecommender
+    from recsys.models.content import RAGRecommender
 
 __all__ = ["CollaborativeFilter", "RAGRecommender"]
 
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
 
         return CollaborativeFilter
     if name == "RAGRecommender":
-        from recsys.models.rag import RAGRecommender
+        from recsys.models.content import RAGRecommender
 
         return RAGRecommender
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from recsys.config import CfSettings
-from recsys.cores import usable_cores
-from recsys.data import Ratings
 from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, ReleaseNotFound
-from recsys.ids import Id, IdMap
-from recsys.log import events, keys
+from recsys.marts.contract import Ratings
+from recsys.marts.ids import Id, IdMap
 from recsys.models.confidence import confidence
 from recsys.models.recipe import Recipe
-from recsys.pulse import progress
-from recsys.ranking import Scored, top_k
+from recsys.ranking.top import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL, id_maps
 from recsys.release.path import folder_at
-from recsys.steps import trim_memory
+from recsys.system.cores import usable_cores
+from recsys.system.log import events, keys
+from recsys.system.pulse import progress
+from recsys.system.steps import trim_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
     from implicit.cpu.als import AlternatingLeastSquares
 
-    from recsys.models.tuning import Search
+    from recsys.tuning.nightly import Search
 
     Watch: TypeAlias = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
@@ -142,7 +142,7 @@ class CollaborativeFilter:
 
     def _find_recipe(self, used: Recipe | None) -> Recipe:
         if self.settings.tuning == "auto":
-            from recsys.models.tuning import search
+            from recsys.tuning.nightly import search
 
             limit = self.settings.tuning_seconds
             with progress("searching settings", seconds_at_most=limit) as advance:
@@ -362,7 +362,7 @@ def _solve_ials(
     What implicit's ``recalculate_user`` minimizes is another objective, and does not match these
     factors: :mod:`recsys.models.folding` is what to call instead.
     """
-    from recsys.models.ials import factorize, initial_factors
+    from recsys.models.solvers.ials import factorize, initial_factors
 
     model.user_factors, model.item_factors = factorize(
         weights,

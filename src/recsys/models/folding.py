@@ -26,7 +26,7 @@ class FoldIn:
     """Solves one user's row of the objective for fixed game factors, exactly.
 
     The row minimizes ``Σ c (1 - x·y)² + α₀ Σ_all (x·y)² + ridge · |x|²`` with
-    ``ridge = λ (Σ c + α₀·games)^ν``; see :mod:`recsys.models.ials`. With ``overlap`` = α₀ the second
+    ``ridge = λ (Σ c + α₀·games)^ν``; see :mod:`recsys.models.solvers.ials`. With ``overlap`` = α₀ the second
     sum leaves out the rated games, as in implicit.
 
     Attributes
@@ -56,7 +56,7 @@ class FoldIn:
     def of(cls, model: CollaborativeFilter) -> Self:
         """Take the objective from a trained model; a like counts as the mean of those it was trained on."""
         from recsys.models.confidence import confidence
-        from recsys.models.ials import table_size
+        from recsys.models.solvers.ials import table_size
 
         recipe, ratings = model.recipe, model.ratings
         weights = confidence(ratings, recipe.confidence, recipe.like_threshold)

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
-from recsys.log import events, keys
 from recsys.models.folding import FoldIn
 from recsys.release.loading import HYBRID
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

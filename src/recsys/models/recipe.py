@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 import numpy as np
 
 from recsys.models.confidence import ConfidenceName, like_threshold
-from recsys.models.ials import Objective, table_size
+from recsys.models.solvers.ials import Objective, table_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

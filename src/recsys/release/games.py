@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from recsys.ids import IdMap
+    from recsys.marts.ids import IdMap
 
 N_RATINGS = "N_RATINGS"
 """Column with the number of ratings that a game has."""
@@ -44,7 +44,7 @@ def games_table(games: pd.DataFrame | pa.Table, items: IdMap, indices: npt.NDArr
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from recsys.ids import id_array_of, python_ids
+    from recsys.marts.ids import id_array_of, python_ids
 
     names = games.column_names if isinstance(games, pa.Table) else list(games.columns)
     catalogue = {name: _column(games, name) for name in names if name not in _LEFT_OUT}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from recsys.ids import Id, IdMap
+    from recsys.marts.ids import Id, IdMap
     from recsys.release.loading import LoadedRelease
 
 TOLERANCE = 1e-4

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from recsys.ids import Id, IdMap
+    from recsys.marts.ids import Id, IdMap
     from recsys.release.manifest import Manifest
 
 INDEX = "rag_index.faiss"
@@ -153,7 +153,7 @@ def id_maps(mappings: bytes, kinds: Iterable[Any]) -> tuple[IdMap, IdMap]:
     ValueError, KeyError
         If it is no such file.
     """
-    from recsys.ids import IdMap
+    from recsys.marts.ids import IdMap
 
     tree = json.loads(mappings)
     maps = [tree["user_id_to_idx"], tree["item_id_to_idx"]]

@@ -26,11 +26,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from recsys.errors import ArtifactCorrupt, ReleaseError, ReleaseNotFound
-from recsys.log import events
 from recsys.release.durable import TEMPORARY, waiting
 from recsys.release.manifest import MANIFEST
 from recsys.release.seal import REPAIR, open_plain, read_seal
 from recsys.release.shelf import RELEASES, Shelf, is_release_name
+from recsys.system.log import events
 
 if TYPE_CHECKING:
     from collections.abc import Collection

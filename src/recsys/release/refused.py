@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recsys.log import events, keys
 from recsys.release.durable import make_folder, remove, write_bytes
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
-from recsys.log import events, keys
 from recsys.release.describe import describe
 from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
 from recsys.release.leaks import refuse_secrets
 from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, FileFacts, Half, Manifest, Step, digest_file
 from recsys.release.signature import sign
 from recsys.release.verify import verify
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

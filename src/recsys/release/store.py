@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
-from recsys.log import events, keys
-from recsys.pulse import progress, working
 from recsys.release.check import Check, FreshProcess, check_here
 from recsys.release.durable import make_folder, remove, rename, waiting, writing
 from recsys.release.lock import publisher_lock
@@ -32,6 +30,8 @@ from recsys.release.signature import key_from_environment
 from recsys.release.staging import Staging
 from recsys.release.switch import TRASH, mend, point
 from recsys.release.verify import read_manifest
+from recsys.system.log import events, keys
+from recsys.system.pulse import progress, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError, ReleaseError
-from recsys.log import events, keys
 from recsys.release.durable import make_folder, point_link, put_link, remove, rename
 from recsys.release.pointer import Current, Form
 from recsys.release.shelf import RELEASES, UNRELEASED
 from recsys.release.verify import verify
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from pathlib import Path

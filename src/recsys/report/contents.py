@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from recsys.ids import Id, IdMap
+    from recsys.marts.ids import Id, IdMap
     from recsys.release.manifest import Half, Manifest, Step
 
 METRICS = "metrics.json"
@@ -207,7 +207,7 @@ def _catalogue(data: bytes) -> Catalogue:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from recsys.ids import id_array, python_ids
+    from recsys.marts.ids import id_array, python_ids
 
     table = pq.ParquetFile(pa.BufferReader(data)).read()  # read_table would import pyarrow.dataset, and pandas
     names, tags = (table[column].to_pylist() for column in ("NAME", "CATEGORIES"))

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from recsys.marts.tags import split_tags
 from recsys.report import figures
 from recsys.report.labels import Label, place_labels
 from recsys.report.missing import Missing, replaced, shown, taste
 from recsys.report.neighbours import nearest
 from recsys.report.projection import project
-from recsys.tags import split_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from recsys.ids import Id
+    from recsys.marts.ids import Id
     from recsys.report.contents import Catalogue, Contents
 
     Points = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import MissingExtra, ReleaseError
-from recsys.log import events, keys
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from recsys.report.page import render_report
 
 if TYPE_CHECKING:
     from recsys.release.staging import RunFacts, Staging
-    from recsys.steps import Steps
+    from recsys.system.steps import Steps
 
 
 def staged_page(staging: Staging, facts: RunFacts) -> bytes:

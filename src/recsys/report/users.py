@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.ranking import top_k
+from recsys.ranking.top import top_k
 from recsys.report.missing import Missing, shown, taste
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from recsys.service.page import PAGE, POLICY
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from recsys.ids import Id
+    from recsys.marts.ids import Id
     from recsys.service.watch import Watch
     from recsys.serving import Recommender
     from recsys.serving.answers import Answer, Explanation

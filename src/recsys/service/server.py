@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, MissingExtra
-from recsys.interrupt import SIGNALS
-from recsys.log import events, keys
 from recsys.service.watch import Watch
+from recsys.system.interrupt import SIGNALS
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from recsys.errors import RecsysError, ReleaseError
-from recsys.log import events, keys
 from recsys.release.path import follow
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

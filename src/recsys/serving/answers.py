@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 if TYPE_CHECKING:
-    from recsys.ids import Id
+    from recsys.marts.ids import Id
 
 By: TypeAlias = Literal["taste", "content", "blend", "popularity"]
 """What an answer goes by: the factors of who rated what, the texts, both, or the number of ratings."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import NotInModel
+from recsys.marts.tags import split_tags
 from recsys.release.games import N_RATINGS
-from recsys.tags import split_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from recsys.ids import Id
+    from recsys.marts.ids import Id
 
 TAG_COLUMNS = ("CATEGORIES", "MECHANICS")
 YEAR_COLUMNS = ("YEAR", "YEAR_PUBLISHED", "YEARPUBLISHED")

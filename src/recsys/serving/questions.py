@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ConfigError, NotInModel
-from recsys.ranking import top_k
+from recsys.ranking.top import top_k
 from recsys.serving.answers import Answer, By, Explanation, Reason
 from recsys.serving.snapshot import SHOWN_REASONS, ranking
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.embedding import Encoder
-    from recsys.ids import Id
+    from recsys.marts.ids import Id
     from recsys.serving.answers import Answer, By, Explanation, Suggestion
     from recsys.serving.filters import Filter
 

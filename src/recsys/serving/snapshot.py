@@ -11,7 +11,7 @@ import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.models.hybrid import HybridRecommender
-from recsys.ranking import inner_products, top_k
+from recsys.ranking.top import inner_products, top_k
 from recsys.release.loading import INDEX
 from recsys.serving.answers import Answer, By, Reason, Suggestion
 from recsys.serving.blend import Blend
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from recsys.ids import Id
+    from recsys.marts.ids import Id
     from recsys.release.loading import LoadedRelease
     from recsys.release.manifest import Manifest
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Self
 
-from recsys.cores import usable_cores
 from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceUnavailable
 from recsys.sources import QueryResult
-from recsys.sources.marts import create_views, find_marts, glob_escaped, literal, one_line
+from recsys.sources.folder import create_views, find_marts, glob_escaped, literal, one_line
+from recsys.system.cores import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from recsys.sources.duckdb import DuckDBSource
-from recsys.sources.marts import MARTS
+from recsys.sources.folder import MARTS
 from recsys.sources.vocabulary import COMMON_SENTENCES, TASTES, Taste
 
 if TYPE_CHECKING:

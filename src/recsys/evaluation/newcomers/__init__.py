@@ -16,15 +16,15 @@ from recsys.evaluation.newcomers.games import FOLDS, cold_games
 from recsys.evaluation.newcomers.people import short_profiles
 from recsys.evaluation.newcomers.rankings import TooFew
 from recsys.evaluation.newcomers.sample import Sample
-from recsys.log import events, keys
-from recsys.pulse import progress
+from recsys.system.log import events, keys
+from recsys.system.pulse import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recsys.config import EvaluationSettings
-    from recsys.data import Ratings
     from recsys.evaluation.newcomers.sample import Train
+    from recsys.marts.contract import Ratings
     from recsys.models.cf import CollaborativeFilter
 
 __all__ = ["NEWCOMERS", "RANKINGS", "RATINGS", "Sample", "measure_newcomers", "not_measured"]

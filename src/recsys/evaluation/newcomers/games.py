@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys import metrics
 from recsys.evaluation.contenders import CONTENT
-from recsys.evaluation.hashing import id_hashes
+from recsys.evaluation.holdout import part
 from recsys.evaluation.newcomers.rankings import HYBRID, WITHOUT_CONTENT, Rankings, TooFew
-from recsys.evaluation.ranking import BLOCK_CELLS, best_columns, blocks, entries
-from recsys.evaluation.split import part
+from recsys.ranking import metrics
+from recsys.ranking.blocks import BLOCK_CELLS, best_columns, blocks, entries
+from recsys.ranking.hashing import id_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

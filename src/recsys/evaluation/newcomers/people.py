@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys import metrics
 from recsys.evaluation.contenders import CF
-from recsys.evaluation.hashing import id_hashes, mix
 from recsys.evaluation.newcomers.rankings import HYBRID, WITHOUT_CONTENT, Rankings, TooFew
-from recsys.evaluation.ranking import BLOCK_CELLS, best_columns, blocks, entries
+from recsys.ranking import metrics
+from recsys.ranking.blocks import BLOCK_CELLS, best_columns, blocks, entries
+from recsys.ranking.hashing import id_hashes, mix
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from recsys.data import Ratings
-from recsys.evaluation.hashing import id_hashes
-from recsys.evaluation.split import part
-from recsys.ids import IdMap
+from recsys.evaluation.holdout import part
+from recsys.marts.contract import Ratings
+from recsys.marts.ids import IdMap
 from recsys.models.hybrid import HybridRecommender
+from recsys.ranking.hashing import id_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from recsys.cells import DECLARED_TYPE
 from recsys.errors import QueryFailed, SourceUnavailable
+from recsys.marts.cells import DECLARED_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

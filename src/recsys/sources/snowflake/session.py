@@ -8,10 +8,10 @@ import socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from recsys.errors import DeadlineExceeded, MissingExtra, QueryFailed, RecsysError, SourceUnavailable
-from recsys.log import events, keys
 from recsys.sources.snowflake import failures
 from recsys.sources.snowflake.credentials import Credentials, SignIn
 from recsys.sources.snowflake.deadline import Deadline, in_background
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

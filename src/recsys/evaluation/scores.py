@@ -1,0 +1,190 @@
+"""Scoring contenders on the same users in the same pass."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.errors import QualityGateFailed
+from recsys.evaluation.result import ContenderScores, Evaluation
+from recsys.ranking import metrics
+from recsys.ranking.blocks import BLOCK_CELLS, best_columns, blocks, entries
+from recsys.system.log import events, keys
+from recsys.system.pulse import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from recsys.config import EvaluationSettings
+    from recsys.evaluation.contenders import Contender
+    from recsys.evaluation.holdout import Split
+
+log = events(__name__)
+
+
+def evaluate(  # noqa: PLR0913 - the last three have defaults
+    contenders: Sequence[Contender],
+    split: Split,
+    settings: EvaluationSettings,
+    embeddings: npt.NDArray[np.float32] | None = None,
+    recommendable: npt.NDArray[np.bool_] | None = None,
+    *,
+    block_cells: int = BLOCK_CELLS,
+) -> Evaluation:
+    """Rank the whole catalogue for every user of the split, by every contender, and score the lists.
+
+    Games of a user's training part are left out; nothing else is. Blocks of users bound the
+    memory, whatever the number of users and games.
+
+    Parameters
+    ----------
+    contenders
+        With distinct names; each has learnt from ``split.train`` alone.
+    split
+        The hold-out.
+    settings
+        ``k``, ``resamples`` and ``seed`` are used.
+    embeddings
+        float32, (items, dimension), unit rows in the order of the items (zero rows where unknown);
+        without them there is no ``diversity``.
+    recommendable
+        bool, (items,): the games that ``coverage`` is the share of; all where not given.
+    block_cells
+        Scores held at once, users × items.
+
+    Raises
+    ------
+    QualityGateFailed
+        If nobody can be scored, or a contender's scores are not finite: its training diverged.
+    """
+    if not len(split.users):
+        raise QualityGateFailed(
+            f"nobody can be scored: of {split.train.matrix.shape[0]:,} users none has both a training rating and a"
+            " held-out game they liked; check evaluation.fraction and cf.like_threshold against the ratings' scale"
+        )
+    started = time.perf_counter()
+    with progress("ranking games for users", len(split.users)) as advance:
+        lists, seconds = _rank(contenders, split, 2 * settings.k, block_cells, advance)
+    judge = _Judge(split, settings.k, embeddings, recommendable)
+    scored = {name: judge.score(name, lists[name], seconds[name]) for name in lists}
+    evaluation = Evaluation(scored, settings, split.description(), time.perf_counter() - started)
+    means = {name: evaluation.value(name, f"ndcg@{settings.k}") for name in scored}
+    log.info("evaluated", extra=keys(users=len(split.users), seconds=evaluation.seconds, **means))
+    return evaluation
+
+
+def mean_ndcg(contender: Contender, split: Split, k: int) -> float:
+    """Return one contender's mean NDCG@k over the users of a split, and nothing else: for curves and tuning."""
+    judge = _Judge(split, k, None)
+    lists, _ = _rank([contender], split, k, BLOCK_CELLS)
+    return metrics.mean(metrics.ndcg(judge.hits(lists[contender.name]), judge.relevant, k))
+
+
+def _rank(
+    contenders: Sequence[Contender],
+    split: Split,
+    depth: int,
+    cells: int,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[dict[str, npt.NDArray[np.int32]], dict[str, float]]:
+    """Return every contender's lists, and the seconds each took."""
+    seen = split.train.matrix
+    lists = {contender.name: np.empty((len(split.users), depth), dtype=np.int32) for contender in contenders}
+    if len(lists) < len(contenders):
+        raise ValueError(f"contenders need distinct names, not {[contender.name for contender in contenders]}")
+    seconds = dict.fromkeys(lists, 0.0)
+    for block in blocks(split.users, seen.shape[1], cells):
+        users = split.users[block]
+        rows, columns = entries(seen, users)
+        for contender in contenders:
+            began = time.perf_counter()
+            scores = contender.scores(users)
+            _check_finite(contender.name, scores)
+            scores = scores if scores.flags.writeable else scores.copy()
+            scores[rows, columns] = -np.inf
+            lists[contender.name][block] = best_columns(scores, depth)
+            seconds[contender.name] += time.perf_counter() - began
+        advance(len(users))
+    return lists, seconds
+
+
+def _check_finite(name: str, scores: npt.NDArray[np.float32]) -> None:
+    # One pass, no mask: a NaN or an infinity anywhere makes the sum one of them.
+    if not math.isfinite(float(np.sum(scores, dtype=np.float64))):
+        raise QualityGateFailed(
+            f"{name} scores games with NaN or infinity: its training diverged; raise cf.regularization, or lower"
+            " cf.unobserved or, with cf.solver = implicit, cf.alpha"
+        )
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Knows what is relevant to whom, and scores lists by it."""
+
+    split: Split
+    k: int
+    embeddings: npt.NDArray[np.float32] | None
+    recommendable: npt.NDArray[np.bool_] | None = None
+
+    @cached_property
+    def relevant(self) -> npt.NDArray[np.int32]:
+        """How many games are relevant to each scored user."""
+        numbers: npt.NDArray[np.int32] = np.diff(self.split.relevant.indptr)[self.split.users]
+        return numbers
+
+    @cached_property
+    def raters(self) -> npt.NDArray[np.intp]:
+        """How many users rated each game in the training part."""
+        matrix = self.split.train.matrix
+        return np.bincount(matrix.indices, minlength=matrix.shape[1])
+
+    def score(self, name: str, lists: npt.NDArray[np.int32], seconds: float) -> ContenderScores:
+        """Score one contender's lists; ``seconds`` is what making them took."""
+        began = time.perf_counter()
+        shown = lists[:, : self.k]
+        per_user = self._accuracy(lists)
+        per_user["novelty"] = metrics.novelty(shown, self.raters, self.split.train.matrix.shape[0])
+        per_user["popular_share"] = metrics.popular_share(shown, self.raters)
+        if self.embeddings is not None:
+            per_user["diversity"] = _diversity(shown, self.embeddings)
+        recommended = np.bincount(shown[shown >= 0], minlength=len(self.raters))
+        if self.recommendable is not None:
+            recommended = recommended[self.recommendable]
+        coverage = metrics.coverage(recommended, len(recommended))
+        return ContenderScores(name, per_user, lists, coverage, seconds + time.perf_counter() - began)
+
+    def _accuracy(self, lists: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.float64]]:
+        hits, relevant, k = self.hits(lists), self.relevant, self.k
+        return {
+            f"ndcg@{k}": metrics.ndcg(hits, relevant, k),
+            f"recall@{k}": metrics.recall(hits, relevant, k),
+            f"recall@{2 * k}": metrics.recall(hits, relevant, 2 * k),
+            f"map@{k}": metrics.average_precision(hits, relevant, k),
+            f"mrr@{k}": metrics.reciprocal_rank(hits, relevant, k),
+            f"hit_rate@{k}": metrics.hit_rate(hits, relevant, k),
+        }
+
+    def hits(self, lists: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return which places of the lists hold a relevant game; bool, the lists' shape."""
+        hits = np.empty(lists.shape, dtype=bool)
+        items = len(self.raters)
+        for block in blocks(self.split.users, items, BLOCK_CELLS):
+            users = self.split.users[block]
+            wanted = np.zeros((len(users), items + 1), dtype=bool)  # the last column answers the padding, -1
+            wanted[entries(self.split.relevant, users)] = True
+            hits[block] = np.take_along_axis(wanted, lists[block] % (items + 1), axis=1)
+        return hits
+
+
+def _diversity(lists: npt.NDArray[np.int32], embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    found = np.empty(len(lists))
+    for block in blocks(np.arange(len(lists), dtype=np.int32), embeddings.shape[1], BLOCK_CELLS):
+        found[block] = metrics.intra_list_diversity(lists[block], embeddings)
+    return found

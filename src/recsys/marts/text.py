@@ -1,0 +1,170 @@
+"""What the embedding model reads of a game: cleaned fields, in an order that fits its 256 tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from recsys.errors import DataContractError
+from recsys.marts.cells import Misfits, read_cells
+from recsys.marts.columns import TEXT_COLUMNS, read_texts
+from recsys.marts.lists import parse_tags
+from recsys.marts.repairs import Repair, clean_text
+from recsys.marts.tags import split_tags
+from recsys.system.log import events, keys
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from recsys.marts.notations import Unread
+
+__all__ = [
+    "DEFAULT_RECIPE",
+    "TEXT_COLUMNS",
+    "Repair",
+    "TextRecipe",
+    "clean_games",
+    "clean_text",
+    "embedding_text",
+    "given_texts",
+    "joined_fields",
+    "parse_tags",
+    "split_tags",
+    "tell_unread",
+]
+
+log = events(__name__)
+
+_PREFIXES = {"NAME": "Name", "CATEGORIES": "Categories", "MECHANICS": "Mechanics", "DESCRIPTION": "Description"}
+
+
+@dataclass(frozen=True)
+class TextRecipe:
+    """How a game becomes text.
+
+    Attributes
+    ----------
+    fields
+        Columns in the order in which the model reads them. It stops after 256 tokens: with the
+        description second, a third of real games lose their categories and mechanics.
+    """
+
+    fields: tuple[str, ...] = ("NAME", "CATEGORIES", "MECHANICS", "DESCRIPTION")
+
+
+DEFAULT_RECIPE = TextRecipe()
+"""Short fields first, then the description: of many ways the best at finding likes (docs/quality.md)."""
+
+
+def embedding_text(games: pd.DataFrame, recipe: TextRecipe = DEFAULT_RECIPE) -> pd.Series[str]:
+    """Return one text a game, such as ``Name: Catan; Categories: Economic; Description: …``.
+
+    Fields are cleaned as by :func:`clean_games`; those that are empty are left out with their
+    prefix, and line breaks become spaces.
+
+    Parameters
+    ----------
+    games
+        With the columns that the recipe names.
+    recipe
+        Which fields, in which order.
+
+    Returns
+    -------
+    pandas.Series
+        Strings named ``embedding_text``, on the index of ``games``.
+
+    Raises
+    ------
+    DataContractError
+        If ``games`` lacks a field of the recipe, or a field holds something that is no text.
+    """
+    missing = [field for field in recipe.fields if field not in games.columns]
+    if missing:
+        raise DataContractError(
+            f"games lack {', '.join(missing)}; the columns are {', '.join(map(str, games.columns))}"
+        )
+    texts = read_texts(games, recipe.fields)
+    _raise_misfits(texts.misfits, games)
+    tell_unread(texts.unread)
+    return joined_fields(games.assign(**texts.columns), recipe)
+
+
+def joined_fields(games: pd.DataFrame, recipe: TextRecipe = DEFAULT_RECIPE) -> pd.Series[str]:
+    """Return what :func:`embedding_text` does, of games whose texts are clean."""
+    import pandas as pd
+
+    columns = [[_flat(text) for text in games[field]] for field in recipe.fields]
+    prefixes = [_PREFIXES[field] for field in recipe.fields]
+    texts = [
+        "; ".join(f"{prefix}: {text}" for prefix, text in zip(prefixes, row, strict=True) if text)
+        for row in zip(*columns, strict=True)
+    ]
+    return pd.Series(texts, index=games.index, name="embedding_text", dtype=object)
+
+
+def given_texts(games: pd.DataFrame, column: str) -> list[str]:
+    """Return a column of texts that are embedded as they are.
+
+    Raises
+    ------
+    DataContractError
+        If a cell is null or holds something that is no text.
+    """
+    cells, misfits = read_cells(games[column], column, lists=False)
+    _raise_misfits(misfits, games)
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if len(texts) < len(cells):
+        raise DataContractError(f"{len(cells) - len(texts):,} games have a null {column}; give each a text")
+    return texts
+
+
+def clean_games(games: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
+    """Repair the text columns of a catalogue.
+
+    Names and tags become single lines, tags ``", "``-joined; missing text becomes empty text.
+
+    Parameters
+    ----------
+    games
+        Any frame; of :data:`TEXT_COLUMNS` those that it has are repaired, the others stay.
+
+    Returns
+    -------
+    tuple[pandas.DataFrame, Counter[str]]
+        A new frame, and in how many cells each :class:`~recsys.marts.repairs.Repair` was made.
+
+    Raises
+    ------
+    DataContractError
+        If a cell holds something that is no text; in tag columns lists of words and numbers are.
+    """
+    texts = read_texts(games)
+    _raise_misfits(texts.misfits, games)
+    return games.assign(**texts.columns), texts.repaired
+
+
+def tell_unread(unread: Iterable[Unread]) -> None:
+    """Warn of each column of tags that looks like lists in a notation that is not read."""
+    for told in unread:
+        log.warning(
+            "tags look like lists in a notation that is not read, so each such cell is one tag: "
+            "send lists, or join the tags by ', '",
+            extra=keys(
+                column=told.column, notation=told.notation, cells=told.cells, of=told.of, such_as=told.such_as
+            ),
+        )  # fmt: skip
+
+
+def _raise_misfits(misfits: Iterable[Misfits], games: pd.DataFrame) -> None:
+    ids = games["GAME_ID"].tolist() if "GAME_ID" in games.columns else list(games.index)
+    rules = [f"{len(some.rows):,} {some.rule} (such as {', '.join(some.samples(ids))})" for some in misfits]
+    if rules:
+        raise DataContractError(f"the games break the data contract: {'; '.join(rules)}")
+
+
+def _flat(text: str) -> str:
+    return text.replace("\n\n", " ").replace("\n", " ") if "\n" in text else text

@@ -1,0 +1,211 @@
+"""The content model: what a game's text says, as vectors in an index."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.config import ContentSettings
+from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
+from recsys.marts.ids import Id, NotAnId, id_array_of, python_ids
+from recsys.ranking.top import Neighbour, one_faiss_thread
+from recsys.release.durable import make_folder, write_bytes
+from recsys.release.loading import INDEX, METADATA
+from recsys.release.path import folder_at
+
+if TYPE_CHECKING:
+    import faiss
+    import numpy.typing as npt
+    import pandas as pd
+
+    from recsys.embedding import Encoder
+
+EMBEDDING_TEXT = "embedding_text"
+
+_UNIT = 1e-3
+"""How far a vector's norm may be from 1: distances rank like cosines on unit vectors only."""
+
+
+class RAGRecommender:
+    """Text embeddings of games in an exact index.
+
+    Parameters
+    ----------
+    settings
+        Section ``content`` of the settings; the defaults when not given.
+    embedding_model
+        What turns texts into unit vectors; the model of the settings when not given.
+
+    Attributes
+    ----------
+    embedding_model
+        ``encode(texts)`` → float32, (texts, dimension).
+    faiss_index
+        ``faiss.IndexFlatL2``; row i is the game ``game_ids[i]``.
+    game_ids
+        In the order of the frame that was fitted.
+    """
+
+    faiss_index: faiss.IndexFlatL2
+    game_ids: list[Id]
+
+    def __init__(self, settings: ContentSettings | None = None, embedding_model: Encoder | None = None) -> None:
+        from recsys.embedding import open_encoder
+
+        self.settings = settings or ContentSettings()
+        self.embedding_model: Encoder = embedding_model or open_encoder(self.settings)
+
+    def fit(self, games_df: pd.DataFrame) -> RAGRecommender:
+        """Embed every game and index the vectors, in the order of the frame.
+
+        Parameters
+        ----------
+        games_df
+            Column GAME_ID, and ``embedding_text`` or the columns that it is made from: NAME,
+            DESCRIPTION, CATEGORIES, MECHANICS.
+
+        Raises
+        ------
+        DataContractError
+            If a column is missing, holds something that is no text, or an id is null, repeated or no id.
+        """
+        from recsys.marts.text import embedding_text, given_texts
+
+        ids = _distinct_ids(games_df)
+        given = EMBEDDING_TEXT in games_df
+        texts = given_texts(games_df, EMBEDDING_TEXT) if given else embedding_text(games_df).tolist()
+        vectors = self.embedding_model.encode(texts)
+        self.faiss_index = build_index(vectors)
+        self.game_ids = ids
+        self.__dict__.pop("_rows", None)
+        return self
+
+    def similar(self, game_id: Id, k: int = 10) -> list[Neighbour]:
+        """Return up to ``k`` games whose texts are nearest to a game's, nearest first.
+
+        Raises
+        ------
+        NotInModel
+            If the game is not in the index.
+        """
+        row = self._rows.get(game_id)
+        if row is None:
+            raise NotInModel(f"game {game_id!r} is not among the {len(self.game_ids):,} games of this index")
+        found = self._nearest(np.asarray(self.faiss_index.reconstruct(row)), k + 1)
+        return [neighbour for neighbour in found if neighbour.game_id != game_id][:k]
+
+    def search(self, text: str, k: int = 10) -> list[Neighbour]:
+        """Return up to ``k`` games whose texts are nearest to ``text``, nearest first."""
+        return self._nearest(self.embedding_model.encode([text])[0], k)
+
+    def save(self, path: Path | str) -> None:
+        """Write ``rag_index.faiss`` and ``metadata.json`` into the folder ``path``.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If a file cannot be written whole.
+        """
+        import faiss
+
+        folder = Path(path)
+        make_folder(folder)
+        # faiss.write_index "succeeds" on a full disk: serialise, and write the bytes ourselves.
+        write_bytes(folder / INDEX, faiss.serialize_index(self.faiss_index).data)
+        metadata = json.dumps({"ids": self.game_ids}, allow_nan=False, ensure_ascii=False)
+        write_bytes(folder / METADATA, metadata.encode())
+
+    @classmethod
+    def load(
+        cls, path: Path | str, settings: ContentSettings | None = None, embedding_model: Encoder | None = None
+    ) -> RAGRecommender:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If a file is missing.
+        ArtifactCorrupt
+            If the files do not belong together, or are not what ``save`` writes.
+        """
+        import faiss
+
+        folder = folder_at(Path(path))
+        model = cls(settings, embedding_model)
+        try:
+            index = faiss.deserialize_index(np.frombuffer((folder / INDEX).read_bytes(), dtype=np.uint8))
+            model.game_ids = json.loads((folder / METADATA).read_bytes())["ids"]
+        except FileNotFoundError as error:
+            raise ReleaseNotFound(f"{folder} holds no content model: {Path(error.filename).name} is missing") from error
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactCorrupt(f"the content model in {folder} cannot be read: {error}") from error
+        if not isinstance(index, faiss.IndexFlatL2):
+            raise ArtifactCorrupt(f"{folder / INDEX} holds a {type(index).__name__} instead of an IndexFlatL2")
+        model.faiss_index = index
+        if index.ntotal != len(model.game_ids):
+            raise ArtifactCorrupt(f"{folder} has {index.ntotal:,} vectors for {len(model.game_ids):,} ids: mixed files")
+        return model
+
+    @cached_property
+    def _rows(self) -> dict[Id, int]:
+        return {id_: row for row, id_ in enumerate(self.game_ids)}
+
+    def _nearest(self, vector: npt.NDArray[np.float32], k: int) -> list[Neighbour]:
+        k = max(0, min(k, len(self.game_ids)))
+        if k == 0:
+            return []
+        with one_faiss_thread():
+            distances, places = self.faiss_index.search(vector[None, :], k)
+        return [
+            Neighbour(self.game_ids[place], float(distance))
+            for place, distance in zip(places[0], distances[0], strict=True)
+            if place >= 0
+        ]
+
+
+def build_index(vectors: npt.NDArray[np.float32]) -> faiss.IndexFlatL2:
+    """Index unit vectors for exact search.
+
+    Parameters
+    ----------
+    vectors
+        float32, (games, dimension), finite, of length 1.
+
+    Raises
+    ------
+    ValueError
+        If a vector is not finite or not of length 1: the encoder is broken.
+    """
+    import faiss
+
+    norms = np.linalg.norm(vectors, axis=1)
+    wrong = np.flatnonzero(~(np.abs(norms - 1) <= _UNIT))
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong):,} of {len(vectors):,} embeddings are not finite unit vectors "
+            f"(row {wrong[0]} has length {norms[wrong[0]]:.4g}): the embedding model is broken"
+        )
+    index = faiss.IndexFlatL2(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+    return index
+
+
+def _distinct_ids(games: pd.DataFrame) -> list[Id]:
+    if "GAME_ID" not in games:
+        raise DataContractError(
+            f"the games have no column GAME_ID; the columns are {', '.join(map(str, games.columns))}"
+        )
+    try:
+        ids = id_array_of(games["GAME_ID"])
+    except NotAnId as error:
+        raise DataContractError(f"GAME_ID holds no ids: {error}") from None
+    if ids.null_count or len(ids.unique()) != len(ids):
+        raise DataContractError(
+            f"of {len(ids):,} GAME_IDs {ids.null_count:,} are null and {len(ids) - len(ids.unique()):,} repeated; "
+            "each game needs one id of its own"
+        )
+    return python_ids(ids)

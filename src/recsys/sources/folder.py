@@ -1,0 +1,236 @@
+"""Mart files: a folder of Parquet and CSV seen as ``ANALYTICS.MART_GAMES`` and ``ANALYTICS.MART_USER_RATINGS``.
+
+Parquet carries its own types. A CSV has none, so every cell is read as text and a column is given
+a type only when each of its cells survives the way there and back: an id column of ``007`` or of
+numbers beyond 38 digits stays text. DuckDB's sniffer is not asked; it guesses from samples, and
+where lines disagree with its guess it may skip them.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from recsys.errors import ConfigError, DataContractError, SourceUnavailable
+from recsys.marts.ids import WHOLE_NUMBER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+MARTS = {"mart_games": "ANALYTICS.MART_GAMES", "mart_user_ratings": "ANALYTICS.MART_USER_RATINGS"}
+"""Stem of a mart's file, and the view it is seen as."""
+FORMATS = ("parquet", "csv", "csv.gz")
+"""Endings of a mart's file."""
+
+_ID_TYPES = ("BIGINT", "DECIMAL(38,0)", "VARCHAR")
+_DIALECT = "auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', nullstr = ''"
+
+
+@dataclass(frozen=True)
+class MartFile:
+    """One mart's file.
+
+    Attributes
+    ----------
+    path
+        Absolute.
+    view
+        The name it is seen as in SQL.
+    format
+        ``parquet``, or ``csv`` with or without gzip.
+    """
+
+    path: Path
+    view: str
+    format: Literal["parquet", "csv", "csv.gz"]
+
+    @property
+    def relation(self) -> str:
+        """SQL for the file as it is: Parquet with its types, CSV with every cell as text or NULL."""
+        where = literal(glob_escaped(self.path))
+        if self.format == "parquet":
+            return f"read_parquet({where})"
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in csv_header(self.path))
+        compression = "gzip" if self.format == "csv.gz" else "none"
+        # Prose holds line breaks inside quotes: one thread cannot mistake them for the end of a row.
+        parallel = "false" if self.view == MARTS["mart_games"] else "true"
+        reading = f"columns = {{{columns}}}, compression = '{compression}', parallel = {parallel}, {_DIALECT}"
+        return f"read_csv({where}, {reading})"
+
+
+def find_marts(folder: Path) -> list[MartFile]:
+    """Find both marts in a folder.
+
+    Raises
+    ------
+    SourceUnavailable
+        If the folder or a mart is missing.
+    ConfigError
+        If a mart is there twice, as Parquet and CSV for instance.
+    """
+    folder = folder.absolute()
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise SourceUnavailable(
+            f"source folder {folder} cannot be read: {error.strerror}; --source takes snowflake, sample, duckdb:FILE "
+            f"or a folder with {_wanted('mart_games')} and {_wanted('mart_user_ratings')}"
+        ) from error
+    found = {stem: [f for f in FORMATS if f"{stem}.{f}" in names] for stem in MARTS}
+    missing = [_wanted(stem) for stem, formats in found.items() if not formats]
+    if missing:
+        there = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        raise SourceUnavailable(
+            f"source folder {folder} lacks a mart: looked for {' and '.join(missing)}; it holds {there or 'nothing'}"
+        )
+    for stem, formats in found.items():
+        if len(formats) > 1:
+            both = " and ".join(f"{stem}.{f}" for f in formats)
+            raise ConfigError(f"source folder {folder} holds {both}: which one counts? Keep one and move the rest away")
+    return [MartFile(folder / f"{stem}.{found[stem][0]}", view, found[stem][0]) for stem, view in MARTS.items()]  # type: ignore[arg-type]
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, marts: list[MartFile]) -> None:
+    """Create a view for each mart, with the types that its columns have earned."""
+    connection.execute("CREATE SCHEMA ANALYTICS")
+    columns = {mart.view: _columns(connection, mart) for mart in marts}
+    kinds = {mart.view: _earned_types(connection, mart, columns[mart.view]) for mart in marts}
+    ratings = next(mart for mart in marts if mart.view == MARTS["mart_user_ratings"])
+    text = kinds[ratings.view].get("GAME_ID") == "VARCHAR"
+    spelled = {ratings.view} if text and _spells_numbers(connection, ratings, columns[ratings.view]) else set()
+    # GAME_ID joins the marts: one type for both where one of them asks for it. Ratings that only spell whole numbers
+    # in another way ("13.0") do not: they are joined by what they mean (recsys.marts.join).
+    ranks = [_id_rank(kind["GAME_ID"]) for mart, kind in kinds.items() if "GAME_ID" in kind and mart not in spelled]
+    widest = max(ranks, default=0)
+    for mart in marts:
+        if mart.format != "parquet" and "GAME_ID" in kinds[mart.view] and mart.view not in spelled:
+            kinds[mart.view]["GAME_ID"] = _ID_TYPES[widest]
+        cells = ", ".join(_cell(name, kinds[mart.view].get(name.upper())) for name in columns[mart.view])
+        selected = "*" if mart.format == "parquet" else cells
+        view = f"CREATE VIEW {mart.view} AS SELECT {selected} FROM {mart.relation}"
+        connection.execute(view)
+
+
+def csv_header(path: Path) -> list[str]:
+    """Return the column names of a CSV file.
+
+    Raises
+    ------
+    DataContractError
+        If the file is empty, or names a column twice or not at all.
+    """
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), [])
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceUnavailable(f"{path} cannot be read as CSV in UTF-8: {error}; write the file anew") from error
+    repeated = [name for name, count in Counter(name.upper() for name in names).items() if count > 1 or not name]
+    if not names or repeated:
+        problem = f"names these columns twice or not at all: {repeated}" if names else "is empty"
+        raise DataContractError(f"{path} {problem}; its first line must name every column once, separated by commas")
+    return names
+
+
+def literal(text: str) -> str:
+    """Return ``text`` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return ``name`` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def glob_escaped(path: Path) -> str:
+    """Return a path that DuckDB reads as itself: it would take ``[1]``, ``*`` and ``?`` for patterns."""
+    return re.sub(r"([\[*?])", r"[\1]", str(path))
+
+
+def one_line(error: Exception) -> str:
+    """Return DuckDB's message on one line; it draws carets under the query over several."""
+    return " ".join(str(error).split())[:500]
+
+
+def _wanted(stem: str) -> str:
+    return f"{stem}.{{{','.join(FORMATS)}}}"
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, mart: MartFile) -> dict[str, str]:
+    import duckdb
+
+    try:
+        rows = connection.execute(f"DESCRIBE SELECT * FROM {mart.relation}").fetchall()
+    except duckdb.Error as error:
+        raise SourceUnavailable(
+            f"{mart.path} cannot be read as {mart.format}: {one_line(error)}; write it anew"
+        ) from error
+    return {row[0]: row[1] for row in rows}
+
+
+def _earned_types(connection: duckdb.DuckDBPyConnection, mart: MartFile, columns: dict[str, str]) -> dict[str, str]:
+    """Return the type of each column, by upper-case name, that is more than text."""
+    import duckdb
+
+    if mart.format == "parquet":
+        return {name.upper(): kind for name, kind in columns.items()}
+    candidates = {name: types for name in columns if (types := _candidates(name.upper(), mart.view))}
+    if not candidates:
+        return {}
+    tests = [f"bool_and({_survives(name, kind)})" for name, kinds in candidates.items() for kind in kinds]
+    try:
+        scan = f"SELECT {', '.join(tests)} FROM {mart.relation}"
+        row = connection.execute(scan).fetchone()
+    except duckdb.Error as error:
+        raise SourceUnavailable(
+            f"{mart.path} cannot be read as CSV (UTF-8, commas, quotes doubled inside quotes): {one_line(error)}"
+        ) from error
+    answers = iter(row or ())
+    # A column without any value answers NULL; it takes the first type, and the data contract counts its nulls.
+    passed = {name: [kind for kind in kinds if next(answers) is not False] for name, kinds in candidates.items()}
+    return {name.upper(): kinds[0] for name, kinds in passed.items() if kinds}
+
+
+def _spells_numbers(connection: duckdb.DuckDBPyConnection, mart: MartFile, columns: dict[str, str]) -> bool:
+    """Whether every ``GAME_ID`` is text that means a whole number, perhaps as ``13.0`` or with blanks around."""
+    name = next(name for name in columns if name.upper() == "GAME_ID")
+    pattern = literal(rf"\s*{WHOLE_NUMBER}\s*")
+    test = f"bool_and(regexp_full_match({identifier(name)}, {pattern}))"
+    row = connection.execute(f"SELECT {test} FROM {mart.relation}").fetchone()
+    return bool(row and row[0])
+
+
+def _candidates(name: str, view: str) -> tuple[str, ...]:
+    """Return the types that a CSV column may earn, the narrowest first; the names of games are always text."""
+    if name in {"GAME_ID", "USER_ID"}:
+        return _ID_TYPES
+    if view == MARTS["mart_games"]:
+        return ()
+    return ("DOUBLE",) if name == "RATING" else ("TIMESTAMP",)
+
+
+def _survives(name: str, kind: str) -> str:
+    cell = identifier(name)
+    if kind == "VARCHAR":
+        return "true"
+    if kind in _ID_TYPES:
+        return f"TRY_CAST({cell} AS {kind})::VARCHAR IS NOT DISTINCT FROM {cell}"
+    return f"{cell} IS NULL OR TRY_CAST({cell} AS {kind}) IS NOT NULL"
+
+
+def _cell(name: str, kind: str | None) -> str:
+    cell = identifier(name)
+    return cell if kind in {None, "VARCHAR"} else f"CAST({cell} AS {kind}) AS {cell}"
+
+
+def _id_rank(kind: str) -> int:
+    """Return the place of a column's type among the id types: whole numbers, longer ones, anything else."""
+    if kind in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}:
+        return 0
+    return 1 if kind in {"UBIGINT", "HUGEINT", "UHUGEINT"} or kind.endswith(",0)") else 2

@@ -1,0 +1,109 @@
+"""Events and logging set-up. Logs go to stderr; events carry ``key=value`` pairs.
+
+A module logs with ``log = events(__name__)`` and
+``log.info("fetched", extra=keys(rows=5, seconds=0.1))``. Secrets are never passed to a logger.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from contextlib import suppress
+from typing import Any, ClassVar, Literal
+
+from recsys.system.streams import Stream
+
+LogFormat = Literal["human", "json"]
+
+_KEYS = "recsys_keys"
+
+
+def keys(**values: Any) -> dict[str, Any]:
+    """Return the ``extra`` of a log call that carries ``values`` as keys of the event."""
+    return {_KEYS: values}
+
+
+class _Events(logging.Logger):
+    """A logger whose handlers decide nothing: what one of them raises costs the event, not the run.
+
+    A handler of logging's own raises where it writes to a stream that is closed, and so does its
+    way of saying so where stderr is closed too.
+    """
+
+    last: ClassVar[float] = time.monotonic()
+
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        _Events.last = time.monotonic()
+        with suppress(Exception):
+            super().callHandlers(record)
+
+
+def events(name: str) -> logging.Logger:
+    """Return the logger of a module."""
+    usual = logging.getLoggerClass()
+    logging.setLoggerClass(_Events)
+    try:
+        return logging.getLogger(name)
+    finally:
+        logging.setLoggerClass(usual)
+
+
+def last_event() -> float:
+    """Return when this package last logged an event that somebody wanted to hear; by ``time.monotonic``."""
+    return _Events.last
+
+
+class _Human(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        stamp = time.strftime("%H:%M:%S", time.localtime(record.created))
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        pairs = "".join(f" {key}={_plain(value)}" for key, value in getattr(record, _KEYS, {}).items())
+        text = f"{stamp} {level}{record.getMessage()}{pairs}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, _KEYS, {}),
+        }
+        if record.exc_info:
+            event["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(event, default=str)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return repr(text) if " " in text else text
+
+
+def set_up(log_format: LogFormat = "human", *, verbose: bool = False, quiet: bool = False) -> None:
+    """Send the package's events to stderr; other libraries' from WARNING on.
+
+    The Snowflake connector's are not shown at any level.
+
+    Parameters
+    ----------
+    log_format
+        ``human`` (one line for people) or ``json`` (one object a line).
+    verbose
+        Also show DEBUG events of this package.
+    quiet
+        Show this package's events from WARNING on only.
+    """
+    handler = logging.StreamHandler(sys.stderr if isinstance(sys.stderr, Stream) else Stream(sys.stderr))
+    handler.setFormatter(_Json() if log_format == "json" else _Human())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # The connector's own events quote addresses that are signed, which makes them secrets, and whole
+    # tracebacks; what fails there is one of our errors, and logged as such.
+    logging.getLogger("snowflake").setLevel(logging.CRITICAL)
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logging.getLogger("recsys").setLevel(level)

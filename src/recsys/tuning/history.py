@@ -1,0 +1,202 @@
+"""What a release remembers of the search for its settings, and when a night searches again.
+
+A search knows the recipe of the current release, and keeps to it unless something is surely better:
+else the gate, which compares with that recipe, might refuse what a search finds, and the refused night,
+which leaves nothing behind, be followed by as many that search and are refused.
+
+What a search found holds for the hold-out that was kept from it. Where another one is drawn, it was
+scored on ratings that are held out now: it is neither used again nor a start of the search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.models.recipe import SEARCHED, Recipe, left_open
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from recsys.config import CfSettings, GateSettings
+    from recsys.evaluation.drift import Drift
+    from recsys.evaluation.incumbent import Incumbent
+    from recsys.tuning.nightly import Search
+
+FACT = "tuning"
+"""Name of the memory among the manifest's facts."""
+
+HOLD_OUT = ("hold_out", "fraction", "seed")
+"""Keys of a measure that say which ratings are held out."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The last search and what became of it.
+
+    Attributes
+    ----------
+    search
+        All that was tried, ready for JSON; see :meth:`recsys.tuning.nightly.Search.as_json`.
+    because
+        Why it was made.
+    age
+        Releases since then; 0 in the release that it was made for.
+    score
+        What that release scored on held-out ratings; None until it is known.
+    free
+        Names of the settings that were searched; the others were given.
+    measure
+        How that score was measured, and on which hold-out; see
+        :func:`recsys.evaluation.incumbent.measure_of`.
+    """
+
+    search: dict[str, Any]
+    because: str
+    age: int = 0
+    score: float | None = None
+    free: tuple[str, ...] = ()
+    measure: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Memory | None:
+        """Read the memory of a release from its manifest's facts."""
+        stored = facts.get(FACT)
+        return cls(**stored | {"free": tuple(stored.get("free", ()))}) if stored else None
+
+    @property
+    def winner(self) -> Recipe:
+        """What the search found."""
+        return Recipe.from_json(self.search["winner"])
+
+    def is_kept_from(self, measure: Mapping[str, Any]) -> bool:
+        """Whether the search saw nothing of the hold-out of a measure, since it was kept from the same."""
+        return all(self.measure.get(key) == measure[key] for key in HOLD_OUT)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the memory ready for JSON."""
+        return {
+            "search": self.search,
+            "because": self.because,
+            "age": self.age,
+            "score": self.score,
+            "free": list(self.free),
+            "measure": self.measure,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How tonight's candidate gets its settings.
+
+    Attributes
+    ----------
+    settings
+        Section ``cf``; what is still ``auto`` is searched, or set by rule.
+    because
+        Why it is searched; empty where earlier settings are reused.
+    reused
+        The memory that they come from.
+    used
+        The recipe in use, which a search begins with; None where there is none that it could take.
+    """
+
+    settings: CfSettings
+    because: str = ""
+    reused: Memory | None = None
+    used: Recipe | None = None
+
+    def remember(self, search: Search | None, score: float, measure: dict[str, Any]) -> Memory | None:
+        """Return what tonight's release remembers, given what its candidate scored, and how that was measured."""
+        if search is not None:
+            return Memory(search.as_json(), self.because, 0, score, left_open(self.settings), measure)
+        return None if self.reused is None else replace(self.reused, age=self.reused.age + 1)
+
+
+def plan(
+    settings: CfSettings,
+    gate: GateSettings,
+    incumbent: Incumbent | None,
+    drift: Drift | None,
+    measure: Mapping[str, Any],
+) -> Plan:
+    """Reuse the settings that the current release found, unless something asks for a search.
+
+    That is: no release or none with a memory, other given settings, others left open, another hold-out,
+    data that drifted beyond the bounds of the gate (and the drift was accepted, or the run would have
+    ended), a score that fell by more than ``gate.max_drop`` since the search, or ``cf.tuning_every``
+    releases.
+
+    Parameters
+    ----------
+    settings
+        Section ``cf`` of the run.
+    gate
+        ``max_drop`` is used.
+    incumbent
+        The current release.
+    drift
+        Of the data since then.
+    measure
+        How the candidate is scored; see :func:`recsys.evaluation.incumbent.measure_of`.
+    """
+    if settings.tuning == "off" or not left_open(settings):
+        return Plan(settings)
+    used = _in_use(settings, incumbent, measure)
+    if incumbent is None or incumbent.recipe is None or incumbent.tuning is None:
+        return Plan(settings, "no earlier search is remembered", used=used)
+    because = _reason(settings, incumbent, drift, measure) or _fallen(incumbent, gate)
+    if because:
+        return Plan(settings, because, used=used)
+    found = {name: getattr(incumbent.recipe, name) for name in SEARCHED}
+    return Plan(settings.model_copy(update=found), reused=incumbent.tuning)
+
+
+def _in_use(settings: CfSettings, incumbent: Incumbent | None, measure: Mapping[str, Any]) -> Recipe | None:
+    """Return the recipe of the current release, where a search may know it.
+
+    None if it is another solver's, does not say everything, or was found by a search that saw what is
+    held out now.
+    """
+    recipe = None if incumbent is None else incumbent.recipe
+    if incumbent is None or recipe is None or recipe.solver != settings.solver or left_open(recipe):
+        return None
+    if incumbent.tuning is not None and not incumbent.tuning.is_kept_from(measure):
+        return None
+    return Recipe.by_rule(recipe, np.empty(0, dtype=np.float32))
+
+
+def _reason(settings: CfSettings, incumbent: Incumbent, drift: Drift | None, measure: Mapping[str, Any]) -> str:
+    """Say what else asks for a search than a score that fell."""
+    memory = incumbent.tuning
+    assert incumbent.recipe is not None
+    assert memory is not None
+    others = [
+        name
+        for name in (*SEARCHED, "solver", "exponent", "like_threshold")
+        if getattr(settings, name) not in {"auto", getattr(incumbent.recipe, name)}
+    ]
+    if others:
+        return f"other settings than those of {incumbent.name}: " + ", ".join(f"cf.{name}" for name in others)
+    if others := sorted(set(memory.free) ^ set(left_open(settings))):
+        return f"other settings are left open than for {incumbent.name}: " + ", ".join(f"cf.{name}" for name in others)
+    if not memory.is_kept_from(measure):
+        seen = ", ".join(f"{key} {memory.measure.get(key)}" for key in HOLD_OUT)
+        return f"ratings are held out that the last search saw: it was kept from another hold-out ({seen})"
+    if drift is not None and drift.reason:
+        return f"the data drifted: {drift.reason}"
+    if settings.tuning_every and memory.age + 1 >= settings.tuning_every:
+        return f"{memory.age + 1} releases since the last search"
+    return ""
+
+
+def _fallen(incumbent: Incumbent, gate: GateSettings) -> str:
+    """Say that the score fell since the search, if both were measured in the same way."""
+    memory, now = incumbent.tuning, dict(incumbent.measure or {})
+    assert memory is not None
+    score = now.pop("score", None)
+    if score is None or memory.score is None or now != memory.measure or score >= memory.score * (1 - gate.max_drop):
+        return ""
+    return f"the score fell from {memory.score:.4f} at the last search to {score:.4f}"

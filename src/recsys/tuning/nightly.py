@@ -1,0 +1,324 @@
+"""The search for settings that is part of training.
+
+A fixed list of trials, cheap ones first, each scored on an inner hold-out that is drawn from the
+training part alone. The rule of :mod:`recsys.models.recipe` comes first (``start``), and beside it the
+recipe that is in use, where there is one: so there is something to hold the best against whenever the
+time is up. Then:
+
+1. ``scales``: a grid around the rule, a few iterations on a sample of the users; the best third is
+   prolonged from where it stands (successive halving).
+2. ``confidence``: the other ways to read ratings, with the best scales, on the same sample.
+3. ``refine``: the neighbours of the best, or of the recipe in use if that is better, as long as they
+   improve, on the same sample.
+4. ``rule``: the best against the rule, on as many ratings as the search ever looks at. It must
+   win by more than two standard errors of the difference, over 20 people or more, or the rule stays:
+   on small tables the best of many trials is mostly luck.
+5. ``factors``: longer and shorter factors for the one that stayed, on the same ratings.
+6. ``iterations``: where it may stop, on the same ratings.
+
+A recipe in use takes the place of the rule in 4: it stays as it is unless the rule or the best is
+surely better, and in 5 unless its longer or shorter self is. The gate refuses what is surely worse than
+the current recipe, and a search that knew only the rule could find such a thing night after night.
+
+Settings that are given are never varied. Everything but the time limit depends on the ratings,
+the settings and the seed alone.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys.errors import Diverged
+from recsys.models.recipe import Recipe, left_open
+from recsys.system.log import events, keys
+from recsys.tuning.scorer import LARGE, Laboratory, surely_better
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy.typing as npt
+    import scipy.sparse as sp
+
+    from recsys.config import CfSettings
+
+log = events(__name__)
+
+UNOBSERVED = (1.5, 3.0, 6.0, 12.0)
+REGULARIZATION = (0.25, 0.35, 0.5, 0.7, 1.0)
+CONFIDENCE = ("graded", "rating", "liked")
+FACTORS = (64, 128, 256)
+ITERATIONS = (6, 8, 10, 12)
+"""What is searched, around the rule."""
+
+_SMALL = 150_000
+"""Ratings of the sample that cheap trials train on; dear ones take ``LARGE``."""
+_CHEAP, _FULL = 4, 10
+"""Iterations of a first and of a prolonged trial."""
+_STEPS = (("unobserved", 1.5), ("regularization", 1.25))
+_REFINEMENTS = 3
+_SHORTER = 0.005
+"""Shorter factors are taken where they cost no more than this share of the score."""
+_EARLIER = 0.001
+"""Fewer iterations, likewise."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe, tried."""
+
+    stage: str
+    recipe: Recipe
+    iterations: int
+    ratings: int
+    """Training ratings of the sample."""
+    ndcg: float
+    """Mean NDCG@10 on the inner hold-out."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was tried and what won; told by the report, and kept in the manifest.
+
+    Attributes
+    ----------
+    winner
+        The recipe to train with.
+    trials
+        In the order in which they ran.
+    rule, best
+        NDCG@10 of the rule and of the winner on the same inner hold-out; NaN if the time was up.
+    used
+        That of the recipe in use; None if there was none.
+    users
+        Users that the last stages scored, over all draws.
+    complete
+        False if the time limit ended the search.
+    seconds
+        Wall time.
+    """
+
+    winner: Recipe
+    trials: tuple[Trial, ...]
+    rule: float
+    best: float
+    used: float | None
+    users: int
+    complete: bool
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the search ready for JSON."""
+        told = asdict(self)
+        for score in ("rule", "best", "used"):
+            told[score] = None if told[score] is None or np.isnan(told[score]) else told[score]
+        return told
+
+
+def search(
+    ratings: sp.csr_matrix,
+    settings: CfSettings,
+    *,
+    used: Recipe | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    progress: Callable[[Trial], None] = lambda _: None,
+) -> Search | None:
+    """Find the settings that are ``auto``.
+
+    Parameters
+    ----------
+    ratings
+        CSR, float32, users × items: the training part, nothing else.
+    settings
+        Section ``cf``.
+    used
+        The recipe in use: tried beside the rule, as far as the settings leave it open, and the winner
+        unless something is surely better.
+    clock
+        Seconds, for the time limit.
+    progress
+        Called after each trial.
+
+    Returns
+    -------
+    Search or None
+        None if there is nothing to search: every setting is given, the solver is implicit's, or
+        nobody has both a rating to learn from and a liked one to hold out.
+    """
+    rule = Recipe.by_rule(settings, ratings.data)
+    free = frozenset(left_open(settings))
+    if settings.solver == "implicit" or not free:
+        return None
+    laboratory = Laboratory(ratings, settings, rule.like_threshold)
+    if not laboratory.users(LARGE):
+        return None
+    if used is not None:
+        used = replace(rule, **{name: getattr(used, name) for name in free})
+    return _Stages(laboratory, rule, used, settings, clock, progress).search(free)
+
+
+class _TimeIsUp(Exception):
+    """The search ends with what it has."""
+
+
+@dataclass
+class _Stages:
+    """Takes the stages one after the other, lists the trials and watches the time."""
+
+    laboratory: Laboratory
+    rule: Recipe
+    used: Recipe | None
+    settings: CfSettings
+    clock: Callable[[], float]
+    progress: Callable[[Trial], None]
+    trials: list[Trial] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+        # Trials know no number of iterations of their own: what is in use is tried as the others are.
+        self.stays = self.rule if self.used is None else replace(self.used, iterations=self.rule.iterations)
+
+    def search(self, free: frozenset[str]) -> Search:
+        """Run the stages; see the module's docstring."""
+        iterations, complete = self.rule.iterations, True
+        settled: Recipe | None = None
+        try:
+            settled = self._settle(free)
+            if "iterations" in free and (self.used is None or settled != self.stays):
+                iterations = self._enough_iterations(settled)
+        except _TimeIsUp:
+            complete = False
+        return self._result(settled or self._best_so_far(), iterations, complete=complete)
+
+    def _settle(self, free: frozenset[str]) -> Recipe:
+        """Return the winner of all stages but the last."""
+        for start in (self.rule, self.stays):
+            self.score(start, "start", _SMALL, _FULL)
+        best = self._scales(free)
+        if "confidence" in free:
+            others = (replace(best, confidence=name) for name in CONFIDENCE)  # type: ignore[arg-type]
+            best = self._best(others, "confidence", _SMALL, _FULL)
+        if self.used is not None:
+            best = self._best((best, self.stays), "start", _SMALL, _FULL)
+        best = self._surely_better(self._refine(best, free))
+        return self._length_of_factors(best) if "factors" in free else best
+
+    def _result(self, winner: Recipe, iterations: int, *, complete: bool) -> Search:
+        scores = [self.laboratory.known(recipe, LARGE, _FULL) for recipe in (self.rule, winner, self.stays)]
+        rule, score, used = (float("nan") if found is None else float(found.mean()) for found in scores)
+        seconds = self.clock() - self.started
+        if self.used is not None and winner == self.stays:
+            iterations = self.used.iterations  # what stays does so as it is
+        log.info(
+            "searched settings",
+            extra=keys(
+                trials=len(self.trials), complete=complete, seconds=seconds, rule=rule, best=score,
+                factors=winner.factors, regularization=winner.regularization, unobserved=winner.unobserved,
+                confidence=winner.confidence, iterations=iterations,
+            ),
+        )  # fmt: skip
+        return Search(
+            replace(winner, iterations=iterations),
+            tuple(self.trials),
+            rule,
+            score,
+            None if self.used is None else used,
+            self.laboratory.users(LARGE),
+            complete,
+            seconds,
+        )
+
+    def score(self, recipe: Recipe, stage: str, size: int, iterations: int) -> npt.NDArray[np.float64]:
+        """Try a recipe: NDCG@10 of each scored user; going on where an earlier trial stopped.
+
+        One that diverges has found nothing for anybody, which is no reason to end the search.
+        """
+        known = self.laboratory.known(recipe, size, iterations)
+        if known is not None:
+            return known
+        if self.clock() - self.started > self.settings.tuning_seconds:
+            raise _TimeIsUp
+        began = self.clock()
+        try:
+            scores = self.laboratory.score(recipe, size, iterations, keep=iterations < _FULL)
+        except Diverged as error:
+            log.warning("a trial diverged", extra=keys(trial=len(self.trials) + 1, stage=stage, reason=error))
+            scores = self.laboratory.note_failure(recipe, size, iterations)
+        trained = self.laboratory.trained(size)
+        trial = Trial(stage, recipe, iterations, trained, float(scores.mean()), self.clock() - began)
+        self.trials.append(trial)
+        self.progress(trial)
+        return scores
+
+    def _best(self, recipes: Iterable[Recipe], stage: str, size: int, iterations: int) -> Recipe:
+        return self._ranked(recipes, stage, size, iterations)[0]
+
+    def _ranked(self, recipes: Iterable[Recipe], stage: str, size: int, iterations: int) -> list[Recipe]:
+        scored = [(float(self.score(recipe, stage, size, iterations).mean()), recipe) for recipe in recipes]
+        return [recipe for _, recipe in sorted(scored, key=lambda pair: -pair[0])]
+
+    def _scales(self, free: frozenset[str]) -> Recipe:
+        grid = list(self._grid(free))
+        ranked = self._ranked(grid, "scales", _SMALL, _CHEAP) if len(grid) > 1 else grid
+        promising = ranked[: len(ranked) // 3 + 1]
+        self.laboratory.forget(but=promising)
+        best = self._best(promising, "scales", _SMALL, _FULL)
+        self.laboratory.forget(but=[])
+        return best
+
+    def _grid(self, free: frozenset[str]) -> Iterator[Recipe]:
+        unobserved = UNOBSERVED if "unobserved" in free else (self.rule.unobserved,)
+        regularization = REGULARIZATION if "regularization" in free else (self.rule.regularization,)
+        for rho, kappa in product(unobserved, regularization):
+            yield replace(self.rule, unobserved=rho, regularization=kappa)
+
+    def _length_of_factors(self, best: Recipe) -> Recipe:
+        recipes = [replace(best, factors=factors) for factors in FACTORS]
+        means = [float(self.score(recipe, "factors", LARGE, _FULL).mean()) for recipe in recipes]
+        enough = (1 - _SHORTER) * max(means)
+        chosen = next(recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= enough)
+        return chosen if self.used is None or self._sure(chosen, self.stays, LARGE) else best
+
+    def _enough_iterations(self, best: Recipe) -> int:
+        means = [float(self.score(best, "iterations", LARGE, count).mean()) for count in ITERATIONS]
+        return next(n for n, mean in zip(ITERATIONS, means, strict=True) if mean >= (1 - _EARLIER) * max(means))
+
+    def _refine(self, best: Recipe, free: frozenset[str]) -> Recipe:
+        for _ in range(_REFINEMENTS):
+            neighbours = [best]
+            for name, factor in _STEPS:
+                if name in free:
+                    neighbours += [replace(best, **{name: getattr(best, name) * f}) for f in (factor, 1 / factor)]
+            better = self._best(neighbours, "refine", _SMALL, _FULL)
+            if better == best:
+                break
+            best = better
+        return best
+
+    def _surely_better(self, best: Recipe, size: int = LARGE) -> Recipe:
+        """Return what stays, or the best of the trials if that is surely better; with a recipe in use, or the rule."""
+        kept = self.stays
+        for challenger in (self.rule, best):
+            if self._sure(challenger, kept, size):
+                kept = challenger
+        return kept
+
+    def _sure(self, recipe: Recipe, other: Recipe, size: int) -> bool:
+        ours, theirs = (self.score(each, "rule", size, _FULL) for each in (recipe, other))
+        return surely_better(ours, theirs, self.laboratory.people(size))
+
+    def _best_so_far(self) -> Recipe:
+        """Return the best of the trials that were finished, under the same condition."""
+        tried = dict.fromkeys(trial.recipe for trial in self.trials)
+        for size in (LARGE, _SMALL):
+            known = {recipe: self.laboratory.known(recipe, size, _FULL) for recipe in tried}
+            means = {recipe: float(scores.mean()) for recipe, scores in known.items() if scores is not None}
+            # With nothing beside them at this size, the trials on the smaller sample say more.
+            if {self.rule, self.stays} < means.keys():
+                return self._surely_better(max(means, key=means.__getitem__), size)
+        return self.stays

@@ -1,0 +1,156 @@
+"""A search that knows what is in use: it stays unless something is surely better, whenever the time is up.
+
+Recipes score by a formula here, so that what is better, and by how much, is known.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from factories.tastes import tastes
+from recsys.config import CfSettings
+from recsys.models.recipe import SEARCHED, Recipe
+from recsys.tuning.nightly import Search, _Stages, search
+from recsys.tuning.scorer import Laboratory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recsys.marts.contract import Ratings
+
+RATINGS = tastes(users=400, items=60)
+SETTINGS = CfSettings(threads=1)
+RULE = Recipe.by_rule(SETTINGS, RATINGS.matrix.data)
+USED = replace(RULE, factors=48, unobserved=40.0, regularization=0.45, iterations=9)
+"""No trial of a search that does not know it has these numbers."""
+
+SURE, UNSURE = 0.004, 0.0001
+"""Leads in NDCG; noise makes two standard errors of a lead about 0.0004."""
+
+
+@dataclass
+class Formula(Laboratory):
+    """Scores everybody by a formula, and noise that belongs to the recipe."""
+
+    quality: Callable[[Recipe], float] = field(kw_only=True)
+
+    def score(self, recipe: Recipe, size: int, iterations: int, *, keep: bool) -> Any:
+        """Return scores that are what the formula says, on average to the digit."""
+        seed = zlib.crc32(repr(replace(recipe, iterations=0)).encode())
+        noise = np.random.default_rng(seed).normal(0, 0.002, self.users(size))
+        scores = 0.3 + self.quality(recipe) + noise - noise.mean()
+        self._scores[recipe, self._size(size), iterations] = scores
+        return scores
+
+
+def found(
+    quality: Callable[[Recipe], float], used: Recipe | None = USED, seconds: float = 1e9, ratings: Ratings = RATINGS
+) -> Search:
+    """Search by a formula; a look at the clock takes a second."""
+    settings = SETTINGS.model_copy(update={"tuning_seconds": seconds})
+    laboratory = Formula(ratings.matrix, settings, RULE.like_threshold, quality=quality)
+    stages = _Stages(laboratory, RULE, used, settings, itertools.count().__next__, lambda _: None)
+    return stages.search(frozenset(SEARCHED))
+
+
+def is_used(recipe: Recipe) -> bool:
+    """Whether a recipe is the one in use, after however many iterations."""
+    return replace(recipe, iterations=0) == replace(USED, iterations=0)
+
+
+def test_it_is_tried_beside_the_rule() -> None:
+    """The first two trials are the rule and what is in use; the search tells what that scored."""
+    told = found(lambda recipe: UNSURE * is_used(recipe))
+    assert told.trials[0].recipe == RULE
+    assert is_used(told.trials[1].recipe)
+    assert told.used == pytest.approx(0.3 + UNSURE)
+    assert told.rule == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("lead", [SURE, UNSURE, 0, -UNSURE])
+def test_it_stays_as_it_is_unless_something_is_surely_better(lead: float) -> None:
+    """Better, equal or a little worse than all others: the winner is the recipe in use, factors and iterations too."""
+    told = found(lambda recipe: lead * is_used(recipe))
+    assert told.winner == USED
+    assert told.complete
+    assert "iterations" not in {trial.stage for trial in told.trials}
+
+
+def test_without_one_the_rule_stays() -> None:
+    """The same scores, and nothing in use."""
+    told = found(lambda recipe: UNSURE * is_used(recipe), None)
+    assert (told.winner.unobserved, told.winner.regularization) == (RULE.unobserved, RULE.regularization)
+    assert told.as_json()["used"] is None
+
+
+def test_the_rule_takes_its_place_where_it_is_surely_better() -> None:
+    """A recipe that turned bad is let go, and the winner has a number of iterations of its own."""
+    told = found(lambda recipe: -SURE * is_used(recipe))
+    assert replace(told.winner, iterations=12, factors=128) == RULE
+    assert [trial.stage for trial in told.trials[-1:]] == ["iterations"]
+
+
+def test_the_best_takes_its_place_where_it_is_surely_better() -> None:
+    """Better than what is in use is enough, also where the rule is nearly as good as that."""
+    told = found(lambda recipe: SURE * (recipe.unobserved == 6) - UNSURE * (recipe == RULE))
+    assert told.winner.unobserved == 6
+
+
+def test_neighbours_of_what_is_in_use_are_tried() -> None:
+    """Where no start of the search's own comes near, the way up begins at the recipe in use."""
+    peak = USED.unobserved * 1.5**2
+    told = found(lambda recipe: SURE * (2 - abs(np.log(recipe.unobserved / peak))) * (recipe.factors == USED.factors))
+    assert told.winner.unobserved == pytest.approx(peak)
+
+
+@pytest.mark.parametrize(("loss", "factors"), [(0.0003, 64), (0.0009, 128)])
+def test_shorter_factors_must_be_surely_better_too(loss: float, factors: int) -> None:
+    """Half a percent may be given away from the best, but not its lead over what is in use."""
+    told = found(lambda recipe: (0.001 - loss * (recipe.factors == 64)) * (recipe.unobserved == 6))
+    assert (told.winner.unobserved, told.winner.factors) == (6, factors)
+
+
+def test_whenever_the_time_is_up_it_stays_or_what_is_surely_better_wins() -> None:
+    """At every moment of a search the winner is the recipe in use, or a trial that is surely better than it."""
+
+    def quality(recipe: Recipe) -> float:
+        return SURE * (recipe.unobserved == 6) * (recipe.confidence == "graded") - SURE * (recipe == RULE)
+
+    winners = [found(quality, seconds=seconds).winner for seconds in range(0, 180, 3)]
+    assert winners[0] == USED
+    assert {winner.unobserved for winner in winners} == {USED.unobserved, 6}
+    assert winners[-1].unobserved == 6
+    assert all(found(lambda recipe: UNSURE * (recipe.unobserved == 6), seconds=seconds).winner == USED
+               for seconds in range(0, 180, 3))  # fmt: skip
+
+
+@pytest.mark.parametrize("used", [None, USED])
+def test_a_trial_more_never_makes_the_search_forget(used: Recipe | None) -> None:
+    """Once the time that there was sufficed for the better recipe, more time does: also on a table beyond the sample.
+
+    There the last stages train on more ratings than the first, and a trial alone at that size says nothing.
+    """
+    ratings = tastes(users=12000, items=60)
+    assert ratings.matrix.nnz > 150_000
+
+    def quality(recipe: Recipe) -> float:
+        return SURE * (recipe.unobserved == 6)
+
+    took_it = [found(quality, used, seconds, ratings).winner.unobserved == 6 for seconds in range(0, 150, 2)]
+    assert any(took_it)
+    assert all(took_it[took_it.index(True) :])
+
+
+def test_what_is_given_now_is_given_to_it_too() -> None:
+    """Of the recipe in use only what the settings leave open is taken; the rest is as somebody wants it now."""
+    settings = CfSettings(factors=8, confidence="liked", threads=1, tuning_seconds=1.5)
+    told = search(RATINGS.matrix, settings, used=USED, clock=itertools.count().__next__)
+    assert told is not None
+    expected = replace(USED, factors=8, confidence="liked", like_threshold=RULE.like_threshold)
+    assert told.winner == expected
