@@ -32,9 +32,9 @@ PASSES = 4
 def ratings(number: int, factors: list[int]) -> dict[str, Any]:
     """Fetch a generated table of ratings and run iterations of the solver on it."""
     from recsys.config import Settings
-    from recsys.marts.contract import Report, check_ratings
+    from recsys.marts.contract import ContractReport, check_ratings
     from recsys.models.confidence import confidence
-    from recsys.models.recipe import Recipe
+    from recsys.models.recipe import CfRecipe
     from recsys.models.solvers.ials import factorize, initial_factors
     from recsys.trainer import Trainer
 
@@ -43,10 +43,10 @@ def ratings(number: int, factors: list[int]) -> dict[str, Any]:
         subprocess.run([sys.executable, "-c", _GENERATE.format(folder, number, users, games)], check=True)
         trainer = Trainer({}, source=folder, settings=Settings())
         began = time.perf_counter()
-        table = check_ratings(trainer._fetch_data(trainer._ratings_query), Settings().data, Report())  # noqa: SLF001
+        table = check_ratings(trainer._fetch_data(trainer._ratings_query), Settings().data, ContractReport())  # noqa: SLF001
         told: dict[str, Any] = {"ratings": table.matrix.nnz, "users": users, "games": games}
         told |= {"fetch": time.perf_counter() - began}
-    recipe = Recipe.by_rule(Settings().cf, table.matrix.data)
+    recipe = CfRecipe.by_rule(Settings().cf, table.matrix.data)
     weights = confidence(table.matrix, recipe.confidence, recipe.like_threshold)
     for length in factors:
         clock = [time.perf_counter()]

@@ -18,8 +18,8 @@ from recsys.marts.contract import (
     GAME_ID,
     RATING_COLUMNS,
     USER_ID,
+    ContractReport,
     Ratings,
-    Report,
     check_games,
     check_ratings,
 )
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from recsys.models.cf import CollaborativeFilter
     from recsys.models.content import RAGRecommender
     from recsys.pipeline.gatekeeper import Gatekeeper
-    from recsys.release.manifest import Half
+    from recsys.release.manifest import Provenance
     from recsys.release.staging import Staging
     from recsys.release.store import ReleaseStore
 
@@ -197,7 +197,7 @@ class Trainer:
                 publication.save_alone(self.models_output_dir, model)
             else:
                 catalogue, gate = publication.catalogue_of(staging), self._gate(staging, overrides)
-                report = Report()
+                report = ContractReport()
                 ratings = self._join(ratings, catalogue, report)
                 report.raise_if_broken()
                 trial = gate.prove(ratings, catalogue, None, gate.watch_drift(ratings, catalogue))
@@ -256,12 +256,12 @@ class Trainer:
         return f"SELECT {', '.join(columns)} FROM {tables.ratings_table}"
 
     def _checked_games(self) -> pd.DataFrame:
-        report = Report()
+        report = ContractReport()
         games = self._check_games(self._fetch_games(), report)
         report.raise_if_broken()
         return games
 
-    def _check_games(self, fetched: pd.DataFrame, report: Report) -> pd.DataFrame:
+    def _check_games(self, fetched: pd.DataFrame, report: ContractReport) -> pd.DataFrame:
         from recsys.marts.text import tell_unread
 
         source = self.settings.source
@@ -271,14 +271,14 @@ class Trainer:
 
     def checked_ratings(self) -> Ratings:
         """Fetch the ratings, and check their contract; train and write nothing."""
-        report = Report()
+        report = ContractReport()
         with working("check", self.steps.quiet_s):
             ratings = self._check_ratings(self._fetch_ratings(), report)
         report.raise_if_broken()
         assert ratings is not None
         return ratings
 
-    def _check_ratings(self, fetched: pd.DataFrame, report: Report) -> Ratings | None:
+    def _check_ratings(self, fetched: pd.DataFrame, report: ContractReport) -> Ratings | None:
         source = self.settings.source
         time_column = source.time_column.upper()  # as _fetch_data names columns
         return check_ratings(fetched, self.settings.data, report, mart=source.ratings_table, time_column=time_column)
@@ -297,7 +297,7 @@ class Trainer:
         log.info("fetched ratings", extra=keys(rows=len(ratings), seconds=self.steps.seconds["fetch_ratings"]))
         return ratings
 
-    def _fetch_and_check(self) -> tuple[pd.DataFrame, Ratings, Report]:
+    def _fetch_and_check(self) -> tuple[pd.DataFrame, Ratings, ContractReport]:
         """Read both marts over one connection, and report every rule that either breaks at once."""
         with working("fetch", self.steps.quiet_s), self._open_source() as source:
             try:
@@ -305,7 +305,7 @@ class Trainer:
             except (DataContractError, QueryFailed) as error:
                 raise self._with_other_failure(error, source) from error
             rated = self._fetch_ratings()
-        report = Report()
+        report = ContractReport()
         with self.steps.step("check"):
             games = self._check_games(games, report)
             ratings = self._check_ratings(rated, report)
@@ -324,12 +324,12 @@ class Trainer:
             return type(error)(f"{error}; and {other}")
         return error
 
-    def _join(self, ratings: Ratings, catalogue: Iterable[Id], report: Report) -> Ratings:
+    def _join(self, ratings: Ratings, catalogue: Iterable[Id], report: ContractReport) -> Ratings:
         source, known = self.settings.source, IdMap.of(list(catalogue))
         marts = source.games_table, source.ratings_table
         return join(ratings, known, report, self.settings.data.max_unknown, marts)
 
-    def _count(self, games: pd.DataFrame, ratings: Ratings, report: Report) -> None:
+    def _count(self, games: pd.DataFrame, ratings: Ratings, report: ContractReport) -> None:
         known = IdMap.of(games[GAME_ID].tolist())
         meeting = Meeting.of(ratings.items, ratings.matrix.indices, known)
         orphans = meeting.lost_games
@@ -406,22 +406,29 @@ class Trainer:
         store = self._given_store or ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
         return store.staging(run_id)
 
-    def _origins(self, run_id: str, games: pd.DataFrame, ratings: Ratings, encoder: Encoder) -> tuple[Half, Half]:
+    def _origins(
+        self, run_id: str, games: pd.DataFrame, ratings: Ratings, encoder: Encoder
+    ) -> tuple[Provenance, Provenance]:
         with self.steps.step("fingerprint"):
             return self._content_origin(run_id, games, encoder), self._cf_origin(run_id, ratings)
 
-    def _content_origin(self, run_id: str, games: pd.DataFrame, encoder: Encoder) -> Half:
+    def _content_origin(self, run_id: str, games: pd.DataFrame, encoder: Encoder) -> Provenance:
         from recsys.pipeline.publication import content_half
 
         return content_half(run_id, games, self.settings, encoder, self._query_ids.get(self._games_query))
 
-    def _cf_origin(self, run_id: str, ratings: Ratings) -> Half:
+    def _cf_origin(self, run_id: str, ratings: Ratings) -> Provenance:
         from recsys.pipeline.publication import cf_half
 
         return cf_half(run_id, ratings, self.settings, self._query_ids.get(self._ratings_query))
 
     def _result(
-        self, status: Status, run_id: str, path: Path | None, report: Report, trial: dict[str, Any] | None = None
+        self,
+        status: Status,
+        run_id: str,
+        path: Path | None,
+        report: ContractReport,
+        trial: dict[str, Any] | None = None,
     ) -> RunResult:
         rows, steps = dict(self._rows), self.steps
         return RunResult(

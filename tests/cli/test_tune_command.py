@@ -17,17 +17,17 @@ from factories.small_release import make_parts
 from factories.tables import write_marts
 from recsys.cli.tune import _remembered
 from recsys.config import CfSettings, load_settings
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import CfRecipe
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
-from recsys.tuning.history import FACT, Memory
+from recsys.tuning.history import FACT, TuningHistory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 QUICK = ("--set", "cf.factors=8", "--set", "cf.iterations=6", "--set", "cf.threads=1")
-WINNER = replace(Recipe.by_rule(CfSettings(), np.array([10], np.float32)), regularization=0.77, unobserved=7.5)
+WINNER = replace(CfRecipe.by_rule(CfSettings(), np.array([10], np.float32)), regularization=0.77, unobserved=7.5)
 
 
 def start(folder: Path, *arguments: str, without: str = "") -> subprocess.Popen[str]:
@@ -51,7 +51,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_marts(folder / "marts")
     parts = make_parts(tmp_path_factory.mktemp("parts"))
     measure = {"hold_out": "hash", "fraction": 0.2, "seed": 42}
-    memory = Memory({"winner": WINNER.as_json(), "trials": []}, "no earlier search is remembered", measure=measure)
+    memory = TuningHistory(
+        {"winner": WINNER.as_json(), "trials": []}, "no earlier search is remembered", measure=measure
+    )
     told = replace(parts, facts=replace(parts.facts, more={FACT: memory.as_json()}))
     told.publish(ReleaseStore(folder / "models", check=check_here), "r1")
     before = files_below(folder / "models")

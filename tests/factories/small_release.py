@@ -16,7 +16,7 @@ from recsys.models.content import RAGRecommender, build_index
 from recsys.models.hybrid import HybridRecommender
 from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
-from recsys.release.manifest import Half, Manifest
+from recsys.release.manifest import Manifest, Provenance
 from recsys.release.staging import RunFacts
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def cf_model(seed: int, games: int = GAMES, users: int = USERS) -> Collaborative
     return CollaborativeFilter(CfSettings(factors=8, iterations=2, threads=1, tuning="off")).fit(ratings)
 
 
-def half(seed: int, **rows: int) -> Half:
+def half(seed: int, **rows: int) -> Provenance:
     """Return where a half came from: another seed is other data."""
-    return Half(f"run-{seed}", rows, f"fingerprint-{seed}", {"seed": seed}, "code", {"numpy": np.__version__})
+    return Provenance(f"run-{seed}", rows, f"fingerprint-{seed}", {"seed": seed}, "code", {"numpy": np.__version__})
 
 
 def make_parts(folder: Path, seed: int = 0, *, games: int = GAMES) -> Parts:

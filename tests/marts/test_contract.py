@@ -13,7 +13,7 @@ import pytest
 
 from recsys.config import DataSettings
 from recsys.errors import DataContractError, EmptyResult
-from recsys.marts.contract import ENCODED, Ratings, Report, check_games, check_ratings
+from recsys.marts.contract import ENCODED, ContractReport, Ratings, check_games, check_ratings
 from recsys.marts.frames import frame_of
 
 LENIENT = DataSettings(min_users=1, min_games=1, min_ratings=1)
@@ -40,21 +40,21 @@ def ratings(**changes: Any) -> pd.DataFrame:
 
 def violations_of_games(frame: pd.DataFrame, settings: DataSettings = LENIENT) -> list[str]:
     """Return the broken rules of a games frame as texts."""
-    report = Report()
+    report = ContractReport()
     check_games(frame, settings, report)
     return [str(violation) for violation in report.violations]
 
 
 def violations_of_ratings(frame: pd.DataFrame, settings: DataSettings = LENIENT) -> list[str]:
     """Return the broken rules of a ratings frame as texts."""
-    report = Report()
+    report = ContractReport()
     check_ratings(frame, settings, report)
     return [str(violation) for violation in report.violations]
 
 
 def test_good_games_come_sorted_by_id() -> None:
     """Rows in any order leave in ascending order of their ids, each with its own texts."""
-    report = Report()
+    report = ContractReport()
     checked = check_games(games(), LENIENT, report)
     assert not report.violations
     assert checked["GAME_ID"].tolist() == [1, 2, 3]
@@ -129,7 +129,7 @@ def test_the_range_is_a_setting() -> None:
 
 def test_one_message_names_every_broken_rule() -> None:
     """Both marts' broken rules stand in one error, with at most five samples each."""
-    report = Report()
+    report = ContractReport()
     check_games(games(GAME_ID=[5, 5, 2]), LENIENT, report, "MART_GAMES")
     many = pd.DataFrame({"USER_ID": range(9), "GAME_ID": 1, "RATING": 12})
     check_ratings(many, LENIENT, report, mart="MART_USER_RATINGS")
@@ -155,7 +155,7 @@ def test_people_are_named_to_those_who_debug_alone(caplog: pytest.LogCaptureFixt
 def test_an_empty_mart_is_an_empty_result(check: Any) -> None:
     """No rows at all is told apart from broken ones."""
     with pytest.raises(EmptyResult, match="no rows"):
-        check((games() if check is check_games else ratings()).iloc[:0], LENIENT, Report())
+        check((games() if check is check_games else ratings()).iloc[:0], LENIENT, ContractReport())
 
 
 def test_the_matrix_equals_a_dense_pivot() -> None:
@@ -179,7 +179,7 @@ def test_the_matrix_equals_a_dense_pivot() -> None:
 
 def test_of_duplicate_ratings_the_highest_stays() -> None:
     """Duplicates are not summed; what is dropped is counted."""
-    report = Report()
+    report = ContractReport()
     frame = ratings(USER_ID=[8, 8, 8], GAME_ID=[3, 3, 1], RATING=[4.0, 9.0, 5.0])
     checked = check_ratings(frame, LENIENT, report)
     assert checked is not None
@@ -190,11 +190,11 @@ def test_of_duplicate_ratings_the_highest_stays() -> None:
 def test_times_stay_with_their_ratings() -> None:
     """A time column is sorted along with the ratings; a missing time is a broken rule."""
     days = pd.to_datetime(["2020-01-03", "2020-01-01", "2020-01-02"])
-    checked = check_ratings(ratings(RATED_AT=days), LENIENT, Report(), time_column="RATED_AT")
+    checked = check_ratings(ratings(RATED_AT=days), LENIENT, ContractReport(), time_column="RATED_AT")
     assert checked is not None
     assert checked.rated_at is not None
     assert pd.to_datetime(checked.rated_at, unit="us").day.tolist() == [1, 2, 3]
-    report = Report()
+    report = ContractReport()
     check_ratings(ratings(RATED_AT=[days[0], None, days[1]]), LENIENT, report, time_column="RATED_AT")
     assert "1 ratings whose RATED_AT is null or no time" in str(report.violations[0])
 

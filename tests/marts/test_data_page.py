@@ -12,7 +12,7 @@ import pytest
 
 from recsys.config import DataSettings
 from recsys.marts.columns import read_texts
-from recsys.marts.contract import Report, check_games, check_ratings
+from recsys.marts.contract import ContractReport, check_games, check_ratings
 from recsys.marts.frames import frame_of
 from recsys.marts.ids import IdMap
 from recsys.marts.join import join
@@ -70,7 +70,7 @@ def test_refusals_are_printed_as_the_page_says(name: str, column: pa.Array) -> N
     texts = pa.array(["x", "y"])
     columns = {"NAME": texts, "DESCRIPTION": texts, "CATEGORIES": texts, "MECHANICS": texts, name: column}
     table = pa.table({"GAME_ID": [1, 2], **columns})
-    report = Report()
+    report = ContractReport()
     frame = frame_of(table.schema, table.to_batches(), frozenset())
     check_games(frame, DataSettings(min_games=1), report, "ANALYTICS.MART_GAMES")
     assert [f"\n{violation}\n" in PAGE for violation in report.violations] == [True], report.violations
@@ -103,7 +103,7 @@ def test_refusals_of_ids_and_ratings_are_printed_as_the_page_says(
     games: dict[str, Any], ratings: dict[str, Any]
 ) -> None:
     """Word for word, whichever mart breaks the rule."""
-    report = Report()
+    report = ContractReport()
     checked = check_games(GAMES.assign(**games), LENIENT, report, MARTS[0])
     rated = check_ratings(RATINGS.assign(**ratings), LENIENT, report, mart=MARTS[1])
     if rated is not None and not report.violations:

@@ -11,7 +11,7 @@ import pytest
 from factories.tables import RECIPE, WordEncoder, games, ratings, write_marts
 from recsys.config import DataSettings, Settings
 from recsys.errors import DataContractError
-from recsys.marts.contract import Ratings, Report, check_ratings
+from recsys.marts.contract import ContractReport, Ratings, check_ratings
 from recsys.marts.ids import IdMap
 from recsys.marts.join import RESPELLED, join
 from recsys.models.cf import CollaborativeFilter
@@ -31,14 +31,14 @@ def rated(games_rated: list[Any], *, times: bool = False) -> Ratings:
     frame["RATING"] = np.arange(1.0, len(frame) + 1)
     if times:
         frame["RATED_AT"] = pd.to_datetime(frame["RATING"], unit="D")
-    checked = check_ratings(frame, LENIENT, Report(), time_column="RATED_AT" if times else "")
+    checked = check_ratings(frame, LENIENT, ContractReport(), time_column="RATED_AT" if times else "")
     assert checked is not None
     return checked
 
 
-def joined(ours: list[Any], catalogue: list[Any], bound: float = 0.5) -> tuple[Ratings, Report]:
+def joined(ours: list[Any], catalogue: list[Any], bound: float = 0.5) -> tuple[Ratings, ContractReport]:
     """Join ratings of these games with a catalogue of those."""
-    report = Report()
+    report = ContractReport()
     return join(rated(ours), IdMap.of(catalogue), report, bound, ("GAMES", "RATINGS")), report
 
 
@@ -71,7 +71,7 @@ def test_spellings_of_one_id_are_joined(ours: list[Any], catalogue: list[Any], i
 def test_times_follow_their_ratings() -> None:
     """Where the order of the games changes with their spelling, each rating keeps its time."""
     before = rated([2, 10, 1, 1, 10, 2], times=True)
-    after = join(before, IdMap.of(["1", "2", "10"]), Report(), 0.5)
+    after = join(before, IdMap.of(["1", "2", "10"]), ContractReport(), 0.5)
     assert after.items.ids() == ["1", "10", "2"]
     assert after.rated_at is not None
     assert after.matrix.has_sorted_indices
@@ -81,7 +81,7 @@ def test_times_follow_their_ratings() -> None:
 def test_marts_that_meet_are_left_alone() -> None:
     """Where every id is spelled alike nothing is copied or counted."""
     before = rated([1, 2, 3])
-    report = Report()
+    report = ContractReport()
     assert join(before, IdMap.of([1, 2, 3, 4]), report, 0.5) is before
     assert not report.repairs
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from recsys.config import CfSettings
 from recsys.models.cf import _solve_implicit
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import CfRecipe
 from recsys.models.solvers.ials import Objective, factorize, initial_factors
 from recsys.system.cores import usable_cores
 
@@ -59,6 +59,6 @@ def test_implicit_is_told_the_cores_that_it_may_use(monkeypatch: pytest.MonkeyPa
         told.append(model.num_threads)
 
     model: Any = SimpleNamespace(num_threads=0, fit=fit, user_factors=np.ones(1), item_factors=np.ones(1))
-    recipe = Recipe.by_rule(CfSettings(solver="implicit"), np.array([10], np.float32))
+    recipe = CfRecipe.by_rule(CfSettings(solver="implicit"), np.array([10], np.float32))
     _solve_implicit(sp.csr_matrix(np.ones((1, 1), dtype=np.float32)), recipe, model, lambda *_: None)
     assert (told, model.num_threads) == ([1], 0)

@@ -14,9 +14,9 @@ from recsys.evaluation.drift import Change, Drift
 from recsys.evaluation.holdout import split
 from recsys.evaluation.incumbent import Incumbent
 from recsys.evaluation.proof import hold_trial
-from recsys.models.recipe import SEARCHED, Recipe
+from recsys.models.recipe import SEARCHED, CfRecipe
 from recsys.system.steps import Steps
-from recsys.tuning.history import Memory, plan
+from recsys.tuning.history import TuningHistory, plan
 
 MEASURE = {"metric": "ndcg@10", "hold_out": "hash", "fraction": 0.2, "seed": 42}
 RECIPE = CfSettings(
@@ -52,7 +52,7 @@ def test_a_search_knows_nothing_of_one_that_saw_its_hold_out() -> None:
     told = []
     for ratio in (3.3, 7.7):
         recipe = RECIPE.model_copy(update={"factors": 8, "unobserved": ratio})
-        memory = Memory({"trials": []}, "first", 0, 0.30, SEARCHED[1:], MEASURE | {"seed": 7})
+        memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED[1:], MEASURE | {"seed": 7})
         incumbent = Incumbent("r1", recipe, measure={**MEASURE, "seed": 7, "score": 0.30}, tuning=memory)
         found = hold_trial(tastes(users=300, items=60), settings, incumbent, None, Steps()).tuning
         assert found is not None
@@ -64,7 +64,7 @@ def test_a_search_knows_nothing_of_one_that_saw_its_hold_out() -> None:
 def test_a_later_night_reuses_the_winner() -> None:
     """With a memory and unchanged settings nothing is searched; the memory grows older by a release."""
     settings = CfSettings(threads=1)
-    memory = Memory({"trials": []}, "no earlier search is remembered", 3, 0.30, SEARCHED, MEASURE)
+    memory = TuningHistory({"trials": []}, "no earlier search is remembered", 3, 0.30, SEARCHED, MEASURE)
     incumbent = Incumbent("r1", RECIPE, measure={**MEASURE, "score": 0.29}, tuning=memory)
     planned = plan(settings, GateSettings(), incumbent, None, MEASURE)
     assert (planned.settings.factors, planned.settings.confidence, planned.because) == (48, "rating", "")
@@ -83,13 +83,13 @@ def test_a_later_night_reuses_the_winner() -> None:
 )
 def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: int, drift: str, because: str) -> None:
     """By age, by a falling score, by drift, and by settings that somebody gave since, be they what was found."""
-    memory = Memory({"trials": []}, "first", age, 0.30, SEARCHED, MEASURE)
+    memory = TuningHistory({"trials": []}, "first", age, 0.30, SEARCHED, MEASURE)
     incumbent = Incumbent("r1", RECIPE, measure={**MEASURE, "score": score}, tuning=memory)
     changes = (Change(drift, None, None, 1.0, None, 0.1),) if drift else ()
     planned = plan(settings, GateSettings(), incumbent, Drift("r1", changes), MEASURE)
     assert planned.because.startswith(because)
     assert planned.settings == settings
-    assert planned.used == Recipe.by_rule(RECIPE, np.empty(0, np.float32))
+    assert planned.used == CfRecipe.by_rule(RECIPE, np.empty(0, np.float32))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: in
 )
 def test_another_hold_out_asks_for_a_search(other: dict[str, Any], asks: bool) -> None:  # noqa: FBT001 - of the table
     """Where other ratings are held out, what was found on them is not used again, and no start of a search either."""
-    memory = Memory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
+    memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
     incumbent = Incumbent("r1", RECIPE, measure={**MEASURE, "score": 0.30}, tuning=memory)
     planned = plan(CfSettings(), GateSettings(), incumbent, None, MEASURE | other)
     assert planned.because.startswith("ratings are held out that the last search saw") is asks
@@ -108,7 +108,7 @@ def test_another_hold_out_asks_for_a_search(other: dict[str, Any], asks: bool) -
 
 def test_scores_of_two_measures_are_no_fall() -> None:
     """A lower number of another metric says nothing about the settings; the same number of the same one does."""
-    memory = Memory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
+    memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
     recall = MEASURE | {"metric": "recall@10"}
     for measure, fell in ((recall, False), (MEASURE, True)):
         incumbent = Incumbent("r1", RECIPE, measure={**measure, "score": 0.20}, tuning=memory)
@@ -129,7 +129,7 @@ def test_a_search_begins_with_the_current_recipe(recipe: CfSettings, taken: bool
 
 def test_without_tuning_nothing_is_remembered() -> None:
     """`tuning = "off"` sets `auto` by rule every night, whatever a release remembers."""
-    incumbent = Incumbent("r1", CfSettings(factors=48), tuning=Memory({"trials": []}, "first"))
+    incumbent = Incumbent("r1", CfSettings(factors=48), tuning=TuningHistory({"trials": []}, "first"))
     planned = plan(CfSettings(tuning="off"), GateSettings(), incumbent, None, MEASURE)
     assert planned.settings.factors == "auto"
     assert planned.remember(None, 0.3, MEASURE) is None

@@ -16,11 +16,11 @@ from recsys.config import CfSettings, load_settings
 from recsys.errors import ConfigError, Diverged
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence, like_threshold
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import CfRecipe
 from recsys.tuning import nightly as tuning
 from recsys.tuning.inner_split import InnerSplit
 from recsys.tuning.nightly import search
-from recsys.tuning.scorer import Laboratory, surely_better
+from recsys.tuning.scorer import RecipeScorer, surely_better
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_liked_and_rating_confidence() -> None:
 
 def test_unobserved_weigh_a_multiple_of_the_ratings(ratings: sp.csr_matrix) -> None:
     """α₀ over all pairs sums to ρ times the confidence, whatever the table's size and density."""
-    rule = replace(Recipe.by_rule(SMALL, ratings.data), unobserved=6.0)
+    rule = replace(CfRecipe.by_rule(SMALL, ratings.data), unobserved=6.0)
     kept = sp.csr_matrix(sp.random(400, 60, 0.4, random_state=1).toarray() > 0)
     for table in (ratings, ratings[:50], ratings.multiply(kept).tocsr()):
         used = table[np.diff(table.indptr) > 0]
@@ -82,7 +82,7 @@ def test_regularization_is_relative_to_chance() -> None:
     """κ = 1 is the largest singular value of a normalized matrix without any taste in it."""
     rng = np.random.default_rng(3)
     noise = sp.csr_matrix((rng.random((600, 400)) < 0.05).astype(np.float32))
-    objective = replace(Recipe.by_rule(SMALL, noise.data), regularization=1.0, unobserved=4.0).objective(noise)
+    objective = replace(CfRecipe.by_rule(SMALL, noise.data), regularization=1.0, unobserved=4.0).objective(noise)
     rows, columns = (np.asarray(noise.sum(axis)).ravel() for axis in (1, 0))
     rows, columns = rows + objective.unobserved * 400, columns + objective.unobserved * 600
     normalized = (noise.toarray() - noise.mean()) / np.sqrt(rows[:, None] * columns)
@@ -95,7 +95,7 @@ def test_scaling_every_confidence_changes_nothing(ratings: sp.csr_matrix) -> Non
     for factor in (1, 10):
         frame_free = CollaborativeFilter(CfSettings(factors=6, tuning="off", iterations=4))
         frame_free.ratings = (ratings * factor).astype(np.float32)
-        recipe = Recipe.by_rule(frame_free.settings, frame_free.ratings.data)
+        recipe = CfRecipe.by_rule(frame_free.settings, frame_free.ratings.data)
         weights = confidence(frame_free.ratings, recipe.confidence, recipe.like_threshold)
         scores.append((recipe.objective(weights), weights.data))
     assert scores[0][0].regularization == pytest.approx(scores[1][0].regularization, rel=1e-5)
@@ -158,9 +158,9 @@ def test_few_people_make_nothing_sure() -> None:
 
 def test_who_is_scored_is_known_by_the_rows_of_the_table(ratings: sp.csr_matrix) -> None:
     """Each scored user's training and held-out ratings are those of the person that they are said to be."""
-    laboratory = Laboratory(ratings, SMALL, 7)
-    people = laboratory.people(5000)
-    assert len(people) == laboratory.users(5000)
+    scorer = RecipeScorer(ratings, SMALL, 7)
+    people = scorer.people(5000)
+    assert len(people) == scorer.users(5000)
     assert len(set(people)) < len(people)
     split = InnerSplit.draw(ratings, 7, 0, max_ratings=2000, max_users=50)
     for row, person in zip(split.users, split.people, strict=True):
@@ -240,10 +240,10 @@ def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matr
     assert given.winner.iterations == 5
 
 
-class Diverging(Laboratory):
+class Diverging(RecipeScorer):
     """Scores as ever, but that no recipe that reads ratings as they are has finite factors."""
 
-    def score(self, recipe: Recipe, size: int, iterations: int, *, keep: bool) -> Any:
+    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> Any:
         """Return scores, or diverge."""
         if recipe.confidence == "rating":
             raise Diverged("the factors became infinite")
@@ -252,9 +252,9 @@ class Diverging(Laboratory):
 
 def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: pytest.LogCaptureFixture) -> None:
     """It is tried once, scores nothing, is told as a warning, and the search goes on to its end."""
-    rule = Recipe.by_rule(SMALL, ratings.data)
-    laboratory = Diverging(ratings, SMALL, rule.like_threshold)
-    stages = tuning._Stages(laboratory, rule, None, SMALL, itertools.count().__next__, lambda _: None)
+    rule = CfRecipe.by_rule(SMALL, ratings.data)
+    scorer = Diverging(ratings, SMALL, rule.like_threshold)
+    stages = tuning._Stages(scorer, rule, None, SMALL, itertools.count().__next__, lambda _: None)
     with caplog.at_level("WARNING", "recsys"):
         found = stages.search(frozenset({"unobserved", "confidence", "iterations"}))
     (failed,) = (trial for trial in found.trials if trial.recipe.confidence == "rating")
@@ -273,7 +273,7 @@ def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix, *, seconds:
     assert not found.complete
     assert found.as_json()["complete"] is False
     assert 0 < len(found.trials) < seconds
-    assert (found.winner == Recipe.by_rule(settings, ratings.data)) is stays
+    assert (found.winner == CfRecipe.by_rule(settings, ratings.data)) is stays
     whole = [trial for trial in found.trials if trial.iterations == 10]
     assert found.best == max(trial.ndcg for trial in whole)
     assert (found.best > found.rule) is not stays
@@ -308,8 +308,8 @@ def test_fit_alone_finds_its_settings() -> None:
 
 def test_a_remembered_recipe_is_not_searched_again() -> None:
     """Pinned settings train by their recipe, and nothing is searched."""
-    recipe = replace(Recipe.by_rule(CfSettings(), np.array([10], np.float32)), factors=5, unobserved=3.3)
-    pinned = Recipe.from_json(recipe.as_json()).pin(CfSettings())
+    recipe = replace(CfRecipe.by_rule(CfSettings(), np.array([10], np.float32)), factors=5, unobserved=3.3)
+    pinned = CfRecipe.from_json(recipe.as_json()).pin(CfSettings())
     model = CollaborativeFilter(pinned).fit(shelves())
     assert model.tuning is None
     assert model.recipe == recipe

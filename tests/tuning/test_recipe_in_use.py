@@ -15,9 +15,9 @@ import pytest
 
 from factories.tastes import tastes
 from recsys.config import CfSettings
-from recsys.models.recipe import SEARCHED, Recipe
+from recsys.models.recipe import SEARCHED, CfRecipe
 from recsys.tuning.nightly import Search, _Stages, search
-from recsys.tuning.scorer import Laboratory
+from recsys.tuning.scorer import RecipeScorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RATINGS = tastes(users=400, items=60)
 SETTINGS = CfSettings(threads=1)
-RULE = Recipe.by_rule(SETTINGS, RATINGS.matrix.data)
+RULE = CfRecipe.by_rule(SETTINGS, RATINGS.matrix.data)
 USED = replace(RULE, factors=48, unobserved=40.0, regularization=0.45, iterations=9)
 """No trial of a search that does not know it has these numbers."""
 
@@ -35,12 +35,12 @@ SURE, UNSURE = 0.004, 0.0001
 
 
 @dataclass
-class Formula(Laboratory):
+class Formula(RecipeScorer):
     """Scores everybody by a formula, and noise that belongs to the recipe."""
 
-    quality: Callable[[Recipe], float] = field(kw_only=True)
+    quality: Callable[[CfRecipe], float] = field(kw_only=True)
 
-    def score(self, recipe: Recipe, size: int, iterations: int, *, keep: bool) -> Any:
+    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> Any:
         """Return scores that are what the formula says, on average to the digit."""
         seed = zlib.crc32(repr(replace(recipe, iterations=0)).encode())
         noise = np.random.default_rng(seed).normal(0, 0.002, self.users(size))
@@ -50,16 +50,16 @@ class Formula(Laboratory):
 
 
 def found(
-    quality: Callable[[Recipe], float], used: Recipe | None = USED, seconds: float = 1e9, ratings: Ratings = RATINGS
+    quality: Callable[[CfRecipe], float], used: CfRecipe | None = USED, seconds: float = 1e9, ratings: Ratings = RATINGS
 ) -> Search:
     """Search by a formula; a look at the clock takes a second."""
     settings = SETTINGS.model_copy(update={"tuning_seconds": seconds})
-    laboratory = Formula(ratings.matrix, settings, RULE.like_threshold, quality=quality)
-    stages = _Stages(laboratory, RULE, used, settings, itertools.count().__next__, lambda _: None)
+    scorer = Formula(ratings.matrix, settings, RULE.like_threshold, quality=quality)
+    stages = _Stages(scorer, RULE, used, settings, itertools.count().__next__, lambda _: None)
     return stages.search(frozenset(SEARCHED))
 
 
-def is_used(recipe: Recipe) -> bool:
+def is_used(recipe: CfRecipe) -> bool:
     """Whether a recipe is the one in use, after however many iterations."""
     return replace(recipe, iterations=0) == replace(USED, iterations=0)
 
@@ -119,7 +119,7 @@ def test_shorter_factors_must_be_surely_better_too(loss: float, factors: int) ->
 def test_whenever_the_time_is_up_it_stays_or_what_is_surely_better_wins() -> None:
     """At every moment of a search the winner is the recipe in use, or a trial that is surely better than it."""
 
-    def quality(recipe: Recipe) -> float:
+    def quality(recipe: CfRecipe) -> float:
         return SURE * (recipe.unobserved == 6) * (recipe.confidence == "graded") - SURE * (recipe == RULE)
 
     winners = [found(quality, seconds=seconds).winner for seconds in range(0, 180, 3)]
@@ -131,7 +131,7 @@ def test_whenever_the_time_is_up_it_stays_or_what_is_surely_better_wins() -> Non
 
 
 @pytest.mark.parametrize("used", [None, USED])
-def test_a_trial_more_never_makes_the_search_forget(used: Recipe | None) -> None:
+def test_a_trial_more_never_makes_the_search_forget(used: CfRecipe | None) -> None:
     """Once the time that there was sufficed for the better recipe, more time does: also on a table beyond the sample.
 
     There the last stages train on more ratings than the first, and a trial alone at that size says nothing.
@@ -139,7 +139,7 @@ def test_a_trial_more_never_makes_the_search_forget(used: Recipe | None) -> None
     ratings = tastes(users=12000, items=60)
     assert ratings.matrix.nnz > 150_000
 
-    def quality(recipe: Recipe) -> float:
+    def quality(recipe: CfRecipe) -> float:
         return SURE * (recipe.unobserved == 6)
 
     took_it = [found(quality, used, seconds, ratings).winner.unobserved == 6 for seconds in range(0, 150, 2)]

@@ -17,8 +17,8 @@ from recsys.config import CfSettings, EvaluationSettings, Settings, load_setting
 from recsys.errors import ArtifactWriteError, ConfigError, DataContractError, Diverged, LockHeld, MissingExtra
 from recsys.evaluation.bootstrap import Interval
 from recsys.evaluation.holdout import split
-from recsys.models.recipe import Recipe
-from recsys.tuning.scorer import DRAWS, LARGE, Laboratory
+from recsys.models.recipe import CfRecipe
+from recsys.tuning.scorer import DRAWS, LARGE, RecipeScorer
 from recsys.tuning.study import Budget, Tuned, tune
 from recsys.tuning.study.file import open_study
 from recsys.tuning.study.search import require_extra
@@ -38,9 +38,9 @@ def ratings() -> Ratings:
     return tastes(users=300, items=60)
 
 
-def winner(ratings: Ratings) -> Recipe:
+def winner(ratings: Ratings) -> CfRecipe:
     """Return a recipe that is better than the rule on these ratings."""
-    rule = Recipe.by_rule(QUICK.cf, ratings.matrix.data)
+    rule = CfRecipe.by_rule(QUICK.cf, ratings.matrix.data)
     return replace(rule, regularization=0.8, unobserved=4.5, confidence="rating")
 
 
@@ -108,7 +108,7 @@ def test_the_space_reaches_what_training_finds() -> None:
     """All that training's own search can return is inside of the long one's ranges."""
     from recsys.tuning import nightly as tuning
 
-    rule = Recipe.by_rule(CfSettings(), np.array([10], np.float32))
+    rule = CfRecipe.by_rule(CfSettings(), np.array([10], np.float32))
     space = Space.of(CfSettings(), np.array([10], np.float32))
     assert set(space.free) == set(RANGES)
     for factors, confidence in zip(tuning.FACTORS, tuning.CONFIDENCE, strict=True):
@@ -236,11 +236,11 @@ def test_the_best_is_held_against_the_rule_elsewhere(begun: tuple[Path, Tuned], 
     """The score that is told comes from other draws than the trials', on the same users for both."""
     file, found = begun
     train = split(ratings, QUICK.evaluation, 7.0).train.matrix
-    rule = Recipe.by_rule(QUICK.cf, train.data)
+    rule = CfRecipe.by_rule(QUICK.cf, train.data)
     best = replace(rule, **found.settings)
     params, value, *_ = max((t for t in trials_in(file) if t[3] == "COMPLETE"), key=lambda t: t[1])
     assert params["unobserved"] == pytest.approx(best.unobserved, rel=0.005)
-    first, other = (Laboratory(train, QUICK.cf, 7.0, draw) for draw in (0, DRAWS))
+    first, other = (RecipeScorer(train, QUICK.cf, 7.0, draw) for draw in (0, DRAWS))
     assert first.score(best, LARGE, best.iterations, keep=False).mean() == pytest.approx(value)
     ours, theirs = (other.score(recipe, LARGE, recipe.iterations, keep=False) for recipe in (best, rule))
     assert (found.score.value, found.rule.value) == pytest.approx((ours.mean(), theirs.mean()))
@@ -250,10 +250,10 @@ def test_the_best_is_held_against_the_rule_elsewhere(begun: tuple[Path, Tuned], 
     assert found.score.value != pytest.approx(value)
 
 
-class Oracle(Laboratory):
+class Oracle(RecipeScorer):
     """Scores by a formula: all but ``liked`` is good; ``rating`` diverges."""
 
-    def score(self, recipe: Recipe, size: int, iterations: int, *, keep: bool) -> Any:
+    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> Any:
         """Return one user's score."""
         if recipe.confidence == "rating":
             raise Diverged("the factors became infinite")

@@ -15,7 +15,7 @@ from recsys.system.streams import tell
 
 if TYPE_CHECKING:
     from recsys.config import Settings
-    from recsys.models.recipe import Recipe
+    from recsys.models.recipe import CfRecipe
 
 log = events(__name__)
 
@@ -79,7 +79,7 @@ def tune(  # noqa: PLR0913 - each parameter is an option
     tell(json_.dumps(found.as_json()) if json else found.as_toml(), end="\n" if json else "")
 
 
-def _remembered(models: Path, settings: Settings) -> Recipe | None:
+def _remembered(models: Path, settings: Settings) -> CfRecipe | None:
     """Return what the current release found by its own search; None where it is silent, or saw what is held out now."""
     from recsys.errors import ReleaseError
     from recsys.evaluation.incumbent import Incumbent

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from recsys.config import CfSettings
 from recsys.evaluation.drift import DataProfile
 from recsys.evaluation.gate import CurrentRelease
-from recsys.tuning.history import Memory
+from recsys.tuning.history import TuningHistory
 
 if TYPE_CHECKING:
     from recsys.config import Settings
@@ -47,7 +47,7 @@ class Incumbent:
     problem: str = ""
     profile: DataProfile | None = None
     measure: dict[str, Any] | None = None
-    tuning: Memory | None = None
+    tuning: TuningHistory | None = None
 
     @classmethod
     def of(cls, manifest: Manifest) -> Incumbent:
@@ -65,7 +65,7 @@ class Incumbent:
             )
             told = f"its recipe is not one that this version can train by ({wrong})"
             return cls(manifest.release, None, told, profile, measure)
-        return cls(manifest.release, recipe, "", profile, measure, Memory.of(facts))
+        return cls(manifest.release, recipe, "", profile, measure, TuningHistory.of(facts))
 
     def same_recipe(self, candidate: CfSettings) -> bool:
         """Whether a candidate's settings teach it the same."""

@@ -20,7 +20,7 @@ from recsys.evaluation.scores import evaluate
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 from recsys.system.log import events, keys
-from recsys.tuning.history import FACT, Memory, plan
+from recsys.tuning.history import FACT, TuningHistory, plan
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -43,7 +43,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Trial:
+class Proof:
     """What came out.
 
     Attributes
@@ -76,7 +76,7 @@ class Trial:
     curve: tuple[float, ...]
     exposure: dict[str, Any] = field(repr=False)
     data: tuple[DataProfile, Drift | None] | None = None
-    tuning: Memory | None = None
+    tuning: TuningHistory | None = None
     newcomers: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def headline(self) -> dict[str, float]:
@@ -136,7 +136,7 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
     *,
     drift: Drift | None = None,
     recommendable: npt.NDArray[np.bool_] | None = None,
-) -> Trial:
+) -> Proof:
     """Score a candidate on ratings that it has not seen, and judge it.
 
     Parameters
@@ -197,7 +197,7 @@ def hold_trial(  # noqa: PLR0913 - the last has a default
 
 
 def _newcomers(
-    trial: Trial, parts: Split, content: Embedded | None, settings: Settings, steps: Steps
+    trial: Proof, parts: Split, content: Embedded | None, settings: Settings, steps: Steps
 ) -> dict[str, Any]:
     """Measure the hybrid of a candidate that passed, on the training part; or say why not."""
     if not settings.evaluation.newcomers:
@@ -220,10 +220,10 @@ def _judged(
     incumbent: Incumbent | None,
     recipe: CfSettings,
     curve: LearningCurve,
-) -> Trial:
+) -> Proof:
     assert recipe.like_threshold != "auto"
     measure = measure_of(curve.split, settings, recipe.like_threshold)
     current = None if incumbent is None else incumbent.facing(recipe, measure)
     verdict = judge(evaluation, settings.gate, current)
     shown = exposure(evaluation, curve.split)
-    return Trial(evaluation, verdict, recipe, measure, tuple(curve.scores), shown)
+    return Proof(evaluation, verdict, recipe, measure, tuple(curve.scores), shown)

@@ -61,7 +61,7 @@ class Violation:
 
 
 @dataclass
-class Report:
+class ContractReport:
     """What the checks of both marts found.
 
     Attributes
@@ -155,7 +155,7 @@ class Ratings:
         DataContractError
             Naming every broken rule.
         """
-        report = Report()
+        report = ContractReport()
         ratings = check_ratings(frame, settings, report, time_column=time_column)
         report.raise_if_broken()
         assert ratings is not None
@@ -163,7 +163,7 @@ class Ratings:
 
 
 def check_games(
-    frame: pd.DataFrame, settings: DataSettings, report: Report, mart: str = "games", more: Sequence[str] = ()
+    frame: pd.DataFrame, settings: DataSettings, report: ContractReport, mart: str = "games", more: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Check the games mart, repair its texts, and sort it by id.
 
@@ -224,7 +224,12 @@ def check_games(
 
 
 def check_ratings(
-    frame: pd.DataFrame, settings: DataSettings | None, report: Report, *, mart: str = "ratings", time_column: str = ""
+    frame: pd.DataFrame,
+    settings: DataSettings | None,
+    report: ContractReport,
+    *,
+    mart: str = "ratings",
+    time_column: str = "",
 ) -> Ratings | None:
     """Check the ratings mart and convert it to codes.
 
@@ -267,14 +272,14 @@ def check_ratings(
     return ratings
 
 
-def _check_sizes(ratings: int, users: int | None, settings: DataSettings, report: Report, mart: str) -> None:
+def _check_sizes(ratings: int, users: int | None, settings: DataSettings, report: ContractReport, mart: str) -> None:
     if ratings < settings.min_ratings:
         report.broken(mart, f"ratings, fewer than the {settings.min_ratings:,} that data.min_ratings asks for", ratings)
     if users is not None and users < settings.min_users:
         report.broken(mart, f"users, fewer than the {settings.min_users:,} that data.min_users asks for", users)
 
 
-def _has_columns(frame: pd.DataFrame, wanted: Iterable[str], report: Report, mart: str) -> bool:
+def _has_columns(frame: pd.DataFrame, wanted: Iterable[str], report: ContractReport, mart: str) -> bool:
     absent = [column for column in wanted if column not in frame.columns]
     if absent:
         seen = ", ".join(map(str, frame.columns)) or "none"
@@ -288,7 +293,7 @@ def _has_columns(frame: pd.DataFrame, wanted: Iterable[str], report: Report, mar
 
 
 def _checked_ids(
-    frame: pd.DataFrame, column: str, report: Report, mart: str
+    frame: pd.DataFrame, column: str, report: ContractReport, mart: str
 ) -> tuple[npt.NDArray[np.int32], IdMap] | None:
     try:
         codes, known = codes_of(frame[column])
@@ -302,14 +307,14 @@ def _checked_ids(
     return codes, known
 
 
-def _check_spellings(known: IdMap, report: Report, mart: str) -> None:
+def _check_spellings(known: IdMap, report: ContractReport, mart: str) -> None:
     """Refuse ids that would fall together where the marts are joined."""
     found = [" and ".join(map(repr, group)) for group in rivals(known)]
     report.broken(mart, f"groups of {GAME_ID}s that are spellings of one id; keep one of each", len(found), found)
 
 
 def _checked_values(
-    frame: pd.DataFrame, settings: DataSettings | None, report: Report, mart: str
+    frame: pd.DataFrame, settings: DataSettings | None, report: ContractReport, mart: str
 ) -> npt.NDArray[np.float32]:
     import pandas as pd
 
@@ -341,7 +346,7 @@ def _outside(values: npt.NDArray[np.float32], settings: DataSettings | None) -> 
     return low | high, f"outside {bounds}; where the scale is wider, {remedy}"
 
 
-def _checked_times(frame: pd.DataFrame, column: str, report: Report, mart: str) -> npt.NDArray[np.int64]:
+def _checked_times(frame: pd.DataFrame, column: str, report: ContractReport, mart: str) -> npt.NDArray[np.int64]:
     import pandas as pd
 
     times = pd.to_datetime(frame[column], errors="coerce", utc=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import scipy.sparse as sp
 
-    from recsys.marts.contract import Ratings, Report
+    from recsys.marts.contract import ContractReport, Ratings
 
 RESPELLED = "game ids spelled otherwise"
 """What reports call ratings whose ``GAME_ID`` was brought to the catalogue's spelling."""
@@ -28,7 +28,7 @@ _SAMPLES = 3
 def join(
     ratings: Ratings,
     catalogue: IdMap,
-    report: Report,
+    report: ContractReport,
     max_unknown: float,
     marts: tuple[str, str] = ("games", "ratings"),
 ) -> Ratings:

@@ -18,7 +18,7 @@ from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInMod
 from recsys.marts.contract import Ratings
 from recsys.marts.ids import Id, IdMap
 from recsys.models.confidence import confidence
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import CfRecipe
 from recsys.ranking.top import Scored, top_k
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL, id_maps
@@ -72,7 +72,7 @@ class CollaborativeFilter:
     items: IdMap
     ratings: sp.csr_matrix
     recommendable: npt.NDArray[np.bool_]
-    recipe: Recipe
+    recipe: CfRecipe
     tuning: Search | None = None
 
     def __init__(self, settings: CfSettings | None = None) -> None:
@@ -98,7 +98,7 @@ class CollaborativeFilter:
         ratings_df: pd.DataFrame | Ratings,
         catalogue: Iterable[Id] | None = None,
         watch: Watch | None = None,
-        used: Recipe | None = None,
+        used: CfRecipe | None = None,
     ) -> CollaborativeFilter:
         """Train on ratings, from scratch.
 
@@ -140,7 +140,7 @@ class CollaborativeFilter:
         self.als_model = train(ratings.matrix, self.recipe, self.settings, watch)
         return self
 
-    def _find_recipe(self, used: Recipe | None) -> Recipe:
+    def _find_recipe(self, used: CfRecipe | None) -> CfRecipe:
         if self.settings.tuning == "auto":
             from recsys.tuning.nightly import search
 
@@ -148,7 +148,7 @@ class CollaborativeFilter:
             with progress("searching settings", seconds_at_most=limit) as advance:
                 self.tuning = search(self.ratings, self.settings, used=used, progress=lambda _: advance(1))
             trim_memory()
-        return self.tuning.winner if self.tuning else Recipe.by_rule(self.settings, self.ratings.data)
+        return self.tuning.winner if self.tuning else CfRecipe.by_rule(self.settings, self.ratings.data)
 
     def recommend(self, user_id: Id, k: int = 10) -> list[Scored]:
         """Return up to ``k`` games for a user, best first, none of which the user has rated.
@@ -252,7 +252,7 @@ class CollaborativeFilter:
             model.als_model = load_als((folder / MODEL).read_bytes())
             model.users, model.items = id_maps(mappings, factors["id_types"])
             model.recommendable = factors["recommendable"]
-            model.recipe = Recipe.from_json(json.loads(str(factors["recipe"])))
+            model.recipe = CfRecipe.from_json(json.loads(str(factors["recipe"])))
             model.ratings = sp.csr_matrix(
                 (stored["ratings"], stored["indices"], stored["indptr"]), shape=(len(model.users), len(model.items))
             )
@@ -290,7 +290,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def train(
-    matrix: sp.csr_matrix, recipe: Recipe, settings: CfSettings, watch: Watch | None = None
+    matrix: sp.csr_matrix, recipe: CfRecipe, settings: CfSettings, watch: Watch | None = None
 ) -> AlternatingLeastSquares:
     """Train on ratings by a recipe; the factors are in implicit's class, whoever found them.
 
@@ -334,7 +334,7 @@ def train(
     return model
 
 
-def _empty_model(recipe: Recipe, settings: CfSettings) -> AlternatingLeastSquares:
+def _empty_model(recipe: CfRecipe, settings: CfSettings) -> AlternatingLeastSquares:
     """Return implicit's model before its fit.
 
     A fresh object each time, since a second ``fit`` would silently continue from the first; an
@@ -355,7 +355,7 @@ def _empty_model(recipe: Recipe, settings: CfSettings) -> AlternatingLeastSquare
 
 
 def _solve_ials(
-    weights: sp.csr_matrix, recipe: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
+    weights: sp.csr_matrix, recipe: CfRecipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
 ) -> AlternatingLeastSquares:
     """Run our own solver, and leave the factors in implicit's class.
 
@@ -377,7 +377,7 @@ def _solve_ials(
 
 
 def _solve_implicit(
-    weights: sp.csr_matrix, recipe: Recipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
+    weights: sp.csr_matrix, recipe: CfRecipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
 ) -> AlternatingLeastSquares:
     """Run implicit's ALS (Hu, Koren & Volinsky 2008).
 

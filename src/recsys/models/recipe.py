@@ -61,7 +61,7 @@ def left_open(settings: CfSettings) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CfRecipe:
     """Every number that a training takes; the settings with no ``auto`` left in them."""
 
     solver: Literal["ials", "implicit"]

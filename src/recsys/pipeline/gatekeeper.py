@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import DataContractError, QualityGateFailed, ReleaseError
 from recsys.evaluation.drift import DataProfile, Drift, measure_drift
 from recsys.evaluation.incumbent import Incumbent
-from recsys.evaluation.proof import METRICS, Trial, hold_trial
+from recsys.evaluation.proof import METRICS, Proof, hold_trial
 from recsys.marts.ids import IdMap
 from recsys.release.loading import REPORT
 from recsys.release.refused import keep_refused
@@ -118,7 +118,7 @@ class Gatekeeper:
         catalogue: Iterable[Id],
         content: Embedded | None,
         data: tuple[DataProfile, Drift | None],
-    ) -> Trial:
+    ) -> Proof:
         """Hold the candidate's trial, and write what it found into the release.
 
         Parameters
@@ -152,7 +152,7 @@ class Gatekeeper:
             log.warning("refused, published anyway", extra=keys(refused=verdict.reason, because=verdict.override))
         return trial
 
-    def _refusal(self, trial: Trial, told: bytes) -> QualityGateFailed:
+    def _refusal(self, trial: Proof, told: bytes) -> QualityGateFailed:
         where = self._keep(told)
         stays = "no release is current" if self.incumbent is None else f"{self.incumbent.name} stays current"
         message = (

@@ -13,12 +13,12 @@ from recsys.marts.contract import CATEGORIES, GAME_ID, MECHANICS
 from recsys.marts.ids import IdMap
 from recsys.marts.join import Meeting
 from recsys.models.cf import CollaborativeFilter
-from recsys.pipeline.provenance import CF_LIBRARIES, CONTENT_LIBRARIES, code_digest, git_commit, versions
+from recsys.pipeline.versions import CF_LIBRARIES, CONTENT_LIBRARIES, code_digest, git_commit, versions
 from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
 from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
 from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, INDEX, METADATA, REPORT
-from recsys.release.manifest import Half, Step
+from recsys.release.manifest import Provenance, Step
 from recsys.release.pointer import LINK
 from recsys.release.staging import RunFacts
 from recsys.release.verify import read_manifest, verify
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from recsys.config import Settings
     from recsys.embedding import Encoder
-    from recsys.evaluation.proof import Trial
+    from recsys.evaluation.proof import Proof
     from recsys.marts.contract import Ratings
     from recsys.marts.ids import Id
     from recsys.models.content import RAGRecommender
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from recsys.system.steps import Steps
 
 
-def content_half(run_id: str, games: pd.DataFrame, settings: Settings, encoder: Encoder, query_id: str | None) -> Half:
+def content_half(
+    run_id: str, games: pd.DataFrame, settings: Settings, encoder: Encoder, query_id: str | None
+) -> Provenance:
     """Record where a content model comes from.
 
     Parameters
@@ -58,7 +60,7 @@ def content_half(run_id: str, games: pd.DataFrame, settings: Settings, encoder: 
     query_id
         Of the query that fetched the games.
     """
-    return Half(
+    return Provenance(
         trained_by=run_id,
         rows={"games": len(games)},
         fingerprint=games_fingerprint([games[column] for column in games.columns]),
@@ -70,9 +72,9 @@ def content_half(run_id: str, games: pd.DataFrame, settings: Settings, encoder: 
     )
 
 
-def cf_half(run_id: str, ratings: Ratings, settings: Settings, query_id: str | None) -> Half:
+def cf_half(run_id: str, ratings: Ratings, settings: Settings, query_id: str | None) -> Provenance:
     """Record where a collaborative filter comes from; ``content`` has no part in this half."""
-    return Half(
+    return Provenance(
         trained_by=run_id,
         rows={"ratings": ratings.matrix.nnz, "users": len(ratings.users), "games": len(ratings.items)},
         fingerprint=ratings_fingerprint(ratings.users, ratings.items, ratings.matrix, ratings.rated_at),
@@ -101,7 +103,7 @@ class Content:
 
     model: RAGRecommender
     games: pd.DataFrame
-    origin: Half
+    origin: Provenance
     max_unknown: float = 1.0
 
 
@@ -120,8 +122,8 @@ class Taste:
     """
 
     model: CollaborativeFilter
-    origin: Half
-    trial: Trial
+    origin: Provenance
+    trial: Proof
 
 
 def publish(
@@ -228,7 +230,7 @@ def catalogue_of(staging: Staging) -> list[Id]:
 
 def _save_content(
     staging: Staging, content: Content | None
-) -> tuple[pd.DataFrame | pa.Table, Half, list[dict[str, Any]]]:
+) -> tuple[pd.DataFrame | pa.Table, Provenance, list[dict[str, Any]]]:
     if content is not None:
         content.model.save(staging.folder)
         return content.games, content.origin, neighbours_of(content.model)
@@ -240,7 +242,7 @@ def _save_content(
 
 def _save_taste(
     staging: Staging, taste: Taste | None, content: Content | None
-) -> tuple[CollaborativeFilter, Half, dict[str, float], dict[str, Any]]:
+) -> tuple[CollaborativeFilter, Provenance, dict[str, float], dict[str, Any]]:
     """Save or carry over the CF half; return its model, its origin, its scores and what its trial recorded."""
     if taste is not None:
         taste.model.save(staging.folder)

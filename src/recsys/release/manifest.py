@@ -55,7 +55,7 @@ class FileFacts:
 
 
 @dataclass(frozen=True)
-class Half:
+class Provenance:
     """Where one half of a release, content or CF, came from.
 
     Two halves with equal :meth:`inputs` hold the same model.
@@ -149,8 +149,8 @@ class Manifest:
     release: str
     created: str
     files: dict[str, FileFacts]
-    content: Half
-    cf: Half
+    content: Provenance
+    cf: Provenance
     replaces: str | None = None
     commit: str | None = None
     steps: dict[str, Step] = field(default_factory=dict)
@@ -195,7 +195,7 @@ class Manifest:
         except (TypeError, KeyError, AttributeError) as error:
             raise ArtifactCorrupt(f"{MANIFEST} lacks or misnames a field of format {version}: {error}") from error
 
-    def changes(self, content: Half, cf: Half) -> list[str]:
+    def changes(self, content: Provenance, cf: Provenance) -> list[str]:
         """Name every input in which the halves of a new run differ from this release's.
 
         Returns
@@ -214,7 +214,7 @@ def _typed(tree: Mapping[str, Any], cls: type[Manifest]) -> dict[str, Any]:
     known = {f.name for f in fields(cls)}
     values = {key: value for key, value in tree.items() if key in known}
     values["files"] = {name: FileFacts(**facts) for name, facts in tree["files"].items()}
-    values["content"], values["cf"] = Half(**tree["content"]), Half(**tree["cf"])
+    values["content"], values["cf"] = Provenance(**tree["content"]), Provenance(**tree["cf"])
     values["steps"] = {name: Step(**step) for name, step in tree["steps"].items()}
     return values
 

@@ -11,7 +11,7 @@ from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
 from recsys.release.describe import describe
 from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
 from recsys.release.leaks import refuse_secrets
-from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, FileFacts, Half, Manifest, Step, digest_file
+from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, FileFacts, Manifest, Provenance, Step, digest_file
 from recsys.release.signature import sign
 from recsys.release.verify import verify
 from recsys.system.log import events, keys
@@ -47,8 +47,8 @@ class RunFacts:
         Further facts, free of secrets.
     """
 
-    content: Half
-    cf: Half
+    content: Provenance
+    cf: Provenance
     golden: dict[str, Any]
     steps: dict[str, Step] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Staging:
         """
         write_bytes(self.folder / name, data)
 
-    def changes(self, content: Half, cf: Half, *, force: bool = False) -> list[str]:
+    def changes(self, content: Provenance, cf: Provenance, *, force: bool = False) -> list[str]:
         """Name what a run's inputs differ in from those of the current release.
 
         Parameters

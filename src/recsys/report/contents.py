@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.marts.ids import Id, IdMap
-    from recsys.release.manifest import Half, Manifest, Step
+    from recsys.release.manifest import Manifest, Provenance, Step
 
 METRICS = "metrics.json"
 _WANTED = (METRICS, GAMES, INDEX, METADATA, FACTORS, INTERACTIONS, MAPPINGS)
@@ -54,8 +54,8 @@ class Facts:
     """
 
     release: str
-    content: Half | None = None
-    cf: Half | None = None
+    content: Provenance | None = None
+    cf: Provenance | None = None
     steps: Mapping[str, Step] = field(default_factory=dict)
     replaces: str | None = None
     commit: str | None = None

@@ -11,7 +11,7 @@ from recsys.report.scores import label
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from recsys.release.manifest import Half
+    from recsys.release.manifest import Provenance
     from recsys.report.contents import Contents
 
 _NAMED = 12
@@ -48,7 +48,7 @@ def _scores(release: Contents, before: Contents) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(pairs: list[tuple[str, Half, Half]]) -> list[dict[str, Any]]:
+def _rows(pairs: list[tuple[str, Provenance, Provenance]]) -> list[dict[str, Any]]:
     titles = {("content", "games"): "games in the catalogue", ("cf", "games"): "rated games"}
     return [
         {"name": titles.get((half, key), key), "before": old.rows.get(key), "now": value}
@@ -57,7 +57,7 @@ def _rows(pairs: list[tuple[str, Half, Half]]) -> list[dict[str, Any]]:
     ]
 
 
-def _settings(pairs: list[tuple[str, Half, Half]]) -> list[dict[str, Any]]:
+def _settings(pairs: list[tuple[str, Provenance, Provenance]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for _, old, new in pairs:
         flat_old, flat_new = _flat(old.settings), _flat(new.settings)
@@ -75,7 +75,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _libraries(pairs: list[tuple[str, Half, Half]]) -> list[dict[str, Any]]:
+def _libraries(pairs: list[tuple[str, Provenance, Provenance]]) -> list[dict[str, Any]]:
     old = {name: version for _, half, _ in pairs for name, version in half.libraries.items()}
     new = {name: version for _, _, half in pairs for name, version in half.libraries.items()}
     names = sorted({*old, *new})

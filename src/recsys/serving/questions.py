@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from recsys.serving.snapshot import Profile, Snapshot, Wanted
+    from recsys.serving.snapshot import ListOptions, Profile, Snapshot
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
@@ -31,7 +31,7 @@ def _check(by: str) -> None:
         raise ConfigError(f"by = {by!r}: an answer goes by {', '.join(WAYS)}")
 
 
-def similar(at: Snapshot, game_id: object, by: By, wanted: Wanted) -> Answer:
+def similar(at: Snapshot, game_id: object, by: By, wanted: ListOptions) -> Answer:
     """Answer with the games that are most like one.
 
     Raises
@@ -63,7 +63,7 @@ def similar(at: Snapshot, game_id: object, by: By, wanted: Wanted) -> Answer:
     return at.answer(at.best(rank, wanted, without), by, note)
 
 
-def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: Wanted, *, unknown: str) -> Answer:
+def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: ListOptions, *, unknown: str) -> Answer:
     """Answer with games for somebody.
 
     Parameters
@@ -107,7 +107,7 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: Wanted, *, 
     return at.answer(best, way, note, reasons)
 
 
-def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, wanted: Wanted) -> Answer:
+def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, wanted: ListOptions) -> Answer:
     """Answer with games for somebody of whom only some liked games are known; see :func:`recommend`.
 
     Raises

@@ -11,7 +11,7 @@ from recsys.release.loading import load_release
 from recsys.release.path import follow
 from recsys.serving import questions
 from recsys.serving.names import certain
-from recsys.serving.snapshot import Snapshot, Wanted
+from recsys.serving.snapshot import ListOptions, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -140,7 +140,7 @@ class Recommender:
         ConfigError
             If an argument is none of what is described here.
         """
-        return questions.similar(self._snapshot, game_id, by, Wanted(k, filters, collapse))
+        return questions.similar(self._snapshot, game_id, by, ListOptions(k, filters, collapse))
 
     def recommend(  # noqa: PLR0913 - what a list should be like
         self,
@@ -176,7 +176,7 @@ class Recommender:
         """
         at = self._snapshot
         unknown = f"user {user_id!r} is not among the {len(at.users):,} users of this release: the most rated games"
-        wanted = Wanted(k, filters, collapse, why)
+        wanted = ListOptions(k, filters, collapse, why)
         return questions.recommend(at, at.profile_of_user(user_id), by, wanted, unknown=unknown)
 
     def recommend_from(  # noqa: PLR0913 - what a list should be like
@@ -206,13 +206,13 @@ class Recommender:
         ConfigError
             If an argument is none of what is described here.
         """
-        return questions.recommend_from(self._snapshot, liked_game_ids, by, Wanted(k, filters, collapse, why))
+        return questions.recommend_from(self._snapshot, liked_game_ids, by, ListOptions(k, filters, collapse, why))
 
     def similar_batch(
         self, game_ids: Iterable[Id], k: int = 10, *, by: By = "blend", filters: Conditions = (), collapse: bool = False
     ) -> list[Answer]:
         """Return :meth:`similar` of each game, all from one release."""
-        at, wanted = self._snapshot, Wanted(k, filters, collapse)
+        at, wanted = self._snapshot, ListOptions(k, filters, collapse)
         return [questions.similar(at, id_, by, wanted) for id_ in game_ids]
 
     def recommend_batch(  # noqa: PLR0913 - what a list should be like
@@ -226,7 +226,7 @@ class Recommender:
         why: bool = False,
     ) -> list[Answer]:
         """Return :meth:`recommend` for each user, all from one release."""
-        at, wanted = self._snapshot, Wanted(k, filters, collapse, why)
+        at, wanted = self._snapshot, ListOptions(k, filters, collapse, why)
         unknown = f"not among the {len(at.users):,} users of this release: the most rated games"
         return [
             questions.recommend(at, at.profile_of_user(id_), by, wanted, unknown=f"user {id_!r} is {unknown}")
@@ -244,7 +244,7 @@ class Recommender:
         why: bool = False,
     ) -> list[Answer]:
         """Return :meth:`recommend_from` for each set of liked games, all from one release."""
-        at, wanted = self._snapshot, Wanted(k, filters, collapse, why)
+        at, wanted = self._snapshot, ListOptions(k, filters, collapse, why)
         return [questions.recommend_from(at, ids, by, wanted) for ids in liked_game_ids]
 
     def explain(self, user_id: Id, game_id: Id) -> Explanation:
@@ -275,7 +275,7 @@ class Recommender:
         ConfigError
             If the text is empty, or another argument is none.
         """
-        at, wanted = self._snapshot, Wanted(k, filters, collapse)
+        at, wanted = self._snapshot, ListOptions(k, filters, collapse)
         if not text.strip():
             raise ConfigError("the text to search for is empty")
         vector = self._embedded(at, text)

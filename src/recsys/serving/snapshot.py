@@ -40,7 +40,7 @@ SHOWN_REASONS = 3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ListOptions:
     """What a list should be like.
 
     Attributes
@@ -221,7 +221,7 @@ class Snapshot:
         unit: Floats = (mean / max(length, 1e-6)).astype(np.float32)
         return unit if length > 1e-6 else None
 
-    def allowed(self, wanted: Wanted, without: Rows) -> npt.NDArray[np.bool_]:
+    def allowed(self, wanted: ListOptions, without: Rows) -> npt.NDArray[np.bool_]:
         """Return which games may be suggested: those that meet the filters, without some."""
         mask = self.filters.mask(wanted.conditions)
         allowed = np.ones(len(self.catalogue), dtype=bool) if mask is None else mask.copy()
@@ -232,7 +232,7 @@ class Snapshot:
         """Return the ranking by the cosine of the texts with a unit vector."""
         return lambda k: self.embeddings.nearest(query, k, allowed)
 
-    def best(self, rank: Callable[[int], Ranked], wanted: Wanted, without: Rows) -> Ranked:
+    def best(self, rank: Callable[[int], Ranked], wanted: ListOptions, without: Rows) -> Ranked:
         """Return the first ``wanted.k`` of a ranking, editions collapsed if that is wanted.
 
         Parameters

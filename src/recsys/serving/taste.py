@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.models.confidence import scale_top, weigh
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import CfRecipe
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +30,7 @@ class Weights:
     """
 
     def __init__(self, release: LoadedRelease) -> None:
-        self._recipe = Recipe.from_json(release.recipe)
+        self._recipe = CfRecipe.from_json(release.recipe)
         self._top = scale_top(release.ratings)
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.models.recipe import SEARCHED, Recipe, left_open
+from recsys.models.recipe import SEARCHED, CfRecipe, left_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ HOLD_OUT = ("hold_out", "fraction", "seed")
 
 
 @dataclass(frozen=True)
-class Memory:
+class TuningHistory:
     """The last search and what became of it.
 
     Attributes
@@ -61,15 +61,15 @@ class Memory:
     measure: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Memory | None:
+    def of(cls, facts: Mapping[str, Any]) -> TuningHistory | None:
         """Read the memory of a release from its manifest's facts."""
         stored = facts.get(FACT)
         return cls(**stored | {"free": tuple(stored.get("free", ()))}) if stored else None
 
     @property
-    def winner(self) -> Recipe:
+    def winner(self) -> CfRecipe:
         """What the search found."""
-        return Recipe.from_json(self.search["winner"])
+        return CfRecipe.from_json(self.search["winner"])
 
     def is_kept_from(self, measure: Mapping[str, Any]) -> bool:
         """Whether the search saw nothing of the hold-out of a measure, since it was kept from the same."""
@@ -105,13 +105,13 @@ class Plan:
 
     settings: CfSettings
     because: str = ""
-    reused: Memory | None = None
-    used: Recipe | None = None
+    reused: TuningHistory | None = None
+    used: CfRecipe | None = None
 
-    def remember(self, search: Search | None, score: float, measure: dict[str, Any]) -> Memory | None:
+    def remember(self, search: Search | None, score: float, measure: dict[str, Any]) -> TuningHistory | None:
         """Return what tonight's release remembers, given what its candidate scored, and how that was measured."""
         if search is not None:
-            return Memory(search.as_json(), self.because, 0, score, left_open(self.settings), measure)
+            return TuningHistory(search.as_json(), self.because, 0, score, left_open(self.settings), measure)
         return None if self.reused is None else replace(self.reused, age=self.reused.age + 1)
 
 
@@ -154,7 +154,7 @@ def plan(
     return Plan(settings.model_copy(update=found), reused=incumbent.tuning)
 
 
-def _in_use(settings: CfSettings, incumbent: Incumbent | None, measure: Mapping[str, Any]) -> Recipe | None:
+def _in_use(settings: CfSettings, incumbent: Incumbent | None, measure: Mapping[str, Any]) -> CfRecipe | None:
     """Return the recipe of the current release, where a search may know it.
 
     None if it is another solver's, does not say everything, or was found by a search that saw what is
@@ -165,7 +165,7 @@ def _in_use(settings: CfSettings, incumbent: Incumbent | None, measure: Mapping[
         return None
     if incumbent.tuning is not None and not incumbent.tuning.is_kept_from(measure):
         return None
-    return Recipe.by_rule(recipe, np.empty(0, dtype=np.float32))
+    return CfRecipe.by_rule(recipe, np.empty(0, dtype=np.float32))
 
 
 def _reason(settings: CfSettings, incumbent: Incumbent, drift: Drift | None, measure: Mapping[str, Any]) -> str:

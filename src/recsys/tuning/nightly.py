@@ -34,9 +34,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import Diverged
-from recsys.models.recipe import Recipe, left_open
+from recsys.models.recipe import CfRecipe, left_open
 from recsys.system.log import events, keys
-from recsys.tuning.scorer import LARGE, Laboratory, surely_better
+from recsys.tuning.scorer import LARGE, RecipeScorer, surely_better
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -68,11 +68,11 @@ _EARLIER = 0.001
 
 
 @dataclass(frozen=True)
-class Trial:
+class SearchTrial:
     """One recipe, tried."""
 
     stage: str
-    recipe: Recipe
+    recipe: CfRecipe
     iterations: int
     ratings: int
     """Training ratings of the sample."""
@@ -103,8 +103,8 @@ class Search:
         Wall time.
     """
 
-    winner: Recipe
-    trials: tuple[Trial, ...]
+    winner: CfRecipe
+    trials: tuple[SearchTrial, ...]
     rule: float
     best: float
     used: float | None
@@ -124,9 +124,9 @@ def search(
     ratings: sp.csr_matrix,
     settings: CfSettings,
     *,
-    used: Recipe | None = None,
+    used: CfRecipe | None = None,
     clock: Callable[[], float] = time.monotonic,
-    progress: Callable[[Trial], None] = lambda _: None,
+    progress: Callable[[SearchTrial], None] = lambda _: None,
 ) -> Search | None:
     """Find the settings that are ``auto``.
 
@@ -150,16 +150,16 @@ def search(
         None if there is nothing to search: every setting is given, the solver is implicit's, or
         nobody has both a rating to learn from and a liked one to hold out.
     """
-    rule = Recipe.by_rule(settings, ratings.data)
+    rule = CfRecipe.by_rule(settings, ratings.data)
     free = frozenset(left_open(settings))
     if settings.solver == "implicit" or not free:
         return None
-    laboratory = Laboratory(ratings, settings, rule.like_threshold)
-    if not laboratory.users(LARGE):
+    scorer = RecipeScorer(ratings, settings, rule.like_threshold)
+    if not scorer.users(LARGE):
         return None
     if used is not None:
         used = replace(rule, **{name: getattr(used, name) for name in free})
-    return _Stages(laboratory, rule, used, settings, clock, progress).search(free)
+    return _Stages(scorer, rule, used, settings, clock, progress).search(free)
 
 
 class _TimeIsUp(Exception):
@@ -170,13 +170,13 @@ class _TimeIsUp(Exception):
 class _Stages:
     """Takes the stages one after the other, lists the trials and watches the time."""
 
-    laboratory: Laboratory
-    rule: Recipe
-    used: Recipe | None
+    scorer: RecipeScorer
+    rule: CfRecipe
+    used: CfRecipe | None
     settings: CfSettings
     clock: Callable[[], float]
-    progress: Callable[[Trial], None]
-    trials: list[Trial] = field(default_factory=list)
+    progress: Callable[[SearchTrial], None]
+    trials: list[SearchTrial] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.started = self.clock()
@@ -186,7 +186,7 @@ class _Stages:
     def search(self, free: frozenset[str]) -> Search:
         """Run the stages; see the module's docstring."""
         iterations, complete = self.rule.iterations, True
-        settled: Recipe | None = None
+        settled: CfRecipe | None = None
         try:
             settled = self._settle(free)
             if "iterations" in free and (self.used is None or settled != self.stays):
@@ -195,7 +195,7 @@ class _Stages:
             complete = False
         return self._result(settled or self._best_so_far(), iterations, complete=complete)
 
-    def _settle(self, free: frozenset[str]) -> Recipe:
+    def _settle(self, free: frozenset[str]) -> CfRecipe:
         """Return the winner of all stages but the last."""
         for start in (self.rule, self.stays):
             self.score(start, "start", _SMALL, _FULL)
@@ -208,8 +208,8 @@ class _Stages:
         best = self._surely_better(self._refine(best, free))
         return self._length_of_factors(best) if "factors" in free else best
 
-    def _result(self, winner: Recipe, iterations: int, *, complete: bool) -> Search:
-        scores = [self.laboratory.known(recipe, LARGE, _FULL) for recipe in (self.rule, winner, self.stays)]
+    def _result(self, winner: CfRecipe, iterations: int, *, complete: bool) -> Search:
+        scores = [self.scorer.known(recipe, LARGE, _FULL) for recipe in (self.rule, winner, self.stays)]
         rule, score, used = (float("nan") if found is None else float(found.mean()) for found in scores)
         seconds = self.clock() - self.started
         if self.used is not None and winner == self.stays:
@@ -228,67 +228,67 @@ class _Stages:
             rule,
             score,
             None if self.used is None else used,
-            self.laboratory.users(LARGE),
+            self.scorer.users(LARGE),
             complete,
             seconds,
         )
 
-    def score(self, recipe: Recipe, stage: str, size: int, iterations: int) -> npt.NDArray[np.float64]:
+    def score(self, recipe: CfRecipe, stage: str, size: int, iterations: int) -> npt.NDArray[np.float64]:
         """Try a recipe: NDCG@10 of each scored user; going on where an earlier trial stopped.
 
         One that diverges has found nothing for anybody, which is no reason to end the search.
         """
-        known = self.laboratory.known(recipe, size, iterations)
+        known = self.scorer.known(recipe, size, iterations)
         if known is not None:
             return known
         if self.clock() - self.started > self.settings.tuning_seconds:
             raise _TimeIsUp
         began = self.clock()
         try:
-            scores = self.laboratory.score(recipe, size, iterations, keep=iterations < _FULL)
+            scores = self.scorer.score(recipe, size, iterations, keep=iterations < _FULL)
         except Diverged as error:
             log.warning("a trial diverged", extra=keys(trial=len(self.trials) + 1, stage=stage, reason=error))
-            scores = self.laboratory.note_failure(recipe, size, iterations)
-        trained = self.laboratory.trained(size)
-        trial = Trial(stage, recipe, iterations, trained, float(scores.mean()), self.clock() - began)
+            scores = self.scorer.note_failure(recipe, size, iterations)
+        trained = self.scorer.trained(size)
+        trial = SearchTrial(stage, recipe, iterations, trained, float(scores.mean()), self.clock() - began)
         self.trials.append(trial)
         self.progress(trial)
         return scores
 
-    def _best(self, recipes: Iterable[Recipe], stage: str, size: int, iterations: int) -> Recipe:
+    def _best(self, recipes: Iterable[CfRecipe], stage: str, size: int, iterations: int) -> CfRecipe:
         return self._ranked(recipes, stage, size, iterations)[0]
 
-    def _ranked(self, recipes: Iterable[Recipe], stage: str, size: int, iterations: int) -> list[Recipe]:
+    def _ranked(self, recipes: Iterable[CfRecipe], stage: str, size: int, iterations: int) -> list[CfRecipe]:
         scored = [(float(self.score(recipe, stage, size, iterations).mean()), recipe) for recipe in recipes]
         return [recipe for _, recipe in sorted(scored, key=lambda pair: -pair[0])]
 
-    def _scales(self, free: frozenset[str]) -> Recipe:
+    def _scales(self, free: frozenset[str]) -> CfRecipe:
         grid = list(self._grid(free))
         ranked = self._ranked(grid, "scales", _SMALL, _CHEAP) if len(grid) > 1 else grid
         promising = ranked[: len(ranked) // 3 + 1]
-        self.laboratory.forget(but=promising)
+        self.scorer.forget(but=promising)
         best = self._best(promising, "scales", _SMALL, _FULL)
-        self.laboratory.forget(but=[])
+        self.scorer.forget(but=[])
         return best
 
-    def _grid(self, free: frozenset[str]) -> Iterator[Recipe]:
+    def _grid(self, free: frozenset[str]) -> Iterator[CfRecipe]:
         unobserved = UNOBSERVED if "unobserved" in free else (self.rule.unobserved,)
         regularization = REGULARIZATION if "regularization" in free else (self.rule.regularization,)
         for rho, kappa in product(unobserved, regularization):
             yield replace(self.rule, unobserved=rho, regularization=kappa)
 
-    def _length_of_factors(self, best: Recipe) -> Recipe:
+    def _length_of_factors(self, best: CfRecipe) -> CfRecipe:
         recipes = [replace(best, factors=factors) for factors in FACTORS]
         means = [float(self.score(recipe, "factors", LARGE, _FULL).mean()) for recipe in recipes]
         enough = (1 - _SHORTER) * max(means)
         chosen = next(recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= enough)
         return chosen if self.used is None or self._sure(chosen, self.stays, LARGE) else best
 
-    def _enough_iterations(self, best: Recipe) -> int:
+    def _enough_iterations(self, best: CfRecipe) -> int:
         means = [float(self.score(best, "iterations", LARGE, count).mean()) for count in ITERATIONS]
         return next(n for n, mean in zip(ITERATIONS, means, strict=True) if mean >= (1 - _EARLIER) * max(means))
 
-    def _refine(self, best: Recipe, free: frozenset[str]) -> Recipe:
+    def _refine(self, best: CfRecipe, free: frozenset[str]) -> CfRecipe:
         for _ in range(_REFINEMENTS):
             neighbours = [best]
             for name, factor in _STEPS:
@@ -300,7 +300,7 @@ class _Stages:
             best = better
         return best
 
-    def _surely_better(self, best: Recipe, size: int = LARGE) -> Recipe:
+    def _surely_better(self, best: CfRecipe, size: int = LARGE) -> CfRecipe:
         """Return what stays, or the best of the trials if that is surely better; with a recipe in use, or the rule."""
         kept = self.stays
         for challenger in (self.rule, best):
@@ -308,15 +308,15 @@ class _Stages:
                 kept = challenger
         return kept
 
-    def _sure(self, recipe: Recipe, other: Recipe, size: int) -> bool:
+    def _sure(self, recipe: CfRecipe, other: CfRecipe, size: int) -> bool:
         ours, theirs = (self.score(each, "rule", size, _FULL) for each in (recipe, other))
-        return surely_better(ours, theirs, self.laboratory.people(size))
+        return surely_better(ours, theirs, self.scorer.people(size))
 
-    def _best_so_far(self) -> Recipe:
+    def _best_so_far(self) -> CfRecipe:
         """Return the best of the trials that were finished, under the same condition."""
         tried = dict.fromkeys(trial.recipe for trial in self.trials)
         for size in (LARGE, _SMALL):
-            known = {recipe: self.laboratory.known(recipe, size, _FULL) for recipe in tried}
+            known = {recipe: self.scorer.known(recipe, size, _FULL) for recipe in tried}
             means = {recipe: float(scores.mean()) for recipe, scores in known.items() if scores is not None}
             # With nothing beside them at this size, the trials on the smaller sample say more.
             if {self.rule, self.stays} < means.keys():

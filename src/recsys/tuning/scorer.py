@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from recsys.config import CfSettings
-    from recsys.models.recipe import Recipe
+    from recsys.models.recipe import CfRecipe
 
 LARGE = 1_000_000
 """Ratings of the largest sample that a recipe is ever tried on."""
@@ -44,7 +44,7 @@ def surely_better(
     ours, theirs
         float64, (users,): scores of the same users.
     people
-        int64, (users,): who they are; see :meth:`Laboratory.people`.
+        int64, (users,): who they are; see :meth:`RecipeScorer.people`.
     """
     _, person = np.unique(people, return_inverse=True)
     number = np.bincount(person)
@@ -55,7 +55,7 @@ def surely_better(
 
 
 @dataclass
-class Laboratory:
+class RecipeScorer:
     """Trains recipes and scores them; remembers scores, and the factors that it is asked to keep.
 
     Parameters
@@ -67,7 +67,7 @@ class Laboratory:
     like_threshold
         From this rating on, a held-out game is relevant.
     first_draw
-        Number of the first hold-out: laboratories whose numbers are :data:`DRAWS` apart have no
+        Number of the first hold-out: scorers whose numbers are :data:`DRAWS` apart have no
         draw in common.
     """
 
@@ -76,8 +76,8 @@ class Laboratory:
     like_threshold: float
     first_draw: int = 0
     _splits: dict[int, list[InnerSplit]] = field(default_factory=dict)
-    _factors: dict[tuple[Recipe, int], tuple[int, list[Factors]]] = field(default_factory=dict)
-    _scores: dict[tuple[Recipe, int, int], npt.NDArray[np.float64]] = field(default_factory=dict)
+    _factors: dict[tuple[CfRecipe, int], tuple[int, list[Factors]]] = field(default_factory=dict)
+    _scores: dict[tuple[CfRecipe, int, int], npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def users(self, size: int) -> int:
         """Return how many users a sample of ``size`` ratings scores, over all draws."""
@@ -91,11 +91,11 @@ class Laboratory:
         """Return how many ratings a recipe trains on in a sample of ``size``, over all draws."""
         return sum(split.train.nnz for split in self._drawn(size))
 
-    def known(self, recipe: Recipe, size: int, iterations: int) -> npt.NDArray[np.float64] | None:
+    def known(self, recipe: CfRecipe, size: int, iterations: int) -> npt.NDArray[np.float64] | None:
         """Return the scores of an earlier :meth:`score`, or None."""
         return self._scores.get((recipe, self._size(size), iterations))
 
-    def score(self, recipe: Recipe, size: int, iterations: int, *, keep: bool) -> npt.NDArray[np.float64]:
+    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> npt.NDArray[np.float64]:
         """Train a recipe, from where it was kept if it was, and score it.
 
         Parameters
@@ -143,13 +143,13 @@ class Laboratory:
         self._scores[*place, iterations] = scores
         return scores
 
-    def note_failure(self, recipe: Recipe, size: int, iterations: int) -> npt.NDArray[np.float64]:
+    def note_failure(self, recipe: CfRecipe, size: int, iterations: int) -> npt.NDArray[np.float64]:
         """Remember that a recipe diverged: it found nothing for anybody. Return these scores."""
         scores = np.zeros(self.users(size))
         self._scores[recipe, self._size(size), iterations] = scores
         return scores
 
-    def forget(self, but: list[Recipe]) -> None:
+    def forget(self, but: list[CfRecipe]) -> None:
         """Drop all kept factors but those of some recipes."""
         self._factors = {place: kept for place, kept in self._factors.items() if place[0] in but}
 

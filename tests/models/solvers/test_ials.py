@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from recsys.config import CfSettings
 from recsys.errors import DataContractError, Diverged
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import CfRecipe
 from recsys.models.solvers.ials import Factors, Objective, factorize, initial_factors
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def test_empty_users_and_games_change_nothing(
     confidence: sp.csr_matrix, exponent: float, users: list[int], items: list[int]
 ) -> None:
     """Wherever users and games without ratings are put in, all others have the factors that they have without."""
-    recipe = Recipe.by_rule(CfSettings(factors=DEPTH, exponent=exponent), confidence.data)
+    recipe = CfRecipe.by_rule(CfSettings(factors=DEPTH, exponent=exponent), confidence.data)
     start = initial_factors(USERS, ITEMS, DEPTH, 3)
     expected = factorize(confidence, recipe.objective(confidence), start, iterations=3)
     rows, columns = np.insert(np.arange(USERS), users, -1), np.insert(np.arange(ITEMS), items, -1)

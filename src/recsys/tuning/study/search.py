@@ -16,7 +16,7 @@ from recsys.models.confidence import like_threshold
 from recsys.release.fingerprint import ratings_fingerprint
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress, working
-from recsys.tuning.scorer import DRAWS, LARGE, Laboratory
+from recsys.tuning.scorer import DRAWS, LARGE, RecipeScorer
 from recsys.tuning.study.file import check_file, open_study
 from recsys.tuning.study.space import Space, free_settings
 from recsys.tuning.study.trials import Trials, finished, importances, whole
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from recsys.config import Settings
     from recsys.marts.contract import Ratings
-    from recsys.models.recipe import Recipe
+    from recsys.models.recipe import CfRecipe
 
 log = events(__name__)
 
@@ -104,7 +104,7 @@ def tune(  # noqa: PLR0913 - the last two have defaults
     file: Path,
     budget: Budget,
     *,
-    remembered: Recipe | None = None,
+    remembered: CfRecipe | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
     """Search settings of the collaborative filter, in a study that can be gone on with.
@@ -166,7 +166,7 @@ class _Search:
         Of the run.
     space
         What is searched.
-    laboratory, other
+    scorer, other
         Where trials are scored, and where the best of them is held against the rule.
     identity
         Of the study.
@@ -176,8 +176,8 @@ class _Search:
 
     settings: Settings
     space: Space
-    laboratory: Laboratory
-    other: Laboratory
+    scorer: RecipeScorer
+    other: RecipeScorer
     identity: dict[str, Any]
     given: dict[str, Any]
 
@@ -189,7 +189,7 @@ class _Search:
         parts = split(ratings, settings.evaluation, liked)
         train, cf = parts.train, settings.cf.model_copy(update={"like_threshold": liked})
         space = Space.of(cf, train.matrix.data)
-        first, other = (Laboratory(train.matrix, cf, liked, draw) for draw in (0, DRAWS))
+        first, other = (RecipeScorer(train.matrix, cf, liked, draw) for draw in (0, DRAWS))
         if not (first.users(LARGE) and other.users(LARGE)):
             raise DataContractError(
                 f"nobody has both a rating to learn from and one of {liked:g} or more to look for: no settings can "
@@ -208,12 +208,12 @@ class _Search:
         given = {name: value for name in sorted(names) if (value := getattr(settings.cf, name)) != "auto"}
         return cls(settings, space, first, other, identity, given)
 
-    def trials(self, remembered: Recipe | None) -> Trials:
+    def trials(self, remembered: CfRecipe | None) -> Trials:
         """Begin with the rule, and with what is remembered."""
         if remembered is not None and self.space.values(remembered) is None:
             log.info("the remembered settings are outside of what is searched", extra=keys(remembered=remembered))
         starts = [recipe for recipe in (self.space.rule, remembered) if recipe is not None]
-        return Trials(self.laboratory, self.space, starts, self.settings.cf.seed)
+        return Trials(self.scorer, self.space, starts, self.settings.cf.seed)
 
     def outcome(self, done: list[FrozenTrial]) -> dict[str, Any]:
         """Hold the best trial against the rule, on a hold-out drawn anew."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from recsys.models.recipe import Recipe
+from recsys.models.recipe import CfRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ class Space:
         Names of the settings that are searched, in the order of :data:`RANGES`.
     """
 
-    rule: Recipe
+    rule: CfRecipe
     free: tuple[str, ...]
 
     @classmethod
@@ -114,18 +114,18 @@ class Space:
         ratings
             float32: ratings of the training part.
         """
-        return cls(Recipe.by_rule(settings, ratings), free_settings(settings))
+        return cls(CfRecipe.by_rule(settings, ratings), free_settings(settings))
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return what Optuna draws from."""
         return {name: RANGES[name].distribution() for name in self.free}
 
-    def recipe(self, drawn: Mapping[str, Any]) -> Recipe:
+    def recipe(self, drawn: Mapping[str, Any]) -> CfRecipe:
         """Return the recipe of what was drawn, to three digits: what is printed is what was scored."""
         rounded = {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in drawn.items()}
         return replace(self.rule, **rounded)  # type: ignore[arg-type] # named and typed as the settings are
 
-    def values(self, recipe: Recipe) -> dict[str, Any] | None:
+    def values(self, recipe: CfRecipe) -> dict[str, Any] | None:
         """Return a recipe's values of the free settings; None if the search cannot reach one of them."""
         values = {name: getattr(recipe, name) for name in self.free}
         return values if all(RANGES[name].holds(value) for name, value in values.items()) else None

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial, Trial
 
-    from recsys.models.recipe import Recipe
-    from recsys.tuning.scorer import Laboratory
+    from recsys.models.recipe import CfRecipe
+    from recsys.tuning.scorer import RecipeScorer
     from recsys.tuning.study.space import Space
 
 log = events(__name__)
@@ -49,7 +49,7 @@ class Trials:
 
     Attributes
     ----------
-    laboratory
+    scorer
         Where recipes are scored.
     space
         What is searched.
@@ -59,9 +59,9 @@ class Trials:
         Of what it proposes.
     """
 
-    laboratory: Laboratory
+    scorer: RecipeScorer
     space: Space
-    starts: Sequence[Recipe]
+    starts: Sequence[CfRecipe]
     seed: int
 
     def run(self, study: Study) -> None:
@@ -81,7 +81,7 @@ class Trials:
             score, stopped = float("nan"), True
             log.warning("a trial diverged", extra=keys(trial=trial.number, reason=error))
         study.tell(trial, None if stopped else score, state=TrialState.PRUNED if stopped else TrialState.COMPLETE)
-        self.laboratory.clear()
+        self.scorer.clear()
         best = max((float(other.value or 0) for other in whole(finished(study))), default=float("nan"))
         tried = {name: getattr(recipe, name) for name in self.space.free}
         seconds = time.monotonic() - began
@@ -107,13 +107,13 @@ class Trials:
             study.enqueue_trial(untried[0])
         return study.ask(self.space.distributions())
 
-    def _score(self, trial: Trial, recipe: Recipe) -> tuple[float, bool]:
+    def _score(self, trial: Trial, recipe: CfRecipe) -> tuple[float, bool]:
         """Return the score of a recipe, and whether it was stopped early."""
         score, done = float("nan"), 0
         with progress(f"trial {trial.number}: iterations", recipe.iterations) as advance:
             for iterations in [*range(_RUNG, recipe.iterations, _RUNG), recipe.iterations]:
                 last = iterations == recipe.iterations
-                score = float(self.laboratory.score(recipe, LARGE, iterations, keep=not last).mean())
+                score = float(self.scorer.score(recipe, LARGE, iterations, keep=not last).mean())
                 advance(iterations - done)
                 done = iterations
                 trial.report(score, iterations)
