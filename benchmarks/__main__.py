@@ -28,7 +28,7 @@ from benchmarks.generate import write_games, write_ratings
 from recsys.embedding.hardware import probe
 from recsys.embedding.plan import is_installed
 from recsys.errors import MissingExtra
-from recsys.pipeline.versions import versions
+from recsys.pipeline.provenance import versions
 
 SIDES = ("textbook", "ours")
 STEPS = {

@@ -21,7 +21,8 @@ import numpy as np
 from recsys.config import CfSettings, load_settings
 from recsys.evaluation.bootstrap import interval, resampled_means
 from recsys.evaluation.contenders import CF, CURRENT, Factors, Popularity
-from recsys.evaluation.gate import CurrentRelease, judge
+from recsys.evaluation.current import CurrentRelease
+from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import split
 from recsys.evaluation.scores import evaluate
 from recsys.marts.contract import Ratings
@@ -79,7 +80,7 @@ def _recipes(parts: Split, settings: Settings, current: Factors) -> None:
         told = "textbook" if name == CF else name
         print(f"{told}: {evaluation.interval(name, f'ndcg@{settings.evaluation.k}')}")
     print(f"scoring 3 contenders took {took:.1f} s")
-    verdict = judge(evaluation, settings.gate, CurrentRelease("of yesterday", None))
+    verdict = judge(evaluation, settings.gate, CurrentRelease("of yesterday"))
     print(f"textbook {'passes' if verdict.passed else 'is refused'}: {verdict.reason}")
 
 

@@ -18,20 +18,20 @@ import numpy as np
 import pandas as pd
 
 from recsys.config import CfSettings, EvaluationSettings
-from recsys.evaluation.embedded import Embedded
 from recsys.evaluation.newcomers import Sample, measure_newcomers
+from recsys.marts.catalogue import Catalogue
 from recsys.marts.contract import CATEGORIES, GAME_ID, MECHANICS, Ratings
 from recsys.marts.tags import game_tags
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 
 
-def read(vectors: Path) -> tuple[Ratings, Embedded]:
+def read(vectors: Path) -> tuple[Ratings, Catalogue]:
     """Return the ratings, and the catalogue with its vectors and tags."""
     folder = Path(os.environ["RECSYS_REAL_DATA"])
     games = pd.read_parquet(folder / "mart_games.parquet").sort_values(GAME_ID, ignore_index=True)
     tags = game_tags(games[CATEGORIES].fillna(""), games[MECHANICS].fillna(""))
-    embedded = Embedded(games[GAME_ID].tolist(), np.load(vectors).astype(np.float32), tags)
+    embedded = Catalogue(games[GAME_ID].tolist(), np.load(vectors).astype(np.float32), tags)
     return Ratings.from_frame(pd.read_parquet(folder / "mart_user_ratings.parquet")), embedded
 
 

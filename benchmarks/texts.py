@@ -30,12 +30,12 @@ from recsys.embedding.encoder import unit
 from recsys.embedding.model import find_model
 from recsys.evaluation.bootstrap import paired_difference
 from recsys.evaluation.contenders import CONTENT, ContentProfile
-from recsys.evaluation.embedded import Embedded
 from recsys.evaluation.holdout import split
 from recsys.evaluation.newcomers import Sample
 from recsys.evaluation.newcomers.games import cold_rankings
 from recsys.evaluation.newcomers.rankings import HYBRID
 from recsys.evaluation.scores import evaluate
+from recsys.marts.catalogue import Catalogue
 from recsys.marts.contract import Ratings
 from recsys.marts.tags import game_tags
 from recsys.marts.text import clean_games
@@ -63,7 +63,7 @@ def read(ratings: int, seed: int) -> tuple[Sample, pd.DataFrame]:
     everything = Ratings.from_frame(pd.read_parquet(folder / "mart_user_ratings.parquet"))
     liked = like_threshold("auto", everything.matrix.data)
     tags = game_tags(games["CATEGORIES"], games["MECHANICS"])
-    catalogue = Embedded(games["GAME_ID"].tolist(), np.zeros((len(games), 0), np.float32), tags)
+    catalogue = Catalogue(games["GAME_ID"].tolist(), np.zeros((len(games), 0), np.float32), tags)
     sample = Sample.of(everything, catalogue, liked, seed=seed, at_most=ratings)
     rated = games.set_index("GAME_ID").loc[sample.ratings.items.ids()]
     return sample, rated.assign(DESCRIPTION=rated["DESCRIPTION"].str.replace("\n", BREAK))

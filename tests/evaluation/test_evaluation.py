@@ -14,10 +14,10 @@ from factories.tastes import ratings_of, tastes
 from recsys.config import CfSettings, EvaluationSettings, Settings
 from recsys.errors import QualityGateFailed
 from recsys.evaluation.contenders import ContentProfile, Factors, Popularity
+from recsys.evaluation.current import CurrentRelease
 from recsys.evaluation.holdout import Split, split
-from recsys.evaluation.incumbent import Incumbent
-from recsys.evaluation.proof import hold_trial
 from recsys.evaluation.scores import evaluate
+from recsys.pipeline.proving import Trial
 from recsys.system.steps import Steps
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def test_a_candidate_that_diverges_is_refused(wild: dict[str, Any]) -> None:
     """Given settings that suit no factors end the trial as a refusal, not as a wrong configuration."""
     settings = Settings(cf=CfSettings(factors=8, tuning="off", threads=1, **wild))
     with pytest.raises(QualityGateFailed, match=r"cf\.regularization"):
-        hold_trial(tastes(users=300, items=60), settings, None, None, Steps())
+        Trial(settings, None, Steps()).hold(tastes(users=300, items=60))
 
 
 @pytest.mark.parametrize("wild", [{"unobserved": 1e38}, {"solver": "implicit", "alpha": 1e38}])
@@ -186,8 +186,8 @@ def test_a_current_recipe_that_diverges_does_not_compete(wild: dict[str, Any]) -
     """Tonight's ratings may be none for the settings of an earlier night: the candidate is judged without them."""
     settings = Settings(cf=CfSettings(factors=8, tuning="off", threads=1, unobserved=1.5))
     recipe = CfSettings(factors=8, regularization=1.0, iterations=5, confidence="graded", like_threshold=7.0, threads=1)
-    incumbent = Incumbent("r1", CfSettings.model_validate(recipe.model_dump() | {"unobserved": 4.0} | wild))
-    trial = hold_trial(tastes(users=300, items=60), settings, incumbent, None, Steps())
+    current = CurrentRelease("r1", CfSettings.model_validate(recipe.model_dump() | {"unobserved": 4.0} | wild))
+    trial = Trial(settings, current, Steps()).hold(tastes(users=300, items=60))
     assert trial.verdict.passed
     assert "not compared with the recipe of the current release r1: on these ratings" in trial.verdict.reason
 

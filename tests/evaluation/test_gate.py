@@ -14,7 +14,8 @@ from factories.tastes import ratings_of, tastes
 from recsys.config import CfSettings, EvaluationSettings, GateSettings
 from recsys.errors import ConfigError
 from recsys.evaluation.contenders import CF, CURRENT, Factors, Popularity
-from recsys.evaluation.gate import CurrentRelease, Verdict, judge
+from recsys.evaluation.current import CurrentRelease
+from recsys.evaluation.gate import Verdict, judge
 from recsys.evaluation.holdout import Split, split
 from recsys.evaluation.result import ContenderScores, Evaluation
 from recsys.evaluation.scores import evaluate
@@ -49,7 +50,13 @@ def verdict(
     parts: Split, *contenders: Factors, current: CurrentRelease | None = None, gate: GateSettings = GATE
 ) -> Verdict:
     """Evaluate contenders beside popularity, and ask the gate."""
-    return judge(evaluate([Popularity.of(parts.train), *contenders], parts, SETTINGS), gate, current)
+    evaluation = evaluate([Popularity.of(parts.train), *contenders], parts, SETTINGS)
+    return judge(evaluation, gate, current, recipe=GOOD, measure={"fraction": 0.2})
+
+
+def scored(score: float, recipe: CfSettings = POOR, fraction: float = 0.2) -> CurrentRelease:
+    """Return a current release with a recorded score."""
+    return CurrentRelease("r1", recipe, measure={"fraction": fraction, "score": score})
 
 
 def failed(found: Verdict) -> set[str]:
@@ -59,7 +66,7 @@ def failed(found: Verdict) -> set[str]:
 
 def test_a_better_candidate_passes(parts: Split) -> None:
     """A good recipe replaces a poor one; the reason names scores and intervals."""
-    found = verdict(parts, trained(CF, parts, GOOD), trained(CURRENT, parts, POOR), current=CurrentRelease("r1", 0.05))
+    found = verdict(parts, trained(CF, parts, GOOD), trained(CURRENT, parts, POOR), current=scored(0.05))
     assert found.passed
     assert "popularity" in found.reason
     assert "interval" in found.reason
@@ -67,7 +74,7 @@ def test_a_better_candidate_passes(parts: Split) -> None:
 
 def test_a_worse_candidate_is_refused(parts: Split) -> None:
     """A poor recipe does not replace a good one, even where it beats popularity."""
-    found = verdict(parts, trained(CF, parts, POOR), trained(CURRENT, parts, GOOD), current=CurrentRelease("r1", None))
+    found = verdict(parts, trained(CF, parts, POOR), trained(CURRENT, parts, GOOD), current=CurrentRelease("r1"))
     assert "current recipe" in failed(found)
     assert "surely more than 1.0% below" in found.reason
     assert "r1" in found.reason
@@ -78,7 +85,7 @@ def test_a_candidate_that_differs_by_its_seed_passes(parts: Split, seed: int) ->
     """Luck is no reason to refuse: the same recipe with another seed is within the margin."""
     current = trained(CURRENT, parts, GOOD)
     candidate = trained(CF, parts, GOOD.model_copy(update={"seed": 1000 + seed}))
-    assert verdict(parts, candidate, current, current=CurrentRelease("r1", None)).passed
+    assert verdict(parts, candidate, current, current=CurrentRelease("r1")).passed
 
 
 def test_noise_is_refused(parts: Split) -> None:
@@ -102,7 +109,7 @@ def test_a_mart_whose_user_ids_were_shuffled_is_refused() -> None:
 
 def test_identical_settings_are_not_trained_again(parts: Split) -> None:
     """Without a contender for the current recipe the rule passes, and says why."""
-    found = verdict(parts, trained(CF, parts, GOOD), current=CurrentRelease("r1", None, same_recipe=True))
+    found = verdict(parts, trained(CF, parts, GOOD), current=CurrentRelease("r1", GOOD))
     assert found.passed
     assert "the settings are those of the current release r1" in found.reason
 
@@ -112,16 +119,19 @@ def test_the_score_may_not_fall_far_below_the_recorded_one(parts: Split, share: 
     """Down to 5% below what the current release was published with is accepted, further is not."""
     candidate = trained(CF, parts, GOOD)
     score = verdict(parts, candidate).score.value
-    found = verdict(parts, candidate, current=CurrentRelease("r1", score * share, same_recipe=True))
+    found = verdict(parts, candidate, current=scored(score * share, GOOD))
     assert found.passed is passes
     assert failed(found) == (set() if passes else {"recorded score"})
 
 
 def test_a_score_that_cannot_be_compared_is_not(parts: Split) -> None:
     """The reason for which there is no comparison is told; nothing is compared in silence."""
-    found = verdict(parts, trained(CF, parts, GOOD), current=CurrentRelease("r1", None, "it was scored otherwise"))
+    found = verdict(parts, trained(CF, parts, GOOD), current=scored(0.3, fraction=0.3))
     assert found.passed
-    assert "no recorded score to compare with: it was scored otherwise" in found.reason
+    assert (
+        "no recorded score to compare with: the current release r1 was scored with fraction 0.3 instead of"
+        in found.reason
+    )
 
 
 def test_recommending_the_same_few_games_is_refused(parts: Split) -> None:
@@ -173,7 +183,7 @@ def test_every_broken_rule_is_named_at_once(parts: Split) -> None:
     found = verdict(
         parts,
         Factors(CF, users, items),
-        current=CurrentRelease("r1", 0.9),
+        current=scored(0.9),
         gate=GateSettings(floor=0.5, min_coverage=1),
     )
     assert {"popularity", "recorded score", "floor"} <= failed(found)

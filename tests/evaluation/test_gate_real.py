@@ -9,7 +9,8 @@ import pytest
 
 from recsys.config import CfSettings, EvaluationSettings, GateSettings
 from recsys.evaluation.contenders import CF, CURRENT, Factors, Popularity
-from recsys.evaluation.gate import CurrentRelease, judge
+from recsys.evaluation.current import CurrentRelease
+from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import split
 from recsys.evaluation.scores import evaluate
 from recsys.marts.contract import Ratings
@@ -41,7 +42,7 @@ def evaluation(real_data: Path) -> Evaluation:
 
 def test_the_textbook_recipe_is_refused(evaluation: Evaluation) -> None:
     """It ranks below plain popularity, and far below the careful recipe."""
-    found = judge(evaluation, GateSettings(), CurrentRelease("careful", None))
+    found = judge(evaluation, GateSettings(), CurrentRelease("careful"))
     assert {check.rule for check in found.checks if not check.passed} == {"popularity", "current recipe"}
     assert evaluation.difference(CF, "popularity", "ndcg@10").high < 0
 

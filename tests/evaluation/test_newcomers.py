@@ -16,9 +16,9 @@ from recsys.errors import Diverged
 from recsys.evaluation.holdout import split
 from recsys.evaluation.newcomers import Sample, measure_newcomers
 from recsys.evaluation.newcomers.people import first_likes
-from recsys.evaluation.proof import hold_trial
 from recsys.models import CollaborativeFilter
 from recsys.models.hybrid import HybridRecommender
+from recsys.pipeline.proving import Trial
 from recsys.system.steps import Steps
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def test_it_is_measured_for_what_is_published(settings: dict[str, Any], content:
     steps = Steps()
     given = Settings.model_validate({"cf": RECIPE.model_dump(), **settings})
     ratings = tastes(users=USERS, items=240)
-    trial = hold_trial(ratings, given, None, catalogue(240) if content else None, steps)
+    trial = Trial(given, None, steps, catalogue(240) if content else None).hold(ratings)
     told = trial.as_json()["newcomers"]
     assert trial.verdict.passed == ("gate" not in settings)
     assert ("newcomers" in steps.seconds) == (not because)
@@ -252,6 +252,6 @@ def test_the_hold_out_of_the_gate_is_not_looked_at() -> None:
     places = np.asarray(held_out[rows, turned.indices]).ravel() > 0
     turned.data[places] = np.where(turned.data[places] == 10, 9, 10)
     tables = (ratings, replace(ratings, matrix=turned))
-    told = [hold_trial(table, settings, None, catalogue(240), Steps()).newcomers for table in tables]
+    told = [Trial(settings, None, Steps(), catalogue(240)).hold(table).newcomers for table in tables]
     assert np.count_nonzero(places) > 500
     assert told[0] == told[1]

@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from factories.readers import reader
 from factories.tables import GAMES, TableSource, WordEncoder, games, ratings, write_marts
 from recsys.errors import DataContractError
 from recsys.marts.repairs import Repair
 from recsys.marts.text import clean_games, embedding_text
 from recsys.models import RAGRecommender
-from recsys.trainer import Trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def fetched(**columns: pa.Array) -> pd.DataFrame:
     for name, column in columns.items():
         values = pa.concat_arrays([column] * (GAMES // len(column)))
         table = table.set_column(table.schema.get_field_index(name), name, values)
-    return Trainer({}, source=TableSource(table, table))._checked_games()
+    return reader(TableSource(table, table)).games()
 
 
 def one(column: str, *cells: Any) -> pd.DataFrame:
@@ -146,9 +146,9 @@ def test_binary_that_is_not_utf8_is_refused() -> None:
 def test_a_parquet_file_says_its_types(tmp_path: Path) -> None:
     """As the other sources do, through DuckDB."""
     frame = games().assign(MECHANICS=games()["NAME"].map(lambda name: [{"id": 1, "value": name}]))
-    trainer = Trainer({}, tmp_path / "models", source=str(write_marts(tmp_path / "marts", frame)))
+    marts = reader(str(write_marts(tmp_path / "marts", frame)))
     with pytest.raises(DataContractError, match=r"40 games whose MECHANICS is list<struct<id: int64, value: string>>"):
-        trainer._fetch_and_check()
+        marts.both()
 
 
 def test_a_type_that_pandas_lacks_is_refused_too(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_type_that_pandas_lacks_is_refused_too(tmp_path: Path) -> None:
             "(CASE WHEN GAME_ID = 105 THEN 7::UNION(num INTEGER, word VARCHAR) ELSE NAME END AS NAME) FROM g"
         )
     with pytest.raises(DataContractError, match=r"1 games whose NAME is .*union<.*> *, not text.*game 105: 7"):
-        Trainer({}, tmp_path / "models", source=f"duckdb:{path}")._checked_games()
+        reader(f"duckdb:{path}").games()
 
 
 def test_mixed_columns_are_checked_cell_by_cell() -> None:
@@ -269,13 +269,13 @@ def test_a_csv_with_unloaded_nulls(tmp_path: Path) -> None:
     frame.loc[3, "DESCRIPTION"] = None
     ratings().to_csv(tmp_path / "mart_user_ratings.csv", index=False)
     frame.to_csv(tmp_path / "mart_games.csv", index=False, na_rep="\\N")
-    checked, _, report = Trainer({}, tmp_path / "models", source=str(tmp_path))._fetch_and_check()
-    assert checked["DESCRIPTION"][3] == ""
-    assert report.repairs == {"missing values as text": 1}
+    marts = reader(str(tmp_path))
+    assert marts.both().games["DESCRIPTION"][3] == ""
+    assert marts.repairs == {"missing values as text": 1}
     frame.loc[7, "NAME"] = None
     frame.to_csv(tmp_path / "mart_games.csv", index=False, na_rep="\\N")
     with pytest.raises(DataContractError, match=r"1 games with a null or empty NAME \(such as 107\)"):
-        Trainer({}, tmp_path / "models", source=str(tmp_path))._fetch_and_check()
+        reader(str(tmp_path)).both()
 
 
 def test_a_name_of_which_nothing_is_left_is_empty() -> None:
@@ -293,8 +293,8 @@ def test_snowflakes_json_types_are_told_apart(warehouse: Warehouse) -> None:
         FROM range(30)"""
     warehouse.table("MART_GAMES", rows)
     with warehouse.open() as source:
-        checked = Trainer({}, source=source)._checked_games()
+        checked = reader(source).games()
     assert checked["CATEGORIES"].tolist() == ["Dice, Math", "Dice, Math", ""] * 10
     warehouse.table("MART_GAMES", f"SELECT * REPLACE ('\"Go\"'::JSON AS NAME) FROM ({rows})")
     with warehouse.open() as source, pytest.raises(DataContractError, match="30 games whose NAME is VARIANT, not text"):
-        Trainer({}, source=source)._checked_games()
+        reader(source).games()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.marts.contract import Ratings
-from recsys.pipeline.versions import code_digest, git_commit, versions
+from recsys.pipeline.provenance import code_digest, git_commit, versions
 from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
 
 if TYPE_CHECKING:

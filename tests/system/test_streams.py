@@ -16,7 +16,7 @@ import pytest
 import recsys
 from factories.tables import RECIPE, write_marts
 from recsys.errors import ArtifactWriteError
-from recsys.pipeline.versions import git_commit
+from recsys.pipeline.provenance import git_commit
 from recsys.release.check import FreshProcess, check_here
 from recsys.release.store import ReleaseStore
 from recsys.system.streams import Stream, as_json, is_terminal

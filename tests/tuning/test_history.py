@@ -10,18 +10,23 @@ import pytest
 
 from factories.tastes import tastes
 from recsys.config import CfSettings, GateSettings, Settings
+from recsys.evaluation.current import CurrentRelease
 from recsys.evaluation.drift import Change, Drift
 from recsys.evaluation.holdout import split
-from recsys.evaluation.incumbent import Incumbent
-from recsys.evaluation.proof import hold_trial
 from recsys.models.recipe import SEARCHED, CfRecipe
+from recsys.pipeline.proving import Trial
 from recsys.system.steps import Steps
-from recsys.tuning.history import TuningHistory, plan
+from recsys.tuning.history import FACT, TuningHistory, plan
 
 MEASURE = {"metric": "ndcg@10", "hold_out": "hash", "fraction": 0.2, "seed": 42}
 RECIPE = CfSettings(
     factors=48, regularization=0.4, unobserved=5.0, confidence="rating", iterations=9, like_threshold=7.0
 )
+
+
+def facts(history: TuningHistory) -> dict[str, Any]:
+    """Return what a manifest says of a search."""
+    return {FACT: history.as_json()}
 
 
 def test_the_search_never_sees_the_hold_out() -> None:
@@ -39,9 +44,9 @@ def test_the_search_never_sees_the_hold_out() -> None:
     assert np.count_nonzero(places) > 500
     told = []
     for table in (ratings, replace(ratings, matrix=turned)):
-        trial = hold_trial(table, settings, None, None, Steps())
+        trial = Trial(settings, None, Steps()).hold(table)
         assert trial.tuning is not None
-        found = trial.tuning.search
+        found = trial.tuning["search"]
         told.append(([(t["recipe"], t["iterations"], t["ndcg"]) for t in found["trials"]], found["winner"]))
     assert told[0] == told[1]
 
@@ -53,11 +58,13 @@ def test_a_search_knows_nothing_of_one_that_saw_its_hold_out() -> None:
     for ratio in (3.3, 7.7):
         recipe = RECIPE.model_copy(update={"factors": 8, "unobserved": ratio})
         memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED[1:], MEASURE | {"seed": 7})
-        incumbent = Incumbent("r1", recipe, measure={**MEASURE, "seed": 7, "score": 0.30}, tuning=memory)
-        found = hold_trial(tastes(users=300, items=60), settings, incumbent, None, Steps()).tuning
+        current = CurrentRelease("r1", recipe, measure={**MEASURE, "seed": 7, "score": 0.30}, facts=facts(memory))
+        found = Trial(settings, current, Steps()).hold(tastes(users=300, items=60)).tuning
         assert found is not None
-        assert found.measure["seed"] == 42
-        told.append((found.search["winner"], [(trial["recipe"], trial["ndcg"]) for trial in found.search["trials"]]))
+        assert found["measure"]["seed"] == 42
+        told.append(
+            (found["search"]["winner"], [(trial["recipe"], trial["ndcg"]) for trial in found["search"]["trials"]])
+        )
     assert told[0] == told[1]
 
 
@@ -65,8 +72,8 @@ def test_a_later_night_reuses_the_winner() -> None:
     """With a memory and unchanged settings nothing is searched; the memory grows older by a release."""
     settings = CfSettings(threads=1)
     memory = TuningHistory({"trials": []}, "no earlier search is remembered", 3, 0.30, SEARCHED, MEASURE)
-    incumbent = Incumbent("r1", RECIPE, measure={**MEASURE, "score": 0.29}, tuning=memory)
-    planned = plan(settings, GateSettings(), incumbent, None, MEASURE)
+    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.29}, facts=facts(memory))
+    planned = plan(settings, GateSettings(), current, None, MEASURE)
     assert (planned.settings.factors, planned.settings.confidence, planned.because) == (48, "rating", "")
     assert planned.remember(None, 0.29, MEASURE) == replace(memory, age=4)
 
@@ -84,9 +91,9 @@ def test_a_later_night_reuses_the_winner() -> None:
 def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: int, drift: str, because: str) -> None:
     """By age, by a falling score, by drift, and by settings that somebody gave since, be they what was found."""
     memory = TuningHistory({"trials": []}, "first", age, 0.30, SEARCHED, MEASURE)
-    incumbent = Incumbent("r1", RECIPE, measure={**MEASURE, "score": score}, tuning=memory)
+    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": score}, facts=facts(memory))
     changes = (Change(drift, None, None, 1.0, None, 0.1),) if drift else ()
-    planned = plan(settings, GateSettings(), incumbent, Drift("r1", changes), MEASURE)
+    planned = plan(settings, GateSettings(), current, Drift("r1", changes), MEASURE)
     assert planned.because.startswith(because)
     assert planned.settings == settings
     assert planned.used == CfRecipe.by_rule(RECIPE, np.empty(0, np.float32))
@@ -99,8 +106,8 @@ def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: in
 def test_another_hold_out_asks_for_a_search(other: dict[str, Any], asks: bool) -> None:  # noqa: FBT001 - of the table
     """Where other ratings are held out, what was found on them is not used again, and no start of a search either."""
     memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
-    incumbent = Incumbent("r1", RECIPE, measure={**MEASURE, "score": 0.30}, tuning=memory)
-    planned = plan(CfSettings(), GateSettings(), incumbent, None, MEASURE | other)
+    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.30}, facts=facts(memory))
+    planned = plan(CfSettings(), GateSettings(), current, None, MEASURE | other)
     assert planned.because.startswith("ratings are held out that the last search saw") is asks
     assert (planned.reused is None) is asks
     assert planned.used is None
@@ -111,8 +118,8 @@ def test_scores_of_two_measures_are_no_fall() -> None:
     memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
     recall = MEASURE | {"metric": "recall@10"}
     for measure, fell in ((recall, False), (MEASURE, True)):
-        incumbent = Incumbent("r1", RECIPE, measure={**measure, "score": 0.20}, tuning=memory)
-        planned = plan(CfSettings(), GateSettings(), incumbent, None, measure)
+        current = CurrentRelease("r1", RECIPE, measure={**measure, "score": 0.20}, facts=facts(memory))
+        planned = plan(CfSettings(), GateSettings(), current, None, measure)
         assert planned.because.startswith("the score fell from 0.3000") is fell
 
 
@@ -122,14 +129,14 @@ def test_scores_of_two_measures_are_no_fall() -> None:
 )
 def test_a_search_begins_with_the_current_recipe(recipe: CfSettings, taken: bool) -> None:  # noqa: FBT001 - of the table
     """Also without a memory, as where it was given; not where it is another solver's, or leaves something open."""
-    planned = plan(CfSettings(), GateSettings(), Incumbent("r1", recipe), None, MEASURE)
+    planned = plan(CfSettings(), GateSettings(), CurrentRelease("r1", recipe), None, MEASURE)
     assert planned.because == "no earlier search is remembered"
     assert (planned.used is not None) is taken
 
 
 def test_without_tuning_nothing_is_remembered() -> None:
     """`tuning = "off"` sets `auto` by rule every night, whatever a release remembers."""
-    incumbent = Incumbent("r1", CfSettings(factors=48), tuning=TuningHistory({"trials": []}, "first"))
-    planned = plan(CfSettings(tuning="off"), GateSettings(), incumbent, None, MEASURE)
+    current = CurrentRelease("r1", CfSettings(factors=48), facts=facts(TuningHistory({"trials": []}, "first")))
+    planned = plan(CfSettings(tuning="off"), GateSettings(), current, None, MEASURE)
     assert planned.settings.factors == "auto"
     assert planned.remember(None, 0.3, MEASURE) is None

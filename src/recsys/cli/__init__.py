@@ -16,7 +16,7 @@ from recsys import __version__
 from recsys.cli import cache, compare, github, query, releases, report, serve, train, tune
 from recsys.cli.state import State
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
-from recsys.pipeline.run import headlines
+from recsys.pipeline.outcome import headlines
 from recsys.release.durable import writing
 from recsys.system.interrupt import end_at_once_on_signals
 from recsys.system.log import set_up

@@ -14,7 +14,7 @@ from recsys.cli.state import State
 from recsys.system.streams import tell
 
 if TYPE_CHECKING:
-    from recsys.pipeline.run import RunResult
+    from recsys.pipeline.outcome import RunResult
 
 
 class LogFormat(StrEnum):
@@ -71,7 +71,7 @@ def train(  # noqa: PLR0913 - each parameter is an option
     state = context.ensure_object(State)
     state.verbose, state.json = verbose, json
     from recsys.config import load_settings
-    from recsys.pipeline.run import Overrides
+    from recsys.pipeline.outcome import Overrides
     from recsys.system.log import set_up
     from recsys.trainer import Trainer
 

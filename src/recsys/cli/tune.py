@@ -82,14 +82,14 @@ def tune(  # noqa: PLR0913 - each parameter is an option
 def _remembered(models: Path, settings: Settings) -> CfRecipe | None:
     """Return what the current release found by its own search; None where it is silent, or saw what is held out now."""
     from recsys.errors import ReleaseError
-    from recsys.evaluation.incumbent import Incumbent
     from recsys.release.store import ReleaseStore
+    from recsys.tuning.history import TuningHistory
 
     store = ReleaseStore(models)
     if store.current() is None:
         return None
     try:
-        memory = Incumbent.of(store.manifest()).tuning
+        memory = TuningHistory.of(store.manifest().facts)
     except ReleaseError as error:
         log.warning("the current release is not sound: what it remembers is not tried", extra=keys(reason=error))
         return None

@@ -153,6 +153,26 @@ class Drift:
         return {"release": self.release, "accepted": self.accepted, "reason": self.reason, "changes": changes}
 
 
+@dataclass(frozen=True)
+class DataCheck:
+    """What was found out about a run's data before anything was trained on them.
+
+    Attributes
+    ----------
+    profile
+        What the next run will compare with.
+    drift
+        How the data changed since the current release; None where there is nothing to compare with.
+    """
+
+    profile: DataProfile
+    drift: Drift | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return both ready for JSON."""
+        return {"data": self.profile.as_json(), "drift": None if self.drift is None else self.drift.as_json()}
+
+
 def measure_drift(before: DataProfile, now: DataProfile, settings: GateSettings, release: str) -> Drift:
     """Hold today's data against those of the current release.
 

@@ -7,7 +7,8 @@ is applied, so that one verdict names everything that is wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.errors import ConfigError
 from recsys.evaluation.bootstrap import Interval
@@ -15,9 +16,10 @@ from recsys.evaluation.contenders import CURRENT, POPULARITY
 from recsys.evaluation.result import number, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from recsys.config import GateSettings
+    from recsys.config import CfSettings, GateSettings
+    from recsys.evaluation.current import CurrentRelease
     from recsys.evaluation.result import Evaluation
 
 Rule = Literal["popularity", "current recipe", "recorded score", "coverage", "floor", "current release"]
@@ -109,32 +111,14 @@ class Verdict:
         }
 
 
-@dataclass(frozen=True)
-class CurrentRelease:
-    """What the gate must know about the release that a candidate would replace.
-
-    Attributes
-    ----------
-    name
-        The release's.
-    recorded
-        The deciding score that it was published with; None if it has none that can be compared.
-    incomparable
-        Why there is none, where there is none.
-    same_recipe
-        Whether its settings are the candidate's; then it is not trained again.
-    unknown_recipe
-        Why its recipe cannot be trained, where it cannot.
-    """
-
-    name: str
-    recorded: float | None
-    incomparable: str = ""
-    same_recipe: bool = False
-    unknown_recipe: str = ""
-
-
-def judge(evaluation: Evaluation, settings: GateSettings, current: CurrentRelease | None) -> Verdict:
+def judge(
+    evaluation: Evaluation,
+    settings: GateSettings,
+    current: CurrentRelease | None = None,
+    *,
+    recipe: CfSettings | None = None,
+    measure: Mapping[str, Any] = MappingProxyType({}),
+) -> Verdict:
     """Apply every rule of the gate.
 
     Parameters
@@ -146,6 +130,10 @@ def judge(evaluation: Evaluation, settings: GateSettings, current: CurrentReleas
         Section ``gate``.
     current
         The current release; None on a first run.
+    recipe
+        The candidate's settings: a current release with the same is not trained again.
+    measure
+        How the candidate is scored; a recorded score is compared with where it was measured alike.
 
     Raises
     ------
@@ -156,7 +144,7 @@ def judge(evaluation: Evaluation, settings: GateSettings, current: CurrentReleas
         names = ", ".join(evaluation.contenders)
         raise ConfigError(f"gate.contender = {settings.contender!r} was not evaluated; the contenders are {names}")
     metric = f"{settings.metric}@{evaluation.settings.k}"
-    checks = tuple(_Rules(evaluation, settings, current, metric).all())
+    checks = tuple(_Rules(evaluation, settings, current, metric, recipe, measure).all())
     return Verdict(settings.contender, metric, evaluation.interval(settings.contender, metric), checks)
 
 
@@ -166,6 +154,8 @@ class _Rules:
     settings: GateSettings
     current: CurrentRelease | None
     metric: str
+    candidate: CfSettings | None
+    measure: Mapping[str, Any]
 
     @property
     def title(self) -> str:
@@ -201,10 +191,10 @@ class _Rules:
     def recipe(self, current: CurrentRelease) -> Check:
         bound = -self.settings.margin
         if CURRENT not in self.evaluation.contenders:
-            told = f"the settings are those of the current release {current.name}"
-            if not current.same_recipe:
-                told = f"not compared with the recipe of the current release {current.name}: {current.unknown_recipe}"
-            return Check("current recipe", passed=True, reason=told, bound=bound)
+            reason = f"the settings are those of the current release {current.name}"
+            if self.candidate is None or not current.same_recipe(self.candidate):
+                reason = f"not compared with the recipe of the current release {current.name}: {current.problem}"
+            return Check("current recipe", passed=True, reason=reason, bound=bound)
         gain = self.evaluation.difference(self.settings.contender, CURRENT, self.metric, relative=True)
         theirs = self.evaluation.value(CURRENT, self.metric)
         passed = not gain.high < bound
@@ -217,14 +207,15 @@ class _Rules:
         return Check("current recipe", passed, reason, gain, bound)
 
     def recorded(self, current: CurrentRelease) -> Check:
-        if current.recorded is None:
-            told = f"no recorded score to compare with: {current.incomparable}"
-            return Check("recorded score", passed=True, reason=told)
-        bound = current.recorded * (1 - self.settings.max_drop)
+        score, incomparable = current.recorded(self.measure)
+        if score is None:
+            reason = f"no recorded score to compare with: {incomparable}"
+            return Check("recorded score", passed=True, reason=reason)
+        bound = score * (1 - self.settings.max_drop)
         passed = self.score >= bound
-        change = self.score / current.recorded - 1 if current.recorded else 0.0
+        change = self.score / score - 1 if score else 0.0
         reason = (
-            f"{self.title} {self.score:.4f} is {change:+.1%} from the {current.recorded:.4f} that the current release"
+            f"{self.title} {self.score:.4f} is {change:+.1%} from the {score:.4f} that the current release"
             f" {current.name} was published with; {'within' if passed else 'beyond'} gate.max_drop"
             f" {self.settings.max_drop:.0%}"
         )

@@ -52,6 +52,7 @@ class RAGRecommender:
 
     faiss_index: faiss.IndexFlatL2
     game_ids: list[Id]
+    vectors: npt.NDArray[np.float32]
 
     def __init__(self, settings: ContentSettings | None = None, embedding_model: Encoder | None = None) -> None:
         from recsys.embedding import open_encoder
@@ -79,6 +80,7 @@ class RAGRecommender:
         given = EMBEDDING_TEXT in games_df
         texts = given_texts(games_df, EMBEDDING_TEXT) if given else embedding_text(games_df).tolist()
         vectors = self.embedding_model.encode(texts)
+        self.vectors = vectors
         self.faiss_index = build_index(vectors)
         self.game_ids = ids
         self.__dict__.pop("_rows", None)

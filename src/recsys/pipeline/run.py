@@ -1,87 +1,230 @@
-"""One run: its name, what people allowed it to do, and what it did."""
+"""One run: its name, its clock, and the steps that the stories of :mod:`recsys.trainer` are made of."""
 
 from __future__ import annotations
 
-import secrets
-import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from recsys.pipeline.outcome import NO_OVERRIDES, Overrides, RunResult, Status, new_run_id
+from recsys.system.log import events, keys
+from recsys.system.pulse import progress, working
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-Status: TypeAlias = Literal["published", "nothing new", "checked"]
+    import pandas as pd
+
+    from recsys.config import CfSettings, Settings
+    from recsys.embedding import Encoder
+    from recsys.evaluation.current import CurrentRelease
+    from recsys.evaluation.drift import DataCheck
+    from recsys.evaluation.proof import Proof
+    from recsys.marts.catalogue import Catalogue
+    from recsys.marts.contract import Ratings
+    from recsys.marts.ids import Id, IdMap
+    from recsys.models.cf import CollaborativeFilter
+    from recsys.models.content import RAGRecommender
+    from recsys.pipeline.publication import CfHalf, ContentHalf
+    from recsys.pipeline.reader import MartReader, Marts
+    from recsys.release.manifest import Provenance
+    from recsys.release.staging import RunFacts, Staging
+    from recsys.release.store import ReleaseStore
+    from recsys.system.steps import Steps
+
+log = events(__name__)
 
 
-@dataclass(frozen=True)
-class Overrides:
-    """Rules that somebody set aside for one run, with the reason, which is recorded.
+class Run:
+    """One run of a trainer; nothing of it outlives it but what it returns.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    reader
+        Reads the marts, by the run's clock.
+    store
+        Where releases are published.
+    encoder
+        Turns texts into vectors; the one of the settings when not given.
+    overrides
+        Rules that are set aside for this run.
 
     Attributes
     ----------
-    publish_anyway
-        Why a candidate is published that the gate refuses.
-    accept_drift
-        Why data are trained on that drifted beyond the bounds.
-    """
-
-    publish_anyway: str | None = None
-    accept_drift: str | None = None
-
-
-NO_OVERRIDES = Overrides()
-"""Every rule holds."""
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run did; the JSON line of ``recsys train --json``.
-
-    Attributes
-    ----------
-    status
-        ``published``; ``nothing new`` when the current release was made of the same data, settings,
-        code and libraries; ``checked`` after a dry run.
     run_id
-        The run's name, and its release's if it published one.
-    path
-        Folder of the release that is current now; None after a dry run.
-    rows
-        Counts of what was read, trained on, and left out.
-    repairs
-        What was mended in the marts, by kind.
-    seconds, peak_mb
-        Wall time and highest memory of the process by step.
-    trial
-        The content of ``metrics.json``; None if nothing was evaluated.
+        The run's name, and its release's if it publishes one.
+    steps
+        Its clock.
     """
 
-    status: Status
-    run_id: str
-    path: Path | None
-    rows: dict[str, int]
-    repairs: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    peak_mb: dict[str, float] = field(default_factory=dict)
-    trial: dict[str, Any] | None = None
+    def __init__(
+        self,
+        settings: Settings,
+        reader: MartReader,
+        store: ReleaseStore,
+        encoder: Encoder | None = None,
+        overrides: Overrides = NO_OVERRIDES,
+    ) -> None:
+        self.run_id = new_run_id()
+        self.settings = settings
+        self.overrides = overrides
+        self.reader = reader
+        self.steps: Steps = reader.steps
+        self.store = store
+        self._given_encoder = encoder
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON values; of the trial, the verdict and the scores by contender."""
-        values = {**asdict(self), "path": None if self.path is None else str(self.path)}
-        trial = values.pop("trial")
-        return {**values, **({} if trial is None else headlines(trial))}
+    @contextmanager
+    def staging(self) -> Iterator[Staging]:
+        """Yield a release in the making; the run is watched while it lasts."""
+        log.info("run begins", extra=keys(run_id=self.run_id, output=self.store.root))
+        with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
+            yield staging
 
+    def open_encoder(self) -> Encoder:
+        """Return this run's encoder. Called before the fetch: settings that cannot be met end the run at once."""
+        from recsys.embedding import open_encoder
+        from recsys.embedding.plan import require_engine
 
-def headlines(trial: dict[str, Any]) -> dict[str, Any]:
-    """Return what a line has room for of ``metrics.json``: the verdict, and scores without intervals."""
-    rows = trial["evaluation"]["contenders"]
-    scores = {
-        name: {metric: found["value"] if isinstance(found, dict) else found for metric, found in row.items()}
-        for name, row in rows.items()
-    }
-    return {"verdict": trial["verdict"], "scores": scores}
+        if self._given_encoder is not None:
+            return self._given_encoder
+        encoder = open_encoder(self.settings.content)
+        require_engine(encoder.plan)
+        return encoder
 
+    def read_marts(self) -> Marts:
+        """Fetch and check both marts."""
+        with working("fetch", self.steps.quiet_s):
+            return self.reader.both()
 
-def new_run_id() -> str:
-    """Return a name for a run: its start in UTC, and four letters against two starts at once."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+    def content_provenance(self, games: pd.DataFrame, encoder: Encoder) -> Provenance:
+        """Record where tonight's content model comes from."""
+        from recsys.pipeline.provenance import content_provenance
+
+        query_id = self.reader.warehouse.query_ids.get(self.reader.games_query)
+        with self.steps.step("fingerprint"):
+            return content_provenance(self.run_id, games, self.settings, encoder, query_id)
+
+    def cf_provenance(self, ratings: Ratings) -> Provenance:
+        """Record where tonight's collaborative filter comes from."""
+        from recsys.pipeline.provenance import cf_provenance
+
+        query_id = self.reader.warehouse.query_ids.get(self.reader.ratings_query)
+        with self.steps.step("fingerprint"):
+            return cf_provenance(self.run_id, ratings, self.settings, query_id)
+
+    def check_data(self, ratings: Ratings, known: IdMap, current: CurrentRelease | None) -> DataCheck:
+        """Hold the data against those of the current release; see :func:`recsys.pipeline.proving.check_data`."""
+        from recsys.pipeline.proving import check_data
+
+        return check_data(ratings, known, self.settings, current, self.overrides.accept_drift)
+
+    def train_content(self, games: pd.DataFrame, encoder: Encoder) -> RAGRecommender:
+        """Embed the texts of the games, and index the vectors."""
+        from recsys.embedding.encoder import TextEncoder
+        from recsys.marts.text import joined_fields
+        from recsys.models.content import EMBEDDING_TEXT, RAGRecommender
+
+        with self.steps.step("embed"):
+            model = RAGRecommender(self.settings.content, encoder)
+            model.fit(games.assign(**{EMBEDDING_TEXT: joined_fields(games)}))
+            if isinstance(encoder, TextEncoder) and encoder is not self._given_encoder:
+                encoder.unload()  # the run has no further use for hundreds of megabytes
+        self.reader.rows["vectors"] = len(model.game_ids)
+        log.info("embedded", extra=keys(games=len(model.game_ids), seconds=self.steps.seconds["embed"]))
+        return model
+
+    def prove(
+        self,
+        ratings: Ratings,
+        known: IdMap,
+        current: CurrentRelease | None,
+        data: DataCheck,
+        catalogue: Catalogue | None = None,
+    ) -> Proof:
+        """Let a candidate be scored on held-out ratings, and judged; see :class:`recsys.pipeline.proving.Trial`."""
+        from recsys.pipeline.proving import Trial
+
+        trial = Trial(self.settings, current, self.steps, catalogue, known, data, self.overrides.publish_anyway)
+        return trial.hold(ratings)
+
+    def admit(self, staging: Staging, proof: Proof, current: CurrentRelease | None) -> None:
+        """Write into the release what proves it.
+
+        Raises
+        ------
+        QualityGateFailed
+            If the candidate is refused, and nobody overrides it. What is known about it was kept
+            under ``refused``, as far as that could be written.
+        """
+        from recsys.evaluation.proof import METRICS
+        from recsys.pipeline.proving import metrics_file, refusal
+        from recsys.release.refused import keep_refused
+
+        verdict = proof.verdict
+        if not verdict.published:
+            keep = self.settings.gate.keep_refused
+            raise refusal(
+                proof,
+                current,
+                lambda files: keep_refused(self.store.root, self.run_id, files, keep),
+                self._refused_page(staging),
+            )
+        staging.write(METRICS, metrics_file(proof))
+        if verdict.override is not None:
+            log.warning("refused, published anyway", extra=keys(refused=verdict.reason, because=verdict.override))
+
+    def train_cf(
+        self, ratings: Ratings, catalogue: Iterable[Id] | None = None, recipe: CfSettings | None = None
+    ) -> CollaborativeFilter:
+        """Train the collaborative filter on all the ratings, by a recipe or by the settings."""
+        from recsys.models.cf import CollaborativeFilter
+
+        with self.steps.step("train_cf"):
+            return CollaborativeFilter(recipe or self.settings.cf).fit(ratings, catalogue)
+
+    def publish(self, staging: Staging, content: ContentHalf, cf: CfHalf) -> None:
+        """Map texts and tags into the taste of both halves, whichever of them is new, and publish the release."""
+        from recsys.models.hybrid import HybridRecommender
+        from recsys.pipeline.publication import publish
+
+        with self.steps.step("hybrid"):
+            catalogue = content.catalogue
+            codes = cf.model.items.codes_of(list(catalogue.game_ids))
+            hybrid = HybridRecommender().fit(cf.model, codes, catalogue.vectors, catalogue.tags)
+        with self.steps.step("publish"):
+            publish(staging, (content, cf), hybrid, self.steps, self._page())
+
+    def result(self, status: Status, path: Path | None, proof: Proof | None = None) -> RunResult:
+        """Return what the run did."""
+        steps, reader = self.steps, self.reader
+        counts = dict(reader.rows), dict(reader.repairs), dict(steps.seconds), dict(steps.peak_mb)
+        return RunResult(status, self.run_id, path, *counts, None if proof is None else proof.as_json())
+
+    def _page(self) -> Callable[[Staging, RunFacts], bytes] | None:
+        """Return what draws the page; None where that is not installed, which is said."""
+        from recsys.report import can_render, staged_page
+
+        if not can_render():
+            log.warning(
+                "the release has no page: what draws it is not installed",
+                extra=keys(missing="report.html", install="the extra report"),
+            )
+            return None
+
+        def draw(staging: Staging, facts: RunFacts) -> bytes:
+            with progress("drawing the page", bar=False):
+                return staged_page(staging, facts)
+
+        return draw
+
+    def _refused_page(self, staging: Staging) -> Callable[[bytes], bytes] | None:
+        from recsys.evaluation.proof import METRICS
+        from recsys.report import can_render, refused_page
+
+        def draw(metrics: bytes) -> bytes:
+            staging.write(METRICS, metrics)  # the page is drawn from it
+            return refused_page(staging, self.steps)
+
+        return draw if can_render() else None

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from recsys.config import CfSettings, GateSettings
+    from recsys.evaluation.current import CurrentRelease
     from recsys.evaluation.drift import Drift
-    from recsys.evaluation.incumbent import Incumbent
     from recsys.tuning.nightly import Search
 
 FACT = "tuning"
@@ -50,7 +50,7 @@ class TuningHistory:
         Names of the settings that were searched; the others were given.
     measure
         How that score was measured, and on which hold-out; see
-        :func:`recsys.evaluation.incumbent.measure_of`.
+        :func:`recsys.evaluation.current.measure_of`.
     """
 
     search: dict[str, Any]
@@ -118,7 +118,7 @@ class Plan:
 def plan(
     settings: CfSettings,
     gate: GateSettings,
-    incumbent: Incumbent | None,
+    current: CurrentRelease | None,
     drift: Drift | None,
     measure: Mapping[str, Any],
 ) -> Plan:
@@ -135,68 +135,74 @@ def plan(
         Section ``cf`` of the run.
     gate
         ``max_drop`` is used.
-    incumbent
+    current
         The current release.
     drift
         Of the data since then.
     measure
-        How the candidate is scored; see :func:`recsys.evaluation.incumbent.measure_of`.
+        How the candidate is scored; see :func:`recsys.evaluation.current.measure_of`.
     """
     if settings.tuning == "off" or not left_open(settings):
         return Plan(settings)
-    used = _in_use(settings, incumbent, measure)
-    if incumbent is None or incumbent.recipe is None or incumbent.tuning is None:
+    history = None if current is None else TuningHistory.of(current.facts or {})
+    used = _in_use(settings, current, history, measure)
+    if current is None or current.recipe is None or history is None:
         return Plan(settings, "no earlier search is remembered", used=used)
-    because = _reason(settings, incumbent, drift, measure) or _fallen(incumbent, gate)
+    because = _reason(settings, current, history, drift, measure) or _fallen(current, history, gate)
     if because:
         return Plan(settings, because, used=used)
-    found = {name: getattr(incumbent.recipe, name) for name in SEARCHED}
-    return Plan(settings.model_copy(update=found), reused=incumbent.tuning)
+    found = {name: getattr(current.recipe, name) for name in SEARCHED}
+    return Plan(settings.model_copy(update=found), reused=history)
 
 
-def _in_use(settings: CfSettings, incumbent: Incumbent | None, measure: Mapping[str, Any]) -> CfRecipe | None:
+def _in_use(
+    settings: CfSettings, current: CurrentRelease | None, history: TuningHistory | None, measure: Mapping[str, Any]
+) -> CfRecipe | None:
     """Return the recipe of the current release, where a search may know it.
 
     None if it is another solver's, does not say everything, or was found by a search that saw what is
     held out now.
     """
-    recipe = None if incumbent is None else incumbent.recipe
-    if incumbent is None or recipe is None or recipe.solver != settings.solver or left_open(recipe):
+    recipe = None if current is None else current.recipe
+    if current is None or recipe is None or recipe.solver != settings.solver or left_open(recipe):
         return None
-    if incumbent.tuning is not None and not incumbent.tuning.is_kept_from(measure):
+    if history is not None and not history.is_kept_from(measure):
         return None
     return CfRecipe.by_rule(recipe, np.empty(0, dtype=np.float32))
 
 
-def _reason(settings: CfSettings, incumbent: Incumbent, drift: Drift | None, measure: Mapping[str, Any]) -> str:
+def _reason(
+    settings: CfSettings,
+    current: CurrentRelease,
+    history: TuningHistory,
+    drift: Drift | None,
+    measure: Mapping[str, Any],
+) -> str:
     """Say what else asks for a search than a score that fell."""
-    memory = incumbent.tuning
-    assert incumbent.recipe is not None
-    assert memory is not None
+    assert current.recipe is not None
     others = [
         name
         for name in (*SEARCHED, "solver", "exponent", "like_threshold")
-        if getattr(settings, name) not in {"auto", getattr(incumbent.recipe, name)}
+        if getattr(settings, name) not in {"auto", getattr(current.recipe, name)}
     ]
     if others:
-        return f"other settings than those of {incumbent.name}: " + ", ".join(f"cf.{name}" for name in others)
-    if others := sorted(set(memory.free) ^ set(left_open(settings))):
-        return f"other settings are left open than for {incumbent.name}: " + ", ".join(f"cf.{name}" for name in others)
-    if not memory.is_kept_from(measure):
-        seen = ", ".join(f"{key} {memory.measure.get(key)}" for key in HOLD_OUT)
+        return f"other settings than those of {current.name}: " + ", ".join(f"cf.{name}" for name in others)
+    if others := sorted(set(history.free) ^ set(left_open(settings))):
+        return f"other settings are left open than for {current.name}: " + ", ".join(f"cf.{name}" for name in others)
+    if not history.is_kept_from(measure):
+        seen = ", ".join(f"{key} {history.measure.get(key)}" for key in HOLD_OUT)
         return f"ratings are held out that the last search saw: it was kept from another hold-out ({seen})"
     if drift is not None and drift.reason:
         return f"the data drifted: {drift.reason}"
-    if settings.tuning_every and memory.age + 1 >= settings.tuning_every:
-        return f"{memory.age + 1} releases since the last search"
+    if settings.tuning_every and history.age + 1 >= settings.tuning_every:
+        return f"{history.age + 1} releases since the last search"
     return ""
 
 
-def _fallen(incumbent: Incumbent, gate: GateSettings) -> str:
+def _fallen(current: CurrentRelease, history: TuningHistory, gate: GateSettings) -> str:
     """Say that the score fell since the search, if both were measured in the same way."""
-    memory, now = incumbent.tuning, dict(incumbent.measure or {})
-    assert memory is not None
+    now = dict(current.measure or {})
     score = now.pop("score", None)
-    if score is None or memory.score is None or now != memory.measure or score >= memory.score * (1 - gate.max_drop):
+    if score is None or history.score is None or now != history.measure or score >= history.score * (1 - gate.max_drop):
         return ""
-    return f"the score fell from {memory.score:.4f} at the last search to {score:.4f}"
+    return f"the score fell from {history.score:.4f} at the last search to {score:.4f}"

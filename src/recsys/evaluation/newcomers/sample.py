@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import scipy.sparse as sp
 
-    from recsys.evaluation.embedded import Embedded
+    from recsys.marts.catalogue import Catalogue
     from recsys.models.cf import CollaborativeFilter
 
 Train: TypeAlias = "Callable[[Ratings], CollaborativeFilter]"
@@ -48,7 +48,7 @@ class Sample:
     like_threshold: float
 
     @classmethod
-    def of(cls, ratings: Ratings, content: Embedded, like_threshold: float, *, seed: int, at_most: int) -> Sample:
+    def of(cls, ratings: Ratings, content: Catalogue, like_threshold: float, *, seed: int, at_most: int) -> Sample:
         """Draw whole users by the hash of their ids, and leave out games that the catalogue lacks.
 
         Parameters

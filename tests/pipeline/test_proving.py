@@ -13,10 +13,10 @@ import pytest
 from factories.tables import FIRST_GAME, GAMES, RECIPE, USERS, TableSource, WordEncoder, games, ratings
 from recsys.config import Settings
 from recsys.errors import DataContractError, QualityGateFailed
+from recsys.evaluation.current import CurrentRelease
 from recsys.evaluation.drift import DataProfile
-from recsys.evaluation.incumbent import Incumbent
 from recsys.models import CollaborativeFilter
-from recsys.pipeline.run import Overrides, RunResult
+from recsys.pipeline.outcome import Overrides, RunResult
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
 from recsys.trainer import Trainer
@@ -206,8 +206,11 @@ def test_a_time_column_joins_the_query_and_cuts_the_split(tmp_path: Path) -> Non
     rated["RATED_AT"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(len(rated)) * 7919 % 300, unit="D")
     made = trainer(tmp_path, rated, source={"time_column": "rated_at"})
     told = metrics(made.run_pipeline())
-    assert isinstance(made._source, TableSource)
-    assert made._source.queries[1] == "SELECT USER_ID, GAME_ID, RATING, rated_at FROM ANALYTICS.MART_USER_RATINGS"
+    assert isinstance(made._warehouse._source, TableSource)
+    assert (
+        made._warehouse._source.queries[1]
+        == "SELECT USER_ID, GAME_ID, RATING, rated_at FROM ANALYTICS.MART_USER_RATINGS"
+    )
     assert told["evaluation"]["split"]["kind"] == "time"
     assert told["evaluation"]["split"]["cut"].startswith("2026-")
     assert told["measure"]["hold_out"] == "time"
@@ -244,7 +247,7 @@ def test_a_recipe_that_cannot_be_trained_is_told(tmp_path: Path) -> None:
     trainer(tmp_path).run_pipeline()
     manifest = ReleaseStore(tmp_path).manifest()
     manifest.facts["recipe"]["magic"] = 7
-    incumbent = Incumbent.of(manifest)
-    assert incumbent.recipe is None
-    assert "cf.magic: Extra inputs are not permitted" in incumbent.problem
-    assert not incumbent.same_recipe(Settings().cf)
+    current = CurrentRelease.of(manifest)
+    assert current.recipe is None
+    assert "cf.magic: Extra inputs are not permitted" in current.problem
+    assert not current.same_recipe(Settings().cf)

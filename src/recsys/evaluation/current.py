@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
 from recsys.config import CfSettings
 from recsys.evaluation.drift import DataProfile
-from recsys.evaluation.gate import CurrentRelease
-from recsys.tuning.history import TuningHistory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from recsys.config import Settings
     from recsys.evaluation.holdout import Split
     from recsys.release.manifest import Manifest
@@ -22,35 +22,35 @@ _NO_INFLUENCE = {"threads", "tuning", "tuning_seconds", "tuning_every"}
 
 
 @dataclass(frozen=True)
-class Incumbent:
-    """The current release.
+class CurrentRelease:
+    """The release that a candidate would replace.
 
     Attributes
     ----------
     name
-        Of the release.
+        The release's name.
     recipe
         The settings that its collaborative filter was trained with; None if this version cannot
         train by them.
     problem
         Why it cannot, where it cannot.
     profile
-        Of its data; None if it does not say.
+        What its data look like; None if it does not say.
     measure
         How its score was measured, and the score; None if it was not evaluated.
-    tuning
-        What it remembers of the search for its settings; None if there was none.
+    facts
+        Everything that its trial recorded.
     """
 
     name: str
-    recipe: CfSettings | None
+    recipe: CfSettings | None = None
     problem: str = ""
     profile: DataProfile | None = None
-    measure: dict[str, Any] | None = None
-    tuning: TuningHistory | None = None
+    measure: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Incumbent:
+    def of(cls, manifest: Manifest) -> Self:
         """Read what a release says about itself."""
         facts = manifest.facts
         stored = facts.get("data")
@@ -63,9 +63,9 @@ class Incumbent:
             wrong = "; ".join(
                 ".".join(["cf", *map(str, fault["loc"])]) + f": {fault['msg']}" for fault in error.errors()
             )
-            told = f"its recipe is not one that this version can train by ({wrong})"
-            return cls(manifest.release, None, told, profile, measure)
-        return cls(manifest.release, recipe, "", profile, measure, TuningHistory.of(facts))
+            problem = f"its recipe is not one that this version can train by ({wrong})"
+            return cls(manifest.release, None, problem, profile, measure)
+        return cls(manifest.release, recipe, "", profile, measure, facts)
 
     def same_recipe(self, candidate: CfSettings) -> bool:
         """Whether a candidate's settings teach it the same."""
@@ -73,21 +73,14 @@ class Incumbent:
             return False
         return self.recipe.model_dump(exclude=_NO_INFLUENCE) == candidate.model_dump(exclude=_NO_INFLUENCE)
 
-    def facing(self, candidate: CfSettings, measure: dict[str, Any]) -> CurrentRelease:
-        """Return what the gate must know about it.
+    def recorded(self, measure: Mapping[str, Any]) -> tuple[float | None, str]:
+        """Return the score that it was published with, or None and why there is none to compare with.
 
         Parameters
         ----------
-        candidate
-            The recipe that is being judged.
         measure
             How the candidate is scored; see :func:`measure_of`.
         """
-        recorded, why = self._recorded(measure)
-        same = self.same_recipe(candidate)
-        return CurrentRelease(self.name, recorded, incomparable=why, same_recipe=same, unknown_recipe=self.problem)
-
-    def _recorded(self, measure: dict[str, Any]) -> tuple[float | None, str]:
         if self.measure is None or self.measure.get("score") is None:
             return None, f"the current release {self.name} was published without one"
         theirs = {key: self.measure.get(key) for key in measure}

@@ -1,4 +1,4 @@
-"""Which code and which libraries made a model."""
+"""Where a half of a release comes from: data, settings, code and libraries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
+from recsys.release.manifest import Provenance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recsys.config import Settings
+    from recsys.embedding import Encoder
+    from recsys.marts.contract import Ratings
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of this package's source."""
@@ -20,6 +31,49 @@ CF_LIBRARIES = ("numpy", "scipy", "implicit", "numba")
 """What the CF half is computed with, as far as it is installed."""
 
 _LIMIT_S = 10
+
+
+def content_provenance(
+    run_id: str, games: pd.DataFrame, settings: Settings, encoder: Encoder, query_id: str | None
+) -> Provenance:
+    """Record where a content model comes from.
+
+    Parameters
+    ----------
+    run_id
+        The run that trains it.
+    games
+        The catalogue, checked and cleaned.
+    settings
+        Settings of the run; the section ``cf`` has no part in this half.
+    encoder
+        The encoder; its recipe is part of the settings.
+    query_id
+        The source's name of the query that fetched the games.
+    """
+    return Provenance(
+        trained_by=run_id,
+        rows={"games": len(games)},
+        fingerprint=games_fingerprint([games[column] for column in games.columns]),
+        settings={**settings.model_dump(mode="json", exclude={"cf"}), "recipe": dict(encoder.recipe)},
+        code=code_digest(),
+        libraries=versions(CONTENT_LIBRARIES),
+        query_id=query_id,
+        computed_on=dict(encoder.runs_on),
+    )
+
+
+def cf_provenance(run_id: str, ratings: Ratings, settings: Settings, query_id: str | None) -> Provenance:
+    """Record where a collaborative filter comes from; ``content`` has no part in this half."""
+    return Provenance(
+        trained_by=run_id,
+        rows={"ratings": ratings.matrix.nnz, "users": len(ratings.users), "games": len(ratings.items)},
+        fingerprint=ratings_fingerprint(ratings.users, ratings.items, ratings.matrix, ratings.rated_at),
+        settings=settings.model_dump(mode="json", exclude={"content"}),
+        code=code_digest(),
+        libraries=versions(CF_LIBRARIES),
+        query_id=query_id,
+    )
 
 
 def code_digest(package: Path = PACKAGE) -> str:

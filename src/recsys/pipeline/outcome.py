@@ -1,0 +1,87 @@
+"""One run: its name, what people allowed it to do, and what it did."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Status: TypeAlias = Literal["published", "nothing new", "checked"]
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Rules that somebody set aside for one run, with the reason, which is recorded.
+
+    Attributes
+    ----------
+    publish_anyway
+        Why a candidate is published that the gate refuses.
+    accept_drift
+        Why data are trained on that drifted beyond the bounds.
+    """
+
+    publish_anyway: str | None = None
+    accept_drift: str | None = None
+
+
+NO_OVERRIDES = Overrides()
+"""Every rule holds."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did; the JSON line of ``recsys train --json``.
+
+    Attributes
+    ----------
+    status
+        ``published``; ``nothing new`` when the current release was made of the same data, settings,
+        code and libraries; ``checked`` after a dry run.
+    run_id
+        The run's name, and its release's if it published one.
+    path
+        Folder of the release that is current now; None after a dry run.
+    rows
+        Counts of what was read, trained on, and left out.
+    repairs
+        What was mended in the marts, by kind.
+    seconds, peak_mb
+        Wall time and highest memory of the process by step.
+    trial
+        The content of ``metrics.json``; None if nothing was evaluated.
+    """
+
+    status: Status
+    run_id: str
+    path: Path | None
+    rows: dict[str, int]
+    repairs: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_mb: dict[str, float] = field(default_factory=dict)
+    trial: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values; of the trial, the verdict and the scores by contender."""
+        values = {**asdict(self), "path": None if self.path is None else str(self.path)}
+        trial = values.pop("trial")
+        return {**values, **({} if trial is None else headlines(trial))}
+
+
+def headlines(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return what a line has room for of ``metrics.json``: the verdict, and scores without intervals."""
+    rows = trial["evaluation"]["contenders"]
+    scores = {
+        name: {metric: found["value"] if isinstance(found, dict) else found for metric, found in row.items()}
+        for name, row in rows.items()
+    }
+    return {"verdict": trial["verdict"], "scores": scores}
+
+
+def new_run_id() -> str:
+    """Return a name for a run: its start in UTC, and four letters against two starts at once."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"

@@ -1,0 +1,284 @@
+"""How a candidate earns its release, step by step: data, hold-out, candidates, evaluation, verdict, proof."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from recsys.errors import DataContractError, Diverged, QualityGateFailed, ReleaseError
+from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Factors, Popularity
+from recsys.evaluation.current import CurrentRelease, measure_of
+from recsys.evaluation.curve import LearningCurve
+from recsys.evaluation.drift import DataCheck, DataProfile, measure_drift
+from recsys.evaluation.exposure import exposure
+from recsys.evaluation.gate import judge
+from recsys.evaluation.holdout import Split, split
+from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newcomers, not_measured
+from recsys.evaluation.proof import METRICS, Proof
+from recsys.evaluation.scores import evaluate
+from recsys.models.cf import CollaborativeFilter
+from recsys.models.confidence import like_threshold
+from recsys.release.loading import REPORT
+from recsys.release.verify import read_manifest
+from recsys.system.log import events, keys
+from recsys.tuning.history import Plan, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from recsys.config import CfSettings, Settings
+    from recsys.evaluation.contenders import Contender
+    from recsys.evaluation.gate import Verdict
+    from recsys.evaluation.result import Evaluation
+    from recsys.marts.catalogue import Catalogue
+    from recsys.marts.contract import Ratings
+    from recsys.marts.ids import IdMap
+    from recsys.release.staging import Staging
+    from recsys.system.steps import Steps
+
+log = events(__name__)
+
+
+def current_release(staging: Staging) -> CurrentRelease | None:
+    """Return what a release in the making would replace; None where there is none, or none that can be trusted."""
+    if staging.current is None:
+        return None
+    try:
+        return CurrentRelease.of(read_manifest(staging.current, staging.key))
+    except ReleaseError as error:
+        log.warning("the current release is not sound: this run is judged as a first one", extra=keys(reason=error))
+        return None
+
+
+def check_data(
+    ratings: Ratings, known: IdMap, settings: Settings, current: CurrentRelease | None, accepted: str | None = None
+) -> DataCheck:
+    """Describe the data, and hold them against those of the current release.
+
+    Parameters
+    ----------
+    ratings
+        All ratings of the run.
+    known
+        Ids of the games mart.
+    settings
+        Sections ``data`` and ``gate`` are used.
+    current
+        The current release; None on a first run.
+    accepted
+        Why somebody accepts data that drifted; None if nobody does.
+
+    Raises
+    ------
+    DataContractError
+        If the data drifted beyond the bounds, and nobody accepted it.
+    """
+    before = None if current is None else current.profile
+    profile = DataProfile.of(ratings, known, settings.data, None if before is None else before.edges)
+    if current is None or before is None:
+        return DataCheck(profile)
+    drift = measure_drift(before, profile, settings.gate, current.name)
+    if not drift.reason:
+        return DataCheck(profile, drift)
+    if accepted is None:
+        raise DataContractError(
+            f"the data drifted since release {drift.release}: {drift.reason}. Nothing was trained: mend the marts,"
+            ' or accept it with --accept-drift "reason"'
+        )
+    log.warning("drift accepted", extra=keys(drift=drift.reason, because=accepted))
+    return DataCheck(profile, replace(drift, accepted=accepted))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Who competes, each trained on the training part alone.
+
+    Attributes
+    ----------
+    contenders
+        All of them, the candidate among them.
+    candidate
+        The collaborative filter that would be published.
+    curve
+        The candidate's score after each iteration.
+    plan
+        How its settings were found.
+    current
+        The current release, with the reason where its recipe could not be trained.
+    """
+
+    contenders: tuple[Contender, ...]
+    candidate: CollaborativeFilter
+    curve: LearningCurve
+    plan: Plan
+    current: CurrentRelease | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a candidate is scored on ratings that it has not seen, and judged.
+
+    Attributes
+    ----------
+    settings
+        Settings of the run: ``cf`` is the candidate.
+    current
+        The current release; None on a first run. Its recipe is trained on the same ratings, since
+        its own factors have seen those that are held out here.
+    steps
+        The clock of the run.
+    catalogue
+        The games as the content model knows them; without it content does not compete, and
+        newcomers are not measured.
+    known
+        Ids of the games that can be recommended; all are where not given.
+    data
+        What is known about the data: where they drifted, settings are searched again.
+    override
+        Why somebody publishes what the gate refuses; None if nobody does.
+    """
+
+    settings: Settings
+    current: CurrentRelease | None
+    steps: Steps
+    catalogue: Catalogue | None = None
+    known: IdMap | None = None
+    data: DataCheck | None = None
+    override: str | None = None
+
+    def hold(self, ratings: Ratings) -> Proof:
+        """Hold out, train on the rest, score beside the rivals, judge.
+
+        Parameters
+        ----------
+        ratings
+            All ratings of the run; four fifths train the contenders.
+
+        Raises
+        ------
+        QualityGateFailed
+            If nobody can be scored, or the candidate's training diverged (:class:`recsys.errors.Diverged`,
+            whoever chose its settings). A candidate that was scored and is not good
+            enough raises nothing: its verdict says so.
+        """
+        # Which games are liked is the measure itself, and read off the scale of all ratings; everything
+        # else about the candidate comes from the training part.
+        liked = like_threshold(self.settings.cf.like_threshold, ratings.matrix.data)
+        parts = self._held_out(ratings, liked)
+        measure = measure_of(parts, self.settings, liked)
+        group = self._candidates(parts, liked, measure)
+        evaluation = self._evaluated(group, parts, liked)
+        recipe = group.candidate.pinned
+        verdict = judge(evaluation, self.settings.gate, group.current, recipe=recipe, measure=measure)
+        history = group.plan.remember(group.candidate.tuning, verdict.score.value, measure)
+        return Proof(
+            evaluation,
+            verdict.overridden(self.override),
+            recipe,
+            measure,
+            tuple(group.curve.scores),
+            exposure(evaluation, parts),
+            self.data,
+            None if history is None else history.as_json(),
+            self._newcomers(verdict, recipe, parts),
+        )
+
+    def _held_out(self, ratings: Ratings, liked: float) -> Split:
+        with self.steps.step("hold_out"):
+            parts = split(ratings, self.settings.evaluation, liked)
+        described = {key: value for key, value in parts.description().items() if value is not None}
+        log.info("held out", extra=keys(**described))
+        return parts
+
+    def _candidates(self, parts: Split, liked: float, measure: Mapping[str, Any]) -> Candidates:
+        """Train the candidate, and beside it what the current release was trained by, if that is another recipe."""
+        curve, current = LearningCurve(parts, self.settings.evaluation.k), self.current
+        with self.steps.step("train_candidate"):
+            given = self.settings.cf.model_copy(update={"like_threshold": liked})
+            drift = None if self.data is None else self.data.drift
+            planned = plan(given, self.settings.gate, current, drift, measure)
+            log.info("settings", extra=keys(searched=planned.because or "no", reused=planned.reused is not None))
+            candidate = CollaborativeFilter(planned.settings).fit(parts.train, watch=curve.watch, used=planned.used)
+        contenders: list[Contender] = [
+            Popularity.of(parts.train),
+            Factors(CF, candidate.user_factors, candidate.item_factors),
+        ]
+        if current is not None and current.recipe is not None and not current.same_recipe(candidate.pinned):
+            with self.steps.step("train_current_recipe"):
+                try:
+                    rival = CollaborativeFilter(current.recipe).fit(parts.train)
+                    contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
+                except Diverged as error:  # no reason to refuse: the rival is what is not fit for these data
+                    current = replace(current, problem=f"on these ratings {error}")
+        return Candidates(tuple(contenders), candidate, curve, planned, current)
+
+    def _evaluated(self, group: Candidates, parts: Split, liked: float) -> Evaluation:
+        """Score all contenders, content among them where the catalogue is known, on the same users."""
+        items, contenders, embeddings = parts.train.items, list(group.contenders), None
+        if self.catalogue is not None:
+            embeddings = self.catalogue.rows_for(items)
+            contenders.insert(1, ContentProfile(parts.train, embeddings, liked))
+        recommendable = None if self.known is None else self.known.locate(items) >= 0
+        with self.steps.step("evaluate"):
+            return evaluate(contenders, parts, self.settings.evaluation, embeddings, recommendable)
+
+    def _newcomers(self, verdict: Verdict, recipe: CfSettings, parts: Split) -> dict[str, Any]:
+        """Measure the hybrid of a candidate that passed, on the training part; or say why not."""
+        settings, train = self.settings.evaluation, CollaborativeFilter(recipe).fit
+        if not settings.newcomers:
+            return not_measured("evaluation.newcomers is off.")
+        if self.catalogue is None:
+            return not_measured(
+                "The ratings were trained without the catalogue: no text or tag says what a new game is."
+            )
+        if not verdict.passed:
+            return not_measured("The gate refused the candidate: what newcomers could expect of it was not measured.")
+        assert recipe.like_threshold != "auto"
+        with self.steps.step(NEWCOMERS):
+            sample = Sample.of(parts.train, self.catalogue, recipe.like_threshold, seed=settings.seed, at_most=RATINGS)
+            return measure_newcomers(sample, train, settings)
+
+
+def metrics_file(proof: Proof) -> bytes:
+    """Return the content of ``metrics.json``."""
+    return (json.dumps(proof.as_json(), indent=1, allow_nan=False) + "\n").encode()
+
+
+def refusal(
+    proof: Proof,
+    current: CurrentRelease | None,
+    kept: Callable[[Mapping[str, bytes]], Path | None],
+    page: Callable[[bytes], bytes] | None,
+) -> QualityGateFailed:
+    """Keep what is known about a refused candidate, and return the error that says so.
+
+    Parameters
+    ----------
+    proof
+        Whose verdict refuses.
+    current
+        What stays; None where no release is current.
+    kept
+        Writes files, by name, and returns their folder; see :func:`recsys.release.refused.keep_refused`.
+    page
+        Draws the page from ``metrics.json``; without it there is none.
+    """
+    where = _keep(metrics_file(proof), kept, page)
+    stays = "no release is current" if current is None else f"{current.name} stays current"
+    message = f'the candidate was refused: {proof.verdict.reason}; {stays};{where} --publish-anyway "reason" overrides'
+    return QualityGateFailed(message, trial=proof.as_json())
+
+
+def _keep(
+    metrics: bytes, kept: Callable[[Mapping[str, bytes]], Path | None], page: Callable[[bytes], bytes] | None
+) -> str:
+    """Say where it was kept; the candidate is refused, whether or not that succeeds."""
+    try:
+        files = {METRICS: metrics} if page is None else {METRICS: metrics, REPORT: page(metrics)}
+        folder = kept(files)
+    except Exception as error:  # noqa: BLE001 - the refusal is what has to be told, not what is wrong with its page
+        log.warning("what is known about the refused candidate could not be kept", extra=keys(reason=error))
+        return f" its metrics could not be kept ({' '.join(str(error).split())});"
+    return "" if folder is None else f" its metrics are kept in {folder};"
