@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from recsys.config import OWN_VARIABLES, load_settings
+from recsys.config import Settings, load_settings
 from recsys.errors import ConfigError
+from recsys.settings_source import OWN_VARIABLES
 
 
 def test_the_order_is_override_environment_file_default(tmp_path: Path) -> None:
@@ -117,6 +118,24 @@ def test_a_spoilt_file_is_named(tmp_path: Path, content: str, words: str) -> Non
     with pytest.raises(ConfigError, match=words) as caught:
         load_settings(file, [], {})
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("[cff]", r"cff \(from .*\): no such setting; sections are"), ('[cf]\n"" = 3', r"cf\. \(from .*odd.toml\)")],
+)
+def test_a_file_is_read_to_its_last_name(tmp_path: Path, content: str, words: str) -> None:
+    """A table without a key, and a key without a name, are no settings either."""
+    (tmp_path / "odd.toml").write_text(content)
+    with pytest.raises(ConfigError, match=words):
+        load_settings(tmp_path / "odd.toml", [], {})
+
+
+def test_settings_made_in_code_take_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only ``load_settings`` reads the surroundings."""
+    monkeypatch.setenv("RECSYS_CF", '{"seed": 7}')
+    monkeypatch.setenv("RECSYS_CF__SEED", "7")
+    assert Settings().cf.seed == 42
 
 
 def test_settings_are_frozen() -> None:

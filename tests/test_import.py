@@ -18,7 +18,6 @@ HEAVY = {
     "openvino",
     "pandas",
     "pyarrow",
-    "pydantic_settings",
     "scipy",
     "sentence_transformers",
     "snowflake",
@@ -41,7 +40,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    """A command that only prints text imports no library of the data, the models or the settings."""
+    """A command that only prints text imports no library of the data or the models."""
     code = f"from recsys.cli import run\nassert run({arguments!r}) == 0"
     assert not imported_by(code) & (HEAVY | {"numpy"})
 

@@ -9,31 +9,19 @@ that it needs. Identity and secrets are no settings: they come from ``SNOWFLAKE_
 from __future__ import annotations
 
 import os
-import re
-import tomllib
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from recsys.errors import ConfigError
+from recsys.settings_source import SettingsSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-CONFIG_FILE = Path("recsys.toml")
-"""Read when it exists and no other file is named."""
+    from pathlib import Path
 
 Auto: TypeAlias = Literal["auto"]
 """A setting that is found from the data."""
-
-OWN_VARIABLES = frozenset({"RECSYS_SIGNING_KEY", "RECSYS_REAL_DATA", "RECSYS_FAULTS", "RECSYS_FAULTS_SEED"})
-"""Variables of this project that are no settings: the key of the releases, and what the tests ask for."""
 
 _SHRINKS_ALL = 10.0
 
@@ -44,13 +32,13 @@ _TAKEN = frozenset({"GAME_ID", "NAME", "DESCRIPTION", "CATEGORIES", "MECHANICS",
 """Columns that query 1 and ``games.parquet`` have anyway, and what filters call a tag of any kind."""
 
 
-class _Section(BaseModel):
-    """A table of settings: frozen, documented, and closed to unknown keys."""
+class _Documented(BaseModel):
+    """A table of settings: frozen, documented beneath each field, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-class SourceSettings(_Section):
+class SourceSettings(_Documented):
     """Where the two marts are read from."""
 
     url: str = "snowflake"
@@ -78,7 +66,7 @@ class SourceSettings(_Section):
         return self
 
 
-class SnowflakeSettings(_Section):
+class SnowflakeSettings(_Documented):
     """How Snowflake is asked; who asks, and with which secret, comes from ``SNOWFLAKE_*`` alone."""
 
     deadline_s: Annotated[float, Field(gt=0)] = 1800.0
@@ -95,7 +83,7 @@ class SnowflakeSettings(_Section):
     """``true``: a role that can do more than read is refused; ``warn``: it is logged; ``false``: not looked at."""
 
 
-class DataSettings(_Section):
+class DataSettings(_Documented):
     """Bounds of the data contract."""
 
     rating_min: float = 0.0
@@ -112,7 +100,7 @@ class DataSettings(_Section):
     """Share of the ratings that may be of games which the games mart lacks; beyond it the two marts do not meet."""
 
 
-class ContentSettings(_Section):
+class ContentSettings(_Documented):
     """The content model: text to vectors to index."""
 
     model: str = ""
@@ -136,7 +124,7 @@ class ContentSettings(_Section):
     """Bound of the cache in MB (a vector takes 1.8 kB); the least recently used go first; 0 turns it off."""
 
 
-class CfSettings(_Section):
+class CfSettings(_Documented):
     """The collaborative filter.
 
     What is ``auto`` is searched on the training data (``tuning = "auto"``) or set by rule
@@ -185,7 +173,7 @@ class CfSettings(_Section):
         return self
 
 
-class EvaluationSettings(_Section):
+class EvaluationSettings(_Documented):
     """How a candidate is scored; see docs/evaluation.md."""
 
     fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -202,7 +190,7 @@ class EvaluationSettings(_Section):
     """Whether the hybrid is measured on games held out whole and on profiles of 1-5 games; decides nothing."""
 
 
-class GateSettings(_Section):
+class GateSettings(_Documented):
     """What a candidate must reach to be published, and how far the data may drift."""
 
     contender: str = "cf"
@@ -233,23 +221,15 @@ class GateSettings(_Section):
     """The share of ratings on games that the catalogue lacks may rise by this much (0.05: 5 points)."""
 
 
-class ReleaseSettings(_Section):
+class ReleaseSettings(_Documented):
     """The release store."""
 
     keep: Annotated[int, Field(ge=1)] = 5
     """Releases that stay, the current one among them; older ones are removed after a publish."""
 
 
-class Settings(BaseSettings):
+class Settings(_Documented):
     """All settings of a run."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix="RECSYS_",
-        env_nested_delimiter="__",
-        use_attribute_docstrings=True,
-    )
 
     source: SourceSettings = SourceSettings()
     snowflake: SnowflakeSettings = SnowflakeSettings()
@@ -259,18 +239,6 @@ class Settings(BaseSettings):
     evaluation: EvaluationSettings = EvaluationSettings()
     release: ReleaseSettings = ReleaseSettings()
     gate: GateSettings = GateSettings()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic passes them all
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take nothing from the surroundings: :func:`load_settings` passes every value in."""
-        return (init_settings,)
 
 
 def load_settings(
@@ -294,107 +262,9 @@ def load_settings(
     ConfigError
         Naming every wrong or unknown setting at once.
     """
-    tree: dict[str, dict[str, Any]] = _from_file(config)
-    origin = {f"{section}.{key}": f"{config or CONFIG_FILE}" for section, table in tree.items() for key in table}
-    for name, where, text in [
-        *_from_environment(os.environ if environ is None else environ),
-        *_from_overrides(overrides),
-    ]:
-        section, _, key = name.partition(".")
-        tree.setdefault(section, {})[key] = text
-        origin[name] = where
+    sections = {name: tuple(type(field.default).model_fields) for name, field in Settings.model_fields.items()}
+    source = SettingsSource.read(sections, config, overrides, os.environ if environ is None else environ)
     try:
-        return Settings(**tree)  # type: ignore[arg-type]
+        return Settings.model_validate(source.tables)
     except ValidationError as error:
-        raise ConfigError(_explain(error, origin)) from None
-
-
-def _from_file(config: Path | None) -> dict[str, dict[str, Any]]:
-    path = config or CONFIG_FILE
-    if config is None and not path.is_file():
-        return {}
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"configuration file {path} does not exist; --config takes an existing TOML file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"configuration file {path} cannot be read as TOML: {error}") from None
-    loose = sorted(key for key, value in tree.items() if not isinstance(value, dict))
-    if loose:
-        raise ConfigError(f"{path}: {', '.join(loose)} must stand in a table such as [cf]; {_sections()}")
-    return tree
-
-
-def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    found, slips = [], []
-    for variable, value in sorted(environ.items()):
-        match = re.fullmatch(r"RECSYS_([A-Z0-9]+)__(\w+)", variable.upper())
-        if match:
-            found.append((f"{match[1].lower()}.{match[2].lower()}", variable, value))
-        elif meant := _meant(variable.upper()):
-            slips.append(f"{variable} is no setting; {meant} is one")
-    if slips:
-        raise ConfigError(f"wrong variables of the environment: {'; '.join(slips)}. Rename or unset them")
-    return found
-
-
-def _meant(variable: str) -> str | None:
-    """Return the setting that a variable without a section of its own misspells: other underscores, or one edit.
-
-    What is further away is none of ours: Kubernetes puts ``RECSYS_PORT_80_TCP`` and the like into pods.
-    """
-    if variable in OWN_VARIABLES or not variable.startswith("RECSYS"):
-        return None
-    names = [
-        f"RECSYS_{section}__{key}".upper()
-        for section, field in Settings.model_fields.items()
-        for key in type(field.default).model_fields
-    ]
-    bare = variable.replace("_", "")
-    return next((name for name in names if one_edit(bare, name.replace("_", ""))), None)
-
-
-def one_edit(a: str, b: str) -> bool:
-    """Whether two texts are equal but for one sign that was changed, left out or added, or two that changed places."""
-    if abs(len(a) - len(b)) > 1:
-        return False
-    start = next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    left, right = a[start:], b[start:]
-    swapped = left[:2] == right[:2][::-1] and left[2:] == right[2:]
-    return left == right or left[1:] == right[1:] or left[1:] == right or left == right[1:] or swapped
-
-
-def _from_overrides(overrides: Sequence[str]) -> list[tuple[str, str, str]]:
-    found = []
-    for text in overrides:
-        match = re.fullmatch(r"(\w+\.\w+)=(.*)", text, re.DOTALL)
-        if not match:
-            raise ConfigError(f"--set {text!r} is not of the form section.key=value, such as --set cf.factors=64")
-        found.append((match[1], "--set", match[2]))
-    return found
-
-
-def _sections() -> str:
-    return "sections are " + ", ".join(Settings.model_fields)
-
-
-def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
-    """Return one line for every wrong setting: its name, where it was set, why it is wrong."""
-    lines = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"][:2])
-        where = origin.get(name) or next((o for n, o in origin.items() if n.startswith(f"{name}.")), "arguments")
-        if problem["type"] == "extra_forbidden":
-            lines.append(f"{name} (from {where}): no such setting; {_known(name)}")
-        else:
-            lines.append(
-                f"{name} = {problem['input']!r} (from {where}): {problem['msg'][0].lower()}{problem['msg'][1:]}"
-            )
-    return "wrong settings: " + "; ".join(lines)
-
-
-def _known(name: str) -> str:
-    section = name.partition(".")[0]
-    if section not in Settings.model_fields:
-        return _sections()
-    return f"[{section}] has " + ", ".join(Settings.model_fields[section].get_default().__class__.model_fields)
+        raise ConfigError(source.explanation(error)) from None
