@@ -50,8 +50,8 @@ def frame(port: int) -> tuple[float, int, int]:
     import implicit  # noqa: F401 - both sides hold what a training run holds
     import pandas as pd  # noqa: F401
 
-    from recsys.marts.contract import ENCODED
     from recsys.marts.frames import frame_of
+    from recsys.marts.schema import ENCODED
     from recsys.sources import open_source
 
     with open_source("snowflake", None, address(port)) as source:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recsys.errors import ConfigError
+from recsys.marts.schema import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
 from recsys.settings_source import SettingsSource
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _SHRINKS_ALL = 10.0
 _TABLE = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$"
 _COLUMN = r"^[A-Za-z_][A-Za-z0-9_$]*$"
 _COLUMNS = r"^[A-Za-z_][A-Za-z0-9_$]*(\s*,\s*[A-Za-z_][A-Za-z0-9_$]*)*$"
-_TAKEN = frozenset({"GAME_ID", "NAME", "DESCRIPTION", "CATEGORIES", "MECHANICS", "N_RATINGS", "TAG"})
+_TAKEN = frozenset({*GAME_COLUMNS, "N_RATINGS", "TAG"})
 """Columns that query 1 and ``games.parquet`` have anyway, and what filters call a tag of any kind."""
 
 
@@ -43,9 +44,9 @@ class SourceSettings(_Documented):
 
     url: str = "snowflake"
     """``snowflake``, ``sample``, ``duckdb:FILE`` or a folder; ``--source`` on the command line."""
-    games_table: Annotated[str, Field(pattern=_TABLE)] = "ANALYTICS.MART_GAMES"
+    games_table: Annotated[str, Field(pattern=_TABLE)] = GAMES_TABLE
     """Table or view of query 1."""
-    ratings_table: Annotated[str, Field(pattern=_TABLE)] = "ANALYTICS.MART_USER_RATINGS"
+    ratings_table: Annotated[str, Field(pattern=_TABLE)] = RATINGS_TABLE
     """Table or view of query 2."""
     time_column: Annotated[str, Field(pattern=rf"^$|{_COLUMN}")] = ""
     """Column of the ratings mart that says when a rating was given; it then joins query 2."""

@@ -13,8 +13,9 @@ import pytest
 
 from recsys.config import DataSettings
 from recsys.errors import DataContractError, EmptyResult
-from recsys.marts.contract import ENCODED, ContractReport, Ratings, check_games, check_ratings
+from recsys.marts.contract import ContractReport, Ratings, check_games, check_ratings
 from recsys.marts.frames import frame_of
+from recsys.marts.schema import ENCODED
 
 LENIENT = DataSettings(min_users=1, min_games=1, min_ratings=1)
 """The ordinary bounds of values, for tables of any size."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from recsys.marts.contract import CATEGORIES, GAME_ID, MECHANICS
+from recsys.marts.schema import CATEGORIES, GAME_ID, MECHANICS
 from recsys.marts.tags import game_tags
 
 if TYPE_CHECKING:

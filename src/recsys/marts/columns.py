@@ -10,16 +10,13 @@ from recsys.marts.cells import Cell, Misfits, read_cells
 from recsys.marts.lists import parse_tags
 from recsys.marts.notations import Notations, Unread
 from recsys.marts.repairs import Repair, clean_text, is_clean
+from recsys.marts.schema import NAME, TAG_COLUMNS, TEXT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
-TEXT_COLUMNS = ("NAME", "DESCRIPTION", "CATEGORIES", "MECHANICS")
-"""Columns of the games frame that hold text."""
-
-_TAG_COLUMNS = ("CATEGORIES", "MECHANICS")
 _NULL = "\\N"
 """What an unload to CSV writes for NULL: Snowflake's, MySQL's and PostgreSQL's."""
 _NO_TAGS = frozenset({_NULL, "null", "undefined"})
@@ -67,7 +64,7 @@ def read_texts(
     for name in columns:
         if name in games.columns:
             kind = (types or {}).get(name) or str(getattr(games[name].dtype, "pyarrow_dtype", ""))
-            cells, misfits = read_cells(games[name], name, lists=name in _TAG_COLUMNS, kind=kind)
+            cells, misfits = read_cells(games[name], name, lists=name in TAG_COLUMNS, kind=kind)
             texts.misfits.extend(misfits)
             texts.columns[name] = _clean_column(cells, name, texts)
     return texts
@@ -77,10 +74,10 @@ def _clean_column(cells: Iterable[Cell], name: str, texts: Texts) -> list[str]:
     cleaned = []
     notations = Notations()
     for cell in cells:
-        if name in _TAG_COLUMNS:
+        if name in TAG_COLUMNS:
             text, kinds = _clean_tags(cell, notations)
         else:
-            text, kinds = _clean_prose(cell, single_line=name == "NAME")
+            text, kinds = _clean_prose(cell, single_line=name == NAME)
         if kinds:
             texts.repaired.update(kinds)
         cleaned.append(text)

@@ -16,6 +16,7 @@ from recsys.errors import DataContractError, EmptyResult
 from recsys.marts.cells import ARROW_TYPES
 from recsys.marts.frames import codes_of
 from recsys.marts.ids import IdMap, NotAnId, id_array_of, python_ids, rivals
+from recsys.marts.schema import GAME_COLUMNS, GAME_ID, NAME, RATING, RATING_COLUMNS, USER_ID
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
     from recsys.marts.notations import Unread
 
 log = events(__name__)
-
-GAME_ID = "GAME_ID"
-NAME = "NAME"
-DESCRIPTION = "DESCRIPTION"
-CATEGORIES = "CATEGORIES"
-MECHANICS = "MECHANICS"
-USER_ID = "USER_ID"
-RATING = "RATING"
-
-GAME_COLUMNS = (GAME_ID, NAME, DESCRIPTION, CATEGORIES, MECHANICS)
-RATING_COLUMNS = (USER_ID, GAME_ID, RATING)
-ENCODED = frozenset({USER_ID, GAME_ID})
-"""Columns of the ratings that arrive as codes into a dictionary."""
 
 _SAMPLES = 5
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from recsys.marts.contract import GAME_ID
 from recsys.marts.ids import Id, IdMap, meaning
+from recsys.marts.schema import GAME_ID
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import DataContractError
 from recsys.marts.cells import Misfits, read_cells
-from recsys.marts.columns import TEXT_COLUMNS, read_texts
+from recsys.marts.columns import read_texts
 from recsys.marts.lists import parse_tags
 from recsys.marts.repairs import Repair, clean_text
+from recsys.marts.schema import CATEGORIES, DESCRIPTION, GAME_ID, MECHANICS, NAME, TEXT_COLUMNS
 from recsys.marts.tags import split_tags
 from recsys.system.log import events, keys
 
@@ -38,7 +39,7 @@ __all__ = [
 
 log = events(__name__)
 
-_PREFIXES = {"NAME": "Name", "CATEGORIES": "Categories", "MECHANICS": "Mechanics", "DESCRIPTION": "Description"}
+_PREFIXES = {NAME: "Name", CATEGORIES: "Categories", MECHANICS: "Mechanics", DESCRIPTION: "Description"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class TextRecipe:
         description second, a third of real games lose their categories and mechanics.
     """
 
-    fields: tuple[str, ...] = ("NAME", "CATEGORIES", "MECHANICS", "DESCRIPTION")
+    fields: tuple[str, ...] = (NAME, CATEGORIES, MECHANICS, DESCRIPTION)
 
 
 DEFAULT_RECIPE = TextRecipe()
@@ -160,7 +161,7 @@ def tell_unread(unread: Iterable[Unread]) -> None:
 
 
 def _raise_misfits(misfits: Iterable[Misfits], games: pd.DataFrame) -> None:
-    ids = games["GAME_ID"].tolist() if "GAME_ID" in games.columns else list(games.index)
+    ids = games[GAME_ID].tolist() if GAME_ID in games.columns else list(games.index)
     rules = [f"{len(some.rows):,} {some.rule} (such as {', '.join(some.samples(ids))})" for some in misfits]
     if rules:
         raise DataContractError(f"the games break the data contract: {'; '.join(rules)}")

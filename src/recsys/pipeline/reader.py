@@ -7,19 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import DataContractError, EmptyResult, QueryFailed, RecsysError, SourceError, TruncatedResult
-from recsys.marts.contract import (
-    ENCODED,
-    GAME_COLUMNS,
-    GAME_ID,
-    RATING_COLUMNS,
-    USER_ID,
-    ContractReport,
-    Ratings,
-    check_games,
-    check_ratings,
-)
+from recsys.marts.contract import ContractReport, Ratings, check_games, check_ratings
 from recsys.marts.ids import IdMap
 from recsys.marts.join import Meeting, join
+from recsys.marts.query import MartQuery
+from recsys.marts.schema import ENCODED, GAME_ID, USER_ID
 from recsys.sources import open_source
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress
@@ -145,17 +137,14 @@ class MartReader:
     repairs: dict[str, int] = field(default_factory=dict)
 
     @property
-    def games_query(self) -> str:
+    def games_query(self) -> MartQuery:
         """The query of the games mart."""
-        tables = self.settings.source
-        return f"SELECT {', '.join((*GAME_COLUMNS, *tables.more_game_columns))} FROM {tables.games_table}"
+        return MartQuery.of_games(self.settings.source)
 
     @property
-    def ratings_query(self) -> str:
+    def ratings_query(self) -> MartQuery:
         """The query of the ratings mart."""
-        tables = self.settings.source
-        columns = (*RATING_COLUMNS, tables.time_column) if tables.time_column else RATING_COLUMNS
-        return f"SELECT {', '.join(columns)} FROM {tables.ratings_table}"
+        return MartQuery.of_ratings(self.settings.source)
 
     def games(self) -> pd.DataFrame:
         """Fetch and check the games alone."""

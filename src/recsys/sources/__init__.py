@@ -58,7 +58,14 @@ class Source(Protocol):
         ...
 
     def execute(self, sql: str) -> QueryResult:
-        """Run one query and return its answer; batches may still be on their way."""
+        """Run one query and return its answer; batches may still be on their way.
+
+        Parameters
+        ----------
+        sql
+            Any text, such as a :class:`~recsys.marts.query.MartQuery`, which says what it asks for;
+            ``MartQuery.read`` finds that out of texts.
+        """
         ...
 
     def close(self) -> None:

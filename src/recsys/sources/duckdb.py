@@ -7,10 +7,10 @@ and nothing else.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceUnavailable
+from recsys.marts.query import MartQuery
 from recsys.sources import QueryResult
 from recsys.sources.folder import create_views, find_marts, glob_escaped, literal, one_line
 from recsys.system.cores import usable_cores
@@ -27,9 +27,6 @@ BATCH_ROWS = 122_880
 """Rows of an Arrow batch: one of DuckDB's own row groups."""
 
 _CATALOG = "recsys_source"
-_PLAIN_QUERY = re.compile(
-    r"\s*SELECT\s+(?P<columns>\w+(?:\s*,\s*\w+)*)\s+FROM\s+(?P<table>[\w.$]+)\s*;?\s*", re.IGNORECASE
-)
 
 
 class DuckDBSource:
@@ -175,10 +172,10 @@ class DuckDBSource:
         return cursor
 
     def _count(self, sql: str) -> int | None:
-        plain = _PLAIN_QUERY.fullmatch(sql)
-        if plain is None or plain["table"].upper() not in self._countable:
+        query = MartQuery.read(sql)
+        if query is None or query.table.upper() not in self._countable:
             return None
-        counted = self._cursor().execute(f"SELECT count(*) FROM {plain['table']}")
+        counted = self._cursor().execute(f"SELECT count(*) FROM {query.table}")
         row = counted.fetchone()
         return int(row[0]) if row else None
 
@@ -198,11 +195,11 @@ class DuckDBSource:
 
         seen = one_line(error)
         if isinstance(error, duckdb.BinderException):
-            if plain := _PLAIN_QUERY.fullmatch(sql):
-                present = self._columns(plain["table"])
-                wanted = re.split(r"\s*,\s*", plain["columns"])
-                missing = [name for name in wanted if name.upper() not in {column.upper() for column in present}]
-                seen = f"{plain['table']} lacks {', '.join(missing)}; it has {', '.join(present)}"
+            if query := MartQuery.read(sql):
+                present = self._columns(query.table)
+                names = {column.upper() for column in present}
+                missing = [name for name in query.columns if name.strip('"').upper() not in names]
+                seen = f"{query.table} lacks {', '.join(missing)}; it has {', '.join(present)}"
             return DataContractError(f"{self.name} lacks a column: {seen}; the query was: {sql}")
         if isinstance(error, duckdb.CatalogException):
             return QueryFailed(

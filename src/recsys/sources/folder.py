@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.errors import ConfigError, DataContractError, SourceUnavailable
 from recsys.marts.ids import WHOLE_NUMBER
+from recsys.marts.schema import ENCODED, GAME_ID, GAMES_TABLE, RATING, RATINGS_TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
 
-MARTS = {"mart_games": "ANALYTICS.MART_GAMES", "mart_user_ratings": "ANALYTICS.MART_USER_RATINGS"}
+MARTS = {"mart_games": GAMES_TABLE, "mart_user_ratings": RATINGS_TABLE}
 """Stem of a mart's file, and the view it is seen as."""
 FORMATS = ("parquet", "csv", "csv.gz")
 """Endings of a mart's file."""
@@ -59,7 +60,7 @@ class MartFile:
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in csv_header(self.path))
         compression = "gzip" if self.format == "csv.gz" else "none"
         # Prose holds line breaks inside quotes: one thread cannot mistake them for the end of a row.
-        parallel = "false" if self.view == MARTS["mart_games"] else "true"
+        parallel = "false" if self.view == GAMES_TABLE else "true"
         reading = f"columns = {{{columns}}}, compression = '{compression}', parallel = {parallel}, {_DIALECT}"
         return f"read_csv({where}, {reading})"
 
@@ -98,19 +99,19 @@ def find_marts(folder: Path) -> list[MartFile]:
 
 def create_views(connection: duckdb.DuckDBPyConnection, marts: list[MartFile]) -> None:
     """Create a view for each mart, with the types that its columns have earned."""
-    connection.execute("CREATE SCHEMA ANALYTICS")
+    connection.execute(f"CREATE SCHEMA {GAMES_TABLE.partition('.')[0]}")
     columns = {mart.view: _columns(connection, mart) for mart in marts}
     kinds = {mart.view: _earned_types(connection, mart, columns[mart.view]) for mart in marts}
-    ratings = next(mart for mart in marts if mart.view == MARTS["mart_user_ratings"])
-    text = kinds[ratings.view].get("GAME_ID") == "VARCHAR"
+    ratings = next(mart for mart in marts if mart.view == RATINGS_TABLE)
+    text = kinds[ratings.view].get(GAME_ID) == "VARCHAR"
     spelled = {ratings.view} if text and _spells_numbers(connection, ratings, columns[ratings.view]) else set()
     # GAME_ID joins the marts: one type for both where one of them asks for it. Ratings that only spell whole numbers
     # in another way ("13.0") do not: they are joined by what they mean (recsys.marts.join).
-    ranks = [_id_rank(kind["GAME_ID"]) for mart, kind in kinds.items() if "GAME_ID" in kind and mart not in spelled]
+    ranks = [_id_rank(kind[GAME_ID]) for mart, kind in kinds.items() if GAME_ID in kind and mart not in spelled]
     widest = max(ranks, default=0)
     for mart in marts:
-        if mart.format != "parquet" and "GAME_ID" in kinds[mart.view] and mart.view not in spelled:
-            kinds[mart.view]["GAME_ID"] = _ID_TYPES[widest]
+        if mart.format != "parquet" and GAME_ID in kinds[mart.view] and mart.view not in spelled:
+            kinds[mart.view][GAME_ID] = _ID_TYPES[widest]
         cells = ", ".join(_cell(name, kinds[mart.view].get(name.upper())) for name in columns[mart.view])
         selected = "*" if mart.format == "parquet" else cells
         view = f"CREATE VIEW {mart.view} AS SELECT {selected} FROM {mart.relation}"
@@ -199,7 +200,7 @@ def _earned_types(connection: duckdb.DuckDBPyConnection, mart: MartFile, columns
 
 def _spells_numbers(connection: duckdb.DuckDBPyConnection, mart: MartFile, columns: dict[str, str]) -> bool:
     """Whether every ``GAME_ID`` is text that means a whole number, perhaps as ``13.0`` or with blanks around."""
-    name = next(name for name in columns if name.upper() == "GAME_ID")
+    name = next(name for name in columns if name.upper() == GAME_ID)
     pattern = literal(rf"\s*{WHOLE_NUMBER}\s*")
     test = f"bool_and(regexp_full_match({identifier(name)}, {pattern}))"
     row = connection.execute(f"SELECT {test} FROM {mart.relation}").fetchone()
@@ -208,11 +209,11 @@ def _spells_numbers(connection: duckdb.DuckDBPyConnection, mart: MartFile, colum
 
 def _candidates(name: str, view: str) -> tuple[str, ...]:
     """Return the types that a CSV column may earn, the narrowest first; the names of games are always text."""
-    if name in {"GAME_ID", "USER_ID"}:
+    if name in ENCODED:
         return _ID_TYPES
-    if view == MARTS["mart_games"]:
+    if view == GAMES_TABLE:
         return ()
-    return ("DOUBLE",) if name == "RATING" else ("TIMESTAMP",)
+    return ("DOUBLE",) if name == RATING else ("TIMESTAMP",)
 
 
 def _survives(name: str, kind: str) -> str:

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from recsys.marts.schema import (
+    CATEGORIES,
+    DESCRIPTION,
+    GAME_ID,
+    GAMES_TABLE,
+    MECHANICS,
+    NAME,
+    RATING,
+    RATINGS_TABLE,
+    USER_ID,
+)
 from recsys.sources.duckdb import DuckDBSource
-from recsys.sources.folder import MARTS
 from recsys.sources.vocabulary import COMMON_SENTENCES, TASTES, Taste
 
 if TYPE_CHECKING:
@@ -69,7 +79,7 @@ class SampleSource:
 
     def __init__(self) -> None:
         made = sample_warehouse()
-        tables = {MARTS["mart_games"]: made.games, MARTS["mart_user_ratings"]: made.ratings}
+        tables = {GAMES_TABLE: made.games, RATINGS_TABLE: made.ratings}
         self._tables = DuckDBSource.from_tables(tables, "sample")
 
     @property
@@ -177,7 +187,7 @@ def _ratings(
     values = np.concatenate([values, np.maximum(values[again] - 0.5, 1.0)])
     order = draws.order(len(rows))
     rows = rows[order]
-    columns = {"USER_ID": user_ids[users[rows]], "GAME_ID": game_ids[items[rows]], "RATING": values[order]}
+    columns = {USER_ID: user_ids[users[rows]], GAME_ID: game_ids[items[rows]], RATING: values[order]}
     return pa.table({**columns, "RATED_AT": pa.array(days[rows] * _DAY, pa.timestamp("us"))}), present
 
 
@@ -224,9 +234,9 @@ def _games(
     names = [name for taste in vocabularies for name in _names(draws, taste)]
     rows = [_game(draws, names[i], vocabularies[tastes[i]]) for i in range(len(names))]
     order = [i for i in draws.order(len(rows)) if present[i]]
-    columns = {column: [rows[i][column] for i in order] for column in ("DESCRIPTION", "CATEGORIES", "MECHANICS")}
+    columns = {column: [rows[i][column] for i in order] for column in (DESCRIPTION, CATEGORIES, MECHANICS)}
     _spoil(columns)
-    return pa.table({"GAME_ID": game_ids[order], "NAME": [names[i] for i in order], **columns})
+    return pa.table({GAME_ID: game_ids[order], NAME: [names[i] for i in order], **columns})
 
 
 def _names(draws: _Draws, taste: Taste) -> list[str]:
@@ -242,22 +252,22 @@ def _game(draws: _Draws, name: str, taste: Taste) -> dict[str, str | None]:
         *draws.pick(taste.endings, 1),
     ]
     others = list(TASTES.values())
-    tags = {"CATEGORIES": list(taste.categories), "MECHANICS": list(taste.mechanics)}
+    tags = {CATEGORIES: list(taste.categories), MECHANICS: list(taste.mechanics)}
     for column, words in tags.items():
         chosen = draws.pick(tuple(words), 2 + draws.below(2))
         if draws.below(5) == 0:
             stranger = others[draws.below(len(others))]
-            chosen.append(draws.pick(stranger.categories if column == "CATEGORIES" else stranger.mechanics, 1)[0])
+            chosen.append(draws.pick(stranger.categories if column == CATEGORIES else stranger.mechanics, 1)[0])
         tags[column] = sorted(set(chosen))
-    return {"DESCRIPTION": " ".join(sentences), **{column: ", ".join(words) for column, words in tags.items()}}
+    return {DESCRIPTION: " ".join(sentences), **{column: ", ".join(words) for column, words in tags.items()}}
 
 
 def _spoil(columns: dict[str, list[str | None]]) -> None:
     """Put in what real catalogues hold, so that a run has something to repair and report."""
-    descriptions, categories = columns["DESCRIPTION"], columns["CATEGORIES"]
+    descriptions, categories = columns[DESCRIPTION], columns[CATEGORIES]
     for row in range(0, 24, 4):
         descriptions[row] = f"{descriptions[row]} Rules &amp; cards in English; art by Ren&eacute;e M&uuml;ller."
     descriptions[1] = f"{descriptions[1]} Known in Japan as &#227;&#130;&#178;&#227;&#131;&#188;&#227;&#131;&#160;."
     descriptions[2] = None
-    columns["MECHANICS"][3] = None
+    columns[MECHANICS][3] = None
     categories[5] = str((categories[5] or "").split(", "))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from recsys.config import SnowflakeSettings
 from recsys.errors import PrivilegeError, QueryFailed, TruncatedResult
+from recsys.marts.query import MartQuery
 from recsys.sources import QueryResult
 from recsys.sources.snowflake.columns import cast, described, widen
 from recsys.sources.snowflake.deadline import Prefetch
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 log = events(__name__)
 
-# What `AT(TIMESTAMP => …)` can be put behind: a query that ends with the name of its one table.
-_PLAIN_SELECT = re.compile(r'\s*SELECT\s[^()]+\sFROM\s+[\w."$]+\s*', re.IGNORECASE)
 _NOW = """SELECT TO_VARCHAR(CURRENT_TIMESTAMP(), 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') AS NOW"""
 
 
@@ -126,25 +124,26 @@ class SnowflakeSource:
 
     def _query(self, sql: str) -> Any:
         """Run a query as of the run's one moment, where the account allows that."""
-        if not (self._one_moment and _PLAIN_SELECT.fullmatch(sql)):
+        query = MartQuery.read(sql)
+        if query is None or not self._one_moment:
             return self._session.cursor(sql)
         moment = self._moment or self._now()
         try:
-            cursor = self._session.cursor(_as_of(sql, moment), expected=QueryFailed)
+            cursor = self._session.cursor(_as_of(query, moment), expected=QueryFailed)
         except QueryFailed as refused:
-            return self._query_now(sql, refused)
+            return self._query_now(query, refused)
         self._moment = moment
         return cursor
 
-    def _query_now(self, sql: str, refused: QueryFailed) -> Any:
+    def _query_now(self, query: MartQuery, refused: QueryFailed) -> Any:
         """Run a query that could not be answered as of the run's moment."""
-        if self._moment is not None and self._session.compiles(_as_of(sql, self._now())):
+        if self._moment is not None and self._session.compiles(_as_of(query, self._now())):
             raise QueryFailed(
                 f"the first mart was read as of {self._moment}, and this one has no state of that moment "
                 f"({refused}): it was replaced while the run was reading, so the two would not belong together. "
                 "Run again when dbt is done"
             ) from refused
-        cursor = self._session.cursor(sql)  # a table that cannot be read at all fails here, for a reason of its own
+        cursor = self._session.cursor(query)  # a table that cannot be read at all fails here, for a reason of its own
         log.warning("the marts are not read as of one moment", extra=keys(reason=str(refused)))
         self._moment, self._one_moment = None, False
         return cursor
@@ -193,8 +192,9 @@ def _truncated(what: str, received: int, announced: int, query_id: str) -> NoRet
     )
 
 
-def _as_of(sql: str, moment: str) -> str:
-    return f"{sql.rstrip()} AT(TIMESTAMP => '{moment}'::TIMESTAMP_TZ)"
+def _as_of(query: MartQuery, moment: str) -> str:
+    # A query of one table alone: what stands behind it stands behind the table's name.
+    return f"{query} AT(TIMESTAMP => '{moment}'::TIMESTAMP_TZ)"
 
 
 def _type_names() -> list[str]:
