@@ -106,7 +106,7 @@ class Trainer:
             encoder = run.open_encoder()
             marts = run.read_marts()
             origins = run.content_provenance(marts.games, encoder), run.cf_provenance(marts.ratings)
-            if not staging.changes(*origins, force=force):
+            if not force and staging.would_repeat(*origins):
                 return run.result("nothing new", staging.current)
             current = current_release(staging)
             data = run.check_data(marts.ratings, marts.known, current)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from recsys.evaluation.drift import DataCheck
     from recsys.evaluation.gate import Verdict
 
-METRICS = "metrics.json"
-"""File of a release with everything that its trial found."""
-
 FORMAT = 1
 """Version of that file's layout, told in docs/evaluation.md."""
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
-import pickle
 import time
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,8 +16,17 @@ from recsys.marts.ids import Id, IdMap
 from recsys.models.confidence import confidence
 from recsys.models.recipe import CfRecipe
 from recsys.ranking.top import Scored, top_k
+from recsys.release.arrays import (
+    FactorsFile,
+    InteractionsFile,
+    factors_bytes,
+    interactions_bytes,
+    read_factors,
+    read_interactions,
+)
 from recsys.release.durable import make_folder, write_bytes
-from recsys.release.loading import FACTORS, INTERACTIONS, MAPPINGS, MODEL, id_maps
+from recsys.release.formats import id_kinds, mappings_bytes, model_bytes, read_mappings
+from recsys.release.layout import CF_FILES, FACTORS, INTERACTIONS, MAPPINGS, MODEL
 from recsys.release.path import folder_at
 from recsys.system.cores import usable_cores
 from recsys.system.log import events, keys
@@ -210,23 +215,14 @@ class CollaborativeFilter:
         """
         folder = Path(path)
         make_folder(folder)
-        # Protocol 5 is fixed: a restricted unpickler knows exactly what it contains.
-        write_bytes(folder / MODEL, pickle.dumps(self.als_model, protocol=5))
-        mappings = {
-            "user_id_to_idx": {str(id_): code for code, id_ in enumerate(self.users.ids())},
-            "item_id_to_idx": {str(id_): code for code, id_ in enumerate(self.items.ids())},
-        }
-        write_bytes(folder / MAPPINGS, json.dumps(mappings, ensure_ascii=False).encode())
-        write_arrays(
-            folder / FACTORS,
-            user_factors=self.user_factors,
-            item_factors=self.item_factors,
-            recommendable=self.recommendable,
-            id_types=np.array([self.users.kind, self.items.kind]),
-            recipe=np.array(json.dumps(self.recipe.as_json())),
-        )
+        write_bytes(folder / MODEL, model_bytes(self.als_model))
+        write_bytes(folder / MAPPINGS, mappings_bytes(self.users, self.items))
+        kinds, recipe = id_kinds(self.users, self.items), self.recipe.as_json()
+        factors = FactorsFile(self.user_factors, self.item_factors, self.recommendable, kinds, recipe)
+        write_bytes(folder / FACTORS, factors_bytes(factors))
         ratings = self.ratings
-        write_arrays(folder / INTERACTIONS, indptr=ratings.indptr, indices=ratings.indices, ratings=ratings.data)
+        stored = InteractionsFile(ratings.indptr, ratings.indices, ratings.data)
+        write_bytes(folder / INTERACTIONS, interactions_bytes(stored))
 
     @classmethod
     def load(cls, path: Path | str, settings: CfSettings | None = None) -> CollaborativeFilter:
@@ -246,22 +242,20 @@ class CollaborativeFilter:
         folder = folder_at(Path(path))
         model = cls(settings)
         try:
-            mappings = (folder / MAPPINGS).read_bytes()
-            factors = read_arrays(folder / FACTORS)
-            stored = read_arrays(folder / INTERACTIONS)
-            model.als_model = load_als((folder / MODEL).read_bytes())
-            model.users, model.items = id_maps(mappings, factors["id_types"])
-            model.recommendable = factors["recommendable"]
-            model.recipe = CfRecipe.from_json(json.loads(str(factors["recipe"])))
-            model.ratings = sp.csr_matrix(
-                (stored["ratings"], stored["indices"], stored["indptr"]), shape=(len(model.users), len(model.items))
-            )
+            contents = {name: (folder / name).read_bytes() for name in CF_FILES}
         except FileNotFoundError as error:
             raise ReleaseNotFound(f"{folder} holds no CF model: {Path(error.filename).name} is missing") from error
-        except ArtifactCorrupt:
-            raise
-        except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise ArtifactCorrupt(f"the CF model in {folder} cannot be read: {error}") from error
+        try:
+            model.als_model = load_als(contents[MODEL])
+            factors, stored = read_factors(contents[FACTORS]), read_interactions(contents[INTERACTIONS])
+            model.users, model.items = read_mappings(contents[MAPPINGS], factors.id_kinds)
+            model.recommendable = factors.recommendable
+            model.recipe = CfRecipe.from_json(factors.recipe)
+            model.ratings = sp.csr_matrix(
+                (stored.ratings, stored.indices, stored.indptr), shape=(len(model.users), len(model.items))
+            )
+        except (ArtifactCorrupt, ValueError, TypeError) as error:
+            raise ArtifactCorrupt(f"the CF model in {folder} is damaged: {error}") from error
         shapes = model.user_factors.shape[0], model.item_factors.shape[0]
         if shapes != (len(model.users), len(model.items)):
             raise ArtifactCorrupt(f"{folder} has factors for {shapes} users and games, ids for {model.ratings.shape}")
@@ -274,19 +268,6 @@ class CollaborativeFilter:
 
 def _samples(ids: IdMap) -> str:
     return ", ".join(map(repr, ids.ids(range(min(3, len(ids))))))
-
-
-def write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
-    """Write arrays as one ``.npz`` file, the same bytes for the same arrays."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getbuffer())
-
-
-def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read an ``.npz`` file; one that holds pickled objects is a ``ValueError``."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def train(

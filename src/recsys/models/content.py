@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,8 @@ from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, Releas
 from recsys.marts.ids import Id, NotAnId, id_array_of, python_ids
 from recsys.ranking.top import Neighbour, one_faiss_thread
 from recsys.release.durable import make_folder, write_bytes
-from recsys.release.loading import INDEX, METADATA
+from recsys.release.formats import game_ids_bytes, index_bytes, read_game_ids, read_index
+from recsys.release.layout import CONTENT_FILES, INDEX, METADATA
 from recsys.release.path import folder_at
 
 if TYPE_CHECKING:
@@ -112,14 +112,10 @@ class RAGRecommender:
         ArtifactWriteError
             If a file cannot be written whole.
         """
-        import faiss
-
         folder = Path(path)
         make_folder(folder)
-        # faiss.write_index "succeeds" on a full disk: serialise, and write the bytes ourselves.
-        write_bytes(folder / INDEX, faiss.serialize_index(self.faiss_index).data)
-        metadata = json.dumps({"ids": self.game_ids}, allow_nan=False, ensure_ascii=False)
-        write_bytes(folder / METADATA, metadata.encode())
+        write_bytes(folder / INDEX, index_bytes(self.faiss_index))
+        write_bytes(folder / METADATA, game_ids_bytes(self.game_ids))
 
     @classmethod
     def load(
@@ -134,19 +130,16 @@ class RAGRecommender:
         ArtifactCorrupt
             If the files do not belong together, or are not what ``save`` writes.
         """
-        import faiss
-
         folder = folder_at(Path(path))
         model = cls(settings, embedding_model)
         try:
-            index = faiss.deserialize_index(np.frombuffer((folder / INDEX).read_bytes(), dtype=np.uint8))
-            model.game_ids = json.loads((folder / METADATA).read_bytes())["ids"]
+            contents = {name: (folder / name).read_bytes() for name in CONTENT_FILES}
         except FileNotFoundError as error:
             raise ReleaseNotFound(f"{folder} holds no content model: {Path(error.filename).name} is missing") from error
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactCorrupt(f"the content model in {folder} cannot be read: {error}") from error
-        if not isinstance(index, faiss.IndexFlatL2):
-            raise ArtifactCorrupt(f"{folder / INDEX} holds a {type(index).__name__} instead of an IndexFlatL2")
+        try:
+            index, model.game_ids = read_index(contents[INDEX]), read_game_ids(contents[METADATA])
+        except ArtifactCorrupt as error:
+            raise ArtifactCorrupt(f"the content model in {folder} is damaged: {error}") from error
         model.faiss_index = index
         if index.ntotal != len(model.game_ids):
             raise ArtifactCorrupt(f"{folder} has {index.ntotal:,} vectors for {len(model.game_ids):,} ids: mixed files")

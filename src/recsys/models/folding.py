@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -151,15 +151,15 @@ class FoldIn:
         """Work out at once what the first user would need."""
         _ = self._eigen
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return everything as arrays for an ``.npz`` file."""
+    def numbers(self) -> npt.NDArray[np.float64]:
+        """Return everything but the Gramian, float64, (5,), as ``hybrid.npz`` keeps it."""
         numbers = (self.floor, self.regularization, self.exponent, self.overlap, self.confidence)
-        return {"gramian": self.gramian, "fold_in": np.array(numbers, dtype=np.float64)}
+        return np.array(numbers, dtype=np.float64)
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Rebuild from what :meth:`arrays` returned."""
-        return cls(arrays["gramian"], *(float(number) for number in arrays["fold_in"]))
+    def from_numbers(cls, gramian: npt.NDArray[np.float64], numbers: npt.NDArray[np.float64]) -> Self:
+        """Rebuild from the Gramian, (factors, factors), and what :meth:`numbers` returned."""
+        return cls(gramian, *(float(number) for number in numbers))
 
 
 def _divided(normal: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

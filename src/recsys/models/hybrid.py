@@ -15,7 +15,6 @@ Answering needs numpy alone; :meth:`HybridRecommender.load` reads no other file 
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +23,13 @@ import numpy as np
 
 from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
 from recsys.models.folding import FoldIn
-from recsys.release.loading import HYBRID
+from recsys.release.arrays import HybridFile, hybrid_bytes, read_hybrid
+from recsys.release.durable import write_bytes
+from recsys.release.layout import HYBRID
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -174,19 +175,10 @@ class HybridRecommender:
         ArtifactWriteError
             If it cannot be written whole.
         """
-        from recsys.release.durable import write_bytes
-
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            allow_pickle=False,
-            factors=self.factors,
-            trust=self.trust,
-            mean_user=self.mean_user,
-            ridge=np.array(self.ridge),
-            **self.folding.arrays(),
+        file = HybridFile(
+            self.factors, self.trust, self.mean_user, self.ridge, self.folding.gramian, self.folding.numbers()
         )
-        write_bytes(Path(path) / HYBRID, buffer.getbuffer())
+        write_bytes(Path(path) / HYBRID, hybrid_bytes(file))
 
     @classmethod
     def load(cls, path: Path | str) -> HybridRecommender:
@@ -199,22 +191,24 @@ class HybridRecommender:
         ArtifactCorrupt
             If it is not what ``save`` writes.
         """
-        file = Path(path) / HYBRID
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                return cls.from_arrays(dict(arrays))
+            data = (Path(path) / HYBRID).read_bytes()
         except FileNotFoundError as error:
             raise ReleaseNotFound(f"{path} holds no hybrid model: {HYBRID} is missing") from error
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise ArtifactCorrupt(f"{file} cannot be read: {error}") from error
+        except OSError as error:
+            raise ArtifactCorrupt(f"{Path(path) / HYBRID} cannot be read: {error}") from error
+        try:
+            return cls.of(read_hybrid(data))
+        except ArtifactCorrupt as error:
+            raise ArtifactCorrupt(f"the hybrid model in {path} is damaged: {error}") from error
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> HybridRecommender:
-        """Build the model from the arrays of ``hybrid.npz``."""
+    def of(cls, file: HybridFile) -> HybridRecommender:
+        """Build the model from what ``hybrid.npz`` holds."""
         model = cls()
-        model.factors, model.trust, model.mean_user = arrays["factors"], arrays["trust"], arrays["mean_user"]
-        model.ridge = float(arrays["ridge"])
-        model.folding = FoldIn.from_arrays(arrays)
+        model.factors, model.trust, model.mean_user = file.factors, file.trust, file.mean_user
+        model.ridge = file.ridge
+        model.folding = FoldIn.from_numbers(file.gramian, file.fold_in)
         return model
 
 

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 
+from recsys.errors import ArtifactCorrupt
 from recsys.models.confidence import ConfidenceName, like_threshold
 from recsys.models.solvers.ials import Objective, table_size
 
@@ -109,9 +110,22 @@ class CfRecipe:
         return settings.model_copy(update={**pinned, "like_threshold": self.like_threshold})
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Read what :meth:`as_json` told."""
-        return cls(**stored)
+    def from_json(cls, stored: Mapping[str, object]) -> Self:
+        """Read what :meth:`as_json` told; keys that are not known are passed over.
+
+        Raises
+        ------
+        ArtifactCorrupt
+            If a number is missing or something else.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        known = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
+        try:
+            return TypeAdapter(cls).validate_python(known)
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise ArtifactCorrupt(f"the recipe that the model was trained by cannot be read: {faults}") from error
 
     def as_json(self) -> dict[str, Any]:
         """Return the recipe ready for JSON."""

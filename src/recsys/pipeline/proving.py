@@ -15,11 +15,11 @@ from recsys.evaluation.exposure import exposure
 from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import Split, split
 from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newcomers, not_measured
-from recsys.evaluation.proof import METRICS, Proof
+from recsys.evaluation.proof import Proof
 from recsys.evaluation.scores import evaluate
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
-from recsys.release.loading import REPORT
+from recsys.release.layout import METRICS, REPORT
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
 from recsys.tuning.history import Plan, plan

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ArtifactWriteError, DataContractError
-from recsys.evaluation.proof import METRICS
 from recsys.marts.catalogue import Catalogue
 from recsys.marts.join import Meeting
 from recsys.models.cf import CollaborativeFilter
 from recsys.pipeline.provenance import git_commit
+from recsys.release.formats import read_game_ids, read_games, read_vectors
 from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
-from recsys.release.loading import CF_FILES, CONTENT_FILES, GAMES, INDEX, METADATA, REPORT
+from recsys.release.layout import CF_FILES, CONTENT_FILES, GAMES, INDEX, METADATA, METRICS, REPORT
 from recsys.release.manifest import Step
 from recsys.release.pointer import LINK
 from recsys.release.staging import RunFacts
@@ -71,15 +70,10 @@ class ContentHalf:
         ArtifactWriteError
             If a file cannot be written whole.
         """
-        import faiss
-        import numpy as np
-        import pyarrow.parquet as pq
-
         before = staging.carry_over([*CONTENT_FILES, GAMES])
-        index = faiss.deserialize_index(np.frombuffer((staging.folder / INDEX).read_bytes(), dtype=np.uint8))
-        table = pq.read_table(staging.folder / GAMES)
-        catalogue = Catalogue.of(table, index.reconstruct_n(0, index.ntotal))
-        return cls(catalogue, before.content, before.golden["content"])
+        table = read_games((staging.folder / GAMES).read_bytes())
+        vectors = read_vectors((staging.folder / INDEX).read_bytes())
+        return cls(Catalogue.of(table, vectors), before.content, before.golden["content"])
 
 
 @dataclass(frozen=True)
@@ -222,5 +216,4 @@ def current_catalogue(staging: Staging) -> list[Id]:
     """
     assert staging.current is not None
     contents = verify(staging.current, keep=[METADATA], key=staging.key).contents
-    ids: list[Id] = json.loads(contents[METADATA])["ids"]
-    return ids
+    return read_game_ids(contents[METADATA])

@@ -158,8 +158,8 @@ class Run:
             If the candidate is refused, and nobody overrides it. What is known about it was kept
             under ``refused``, as far as that could be written.
         """
-        from recsys.evaluation.proof import METRICS
         from recsys.pipeline.proving import metrics_file, refusal
+        from recsys.release.layout import METRICS
         from recsys.release.refused import keep_refused
 
         verdict = proof.verdict
@@ -220,7 +220,7 @@ class Run:
         return draw
 
     def _refused_page(self, staging: Staging) -> Callable[[bytes], bytes] | None:
-        from recsys.evaluation.proof import METRICS
+        from recsys.release.layout import METRICS
         from recsys.report import can_render, refused_page
 
         def draw(metrics: bytes) -> bytes:

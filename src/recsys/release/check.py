@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from recsys.errors import ArtifactWriteError, RecsysError
-from recsys.release.signature import VARIABLE
+from recsys.release.secrets import VARIABLE
 
 Check: TypeAlias = Callable[[Path, bytes | None], None]
 """Takes a release's folder and the signing key; raises if the release is not sound."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ArtifactWriteError
+from recsys.release.formats import read_game_ids
+from recsys.release.layout import METADATA
+from recsys.release.npz import open_npz
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +32,7 @@ def describe(path: Path) -> dict[str, dict[str, Any]]:
         If the file is not what its ending says: it must not be published.
     """
     reader = {".faiss": _index, ".npz": _npz, ".parquet": _parquet}.get(path.suffix)
-    if path.name == "metadata.json":
+    if path.name == METADATA:
         reader = _metadata
     try:
         return reader(path) if reader else {}
@@ -51,9 +53,7 @@ def _index(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _npz(path: Path) -> dict[str, dict[str, Any]]:
-    import numpy as np
-
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_npz(path) as arrays:
         return {name: _array(arrays[name].shape, arrays[name].dtype) for name in arrays.files}
 
 
@@ -65,5 +65,5 @@ def _parquet(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _metadata(path: Path) -> dict[str, dict[str, Any]]:
-    ids = json.loads(path.read_bytes())["ids"]
+    ids = read_game_ids(path.read_bytes())
     return {"ids": _array((len(ids),), "/".join(sorted({type(id_).__name__ for id_ in ids})))}

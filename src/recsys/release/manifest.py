@@ -12,16 +12,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from recsys.errors import ArtifactCorrupt, IncompatibleArtifact
+from recsys.release.layout import MANIFEST, SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT = 1
 """Version of the release format that this package writes, and the newest that it reads."""
-
-MANIFEST = "manifest.json"
-DIGEST = "manifest.sha256"
-SIGNATURE = "manifest.hmac"
 
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})

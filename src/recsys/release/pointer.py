@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from recsys.errors import ArtifactCorrupt, ReleaseError, ReleaseNotFound
 from recsys.release.durable import TEMPORARY, waiting
-from recsys.release.manifest import MANIFEST
+from recsys.release.layout import MANIFEST, PART_FILES
 from recsys.release.seal import REPAIR, open_plain, read_seal
 from recsys.release.shelf import RELEASES, Shelf, is_release_name
 from recsys.system.log import events
@@ -147,8 +147,6 @@ class Pointer:
         return Current(self._sealed_in(folder), folder, Form.outside)
 
     def _standing(self, names: Collection[str]) -> Current | None:
-        from recsys.release.loading import CF_FILES, CONTENT_FILES, HYBRID  # which imports this module
-
         if MANIFEST in names:
             name = self._sealed_in(self.link)
             beside = self.shelf.path / name
@@ -160,7 +158,7 @@ class Pointer:
             raise self._refusal(seen, cure="remove the wrong one")
         if not names:
             raise self._refusal("is an empty folder")
-        if others := {name.removesuffix(TEMPORARY) for name in names} - {*CONTENT_FILES, *CF_FILES, HYBRID}:
+        if others := {name.removesuffix(TEMPORARY) for name in names} - {*PART_FILES}:
             shown = ", ".join(sorted(others)[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
             raise self._refusal(f"is a folder without {MANIFEST} that holds {shown}")
         return self._only("is a folder that holds parts of a release")

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt
-from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, Manifest, digest_file
-from recsys.release.signature import VARIABLE, is_signed_by
+from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
+from recsys.release.manifest import Manifest, digest_file
+from recsys.release.secrets import VARIABLE, is_signed_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from recsys.errors import ReleaseNotFound
-from recsys.release.manifest import MANIFEST
+from recsys.release.layout import MANIFEST
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
 from recsys.release.describe import describe
 from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
-from recsys.release.leaks import refuse_secrets
-from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, FileFacts, Manifest, Provenance, Step, digest_file
-from recsys.release.signature import sign
+from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
+from recsys.release.manifest import FileFacts, Manifest, Provenance, Step, digest_file
+from recsys.release.secrets import refuse_secrets, sign
 from recsys.release.verify import verify
 from recsys.system.log import events, keys
 
@@ -101,35 +101,28 @@ class Staging:
         """
         write_bytes(self.folder / name, data)
 
-    def changes(self, content: Provenance, cf: Provenance, *, force: bool = False) -> list[str]:
-        """Name what a run's inputs differ in from those of the current release.
+    def would_repeat(self, content: Provenance, cf: Provenance) -> bool:
+        """Say whether a run with these inputs would make the current release once more, and that is sound.
+
+        What differs goes to the log.
 
         Parameters
         ----------
         content, cf
             Where the halves of the run would come from.
-        force
-            Count as a change of its own.
-
-        Returns
-        -------
-        list of str
-            Such as ``["cf.data", "content.settings"]``; empty where a run would repeat the current
-            release, which was verified byte for byte.
         """
-        if force or self.current is None:
-            return ["forced" if force else "no release yet"]
+        if self.current is None:
+            return False
         try:
             manifest = verify(self.current, key=self.key).manifest
         except ReleaseError as error:
             log.warning("the current release is not sound", extra=keys(reason=error))
-            return ["the current release"]
-        changed = manifest.changes(content, cf)
-        if changed:
+            return False
+        if changed := manifest.changes(content, cf):
             log.info("new since the current release", extra=keys(inputs=", ".join(changed)))
         else:
             log.info("nothing new")
-        return changed
+        return not changed
 
     def carry_over(self, names: Iterable[str]) -> Manifest:
         """Take files from the current release, verified, and return its manifest.

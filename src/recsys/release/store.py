@@ -25,8 +25,8 @@ from recsys.release.check import Check, FreshProcess, check_here
 from recsys.release.durable import make_folder, remove, rename, waiting, writing
 from recsys.release.lock import publisher_lock
 from recsys.release.pointer import Current, Form, Pointer
+from recsys.release.secrets import key_from_environment
 from recsys.release.shelf import RELEASES, is_release_name
-from recsys.release.signature import key_from_environment
 from recsys.release.staging import Staging
 from recsys.release.switch import TRASH, mend, point
 from recsys.release.verify import read_manifest

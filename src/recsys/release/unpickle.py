@@ -14,12 +14,10 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ArtifactCorrupt, MissingExtra
+from recsys.release.formats import PICKLE_PROTOCOL
 
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
-
-PROTOCOL = 5
-"""The one protocol that is written and read: others spell arrays in other ways."""
 
 _ALS = ("implicit.cpu.als", "AlternatingLeastSquares")
 _FACTORS = ("user_factors", "item_factors")
@@ -45,8 +43,10 @@ def als_state(data: bytes) -> dict[str, Any]:
     ArtifactCorrupt
         If it is not such a model, or asks for anything else.
     """
-    if data[:2] != bytes([0x80, PROTOCOL]):
-        raise ArtifactCorrupt(f"cf_model.pkl is not a pickle of protocol {PROTOCOL}; publish again with this version")
+    if data[:2] != bytes([0x80, PICKLE_PROTOCOL]):
+        raise ArtifactCorrupt(
+            f"cf_model.pkl is not a pickle of protocol {PICKLE_PROTOCOL}; publish again with this version"
+        )
     stream = io.BytesIO(data)
     unpickler = _AlsUnpickler(stream)
     try:

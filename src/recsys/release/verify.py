@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from recsys.errors import ArtifactCorrupt
-from recsys.release.manifest import DIGEST, MANIFEST, SIGNATURE, FileFacts, Manifest
+from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
 from recsys.release.path import follow
 from recsys.release.seal import REPAIR, open_plain, read_seal, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
+
+    from recsys.release.manifest import FileFacts, Manifest
 
 Read = TypeVar("Read")
 

@@ -7,7 +7,6 @@ and of a refused candidate nothing but ``metrics.json`` was kept: both are read 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt
-from recsys.release.loading import FACTORS, GAMES, INDEX, INTERACTIONS, MAPPINGS, METADATA, id_maps
-from recsys.release.manifest import MANIFEST
-from recsys.release.signature import key_from_environment
+from recsys.release.arrays import read_factors, read_interactions
+from recsys.release.formats import read_games, read_mappings, read_vectors
+from recsys.release.layout import FACTORS, GAMES, INDEX, INTERACTIONS, MANIFEST, MAPPINGS, METRICS, PAGE_FILES
+from recsys.release.secrets import key_from_environment
 from recsys.release.verify import read_manifest, verify
 from recsys.report.neighbours import unit_rows
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from recsys.marts.ids import Id, IdMap
     from recsys.release.manifest import Manifest, Provenance, Step
-
-METRICS = "metrics.json"
-_WANTED = (METRICS, GAMES, INDEX, METADATA, FACTORS, INTERACTIONS, MAPPINGS)
 
 
 @dataclass(frozen=True)
@@ -182,53 +179,54 @@ def read_contents(folder: Path, facts: Facts | None = None) -> Contents:
     key = key_from_environment()
     if (folder / MANIFEST).is_file():
         manifest = read_manifest(folder, key)
-        contents = verify(folder, keep=[name for name in _WANTED if name in manifest.files], key=key).contents
+        contents = verify(folder, keep=[name for name in PAGE_FILES if name in manifest.files], key=key).contents
         facts = Facts.of(manifest)
     else:
-        contents = {name: (folder / name).read_bytes() for name in _WANTED if (folder / name).is_file()}
+        contents = {name: (folder / name).read_bytes() for name in PAGE_FILES if (folder / name).is_file()}
     try:
-        return Contents(facts or Facts(folder.name), **_parsed(contents))
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactCorrupt(f"{folder} cannot be shown: {type(error).__name__}: {error}") from error
+        return _parsed(facts or Facts(folder.name), contents)
+    except ArtifactCorrupt as error:
+        raise ArtifactCorrupt(f"{folder} cannot be shown: {error}") from error
 
 
-def _parsed(contents: Mapping[str, bytes]) -> dict[str, Any]:
-    parts: dict[str, Any] = {"metrics": json.loads(contents[METRICS]) if METRICS in contents else {}}
-    if GAMES in contents:
-        parts["catalogue"] = _catalogue(contents[GAMES])
-    if INDEX in contents:
-        parts["vectors"] = _vectors(contents[INDEX])
-    if FACTORS in contents:
-        parts["taste"] = _taste(contents)
-    return parts
+def _parsed(facts: Facts, contents: Mapping[str, bytes]) -> Contents:
+    return Contents(
+        facts,
+        metrics=read_metrics(contents[METRICS]) if METRICS in contents else {},
+        catalogue=_catalogue(contents[GAMES]) if GAMES in contents else None,
+        vectors=read_vectors(contents[INDEX]) if INDEX in contents else None,
+        taste=_taste(contents) if FACTORS in contents else None,
+    )
+
+
+def read_metrics(data: bytes) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds."""
+    try:
+        tree: dict[str, Any] = json.loads(data)
+    except ValueError as error:
+        raise ArtifactCorrupt(f"{METRICS} cannot be read: {error}") from error
+    return tree
 
 
 def _catalogue(data: bytes) -> Catalogue:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from recsys.marts.ids import id_array, python_ids
 
-    table = pq.ParquetFile(pa.BufferReader(data)).read()  # read_table would import pyarrow.dataset, and pandas
+    table = read_games(data)
     names, tags = (table[column].to_pylist() for column in ("NAME", "CATEGORIES"))
     ids = python_ids(id_array(table["GAME_ID"].combine_chunks()))
     return Catalogue(ids, names, tags, np.asarray(table["N_RATINGS"]))
 
 
-def _vectors(data: bytes) -> npt.NDArray[np.float32]:
-    import faiss
-
-    index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
-    return index.reconstruct_n(0, index.ntotal)  # type: ignore[no-any-return]
-
-
 def _taste(contents: Mapping[str, bytes]) -> Taste:
-    factors, stored = (_arrays(contents[name]) for name in (FACTORS, INTERACTIONS))
-    users, items = id_maps(contents[MAPPINGS], factors["id_types"])
-    wanted = ("user_factors", "item_factors", "recommendable")
-    return Taste(users, items, **{name: factors[name] for name in wanted}, **stored)
-
-
-def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return dict(arrays)
+    factors, stored = read_factors(contents[FACTORS]), read_interactions(contents[INTERACTIONS])
+    users, items = read_mappings(contents[MAPPINGS], factors.id_kinds)
+    return Taste(
+        users,
+        items,
+        factors.user_factors,
+        factors.item_factors,
+        factors.recommendable,
+        stored.indptr,
+        stored.indices,
+        stored.ratings,
+    )

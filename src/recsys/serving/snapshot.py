@@ -12,7 +12,7 @@ import numpy as np
 from recsys.errors import ConfigError
 from recsys.models.hybrid import HybridRecommender
 from recsys.ranking.top import inner_products, top_k
-from recsys.release.loading import INDEX
+from recsys.release.layout import INDEX
 from recsys.serving.answers import Answer, By, Reason, Suggestion
 from recsys.serving.blend import Blend
 from recsys.serving.catalogue import Catalogue, id_from
@@ -128,7 +128,7 @@ class Snapshot:
         self.editions = Editions(self.catalogue.names, self.embeddings.vectors)
         self.names = NameIndex(self.catalogue)
         self.weights = Weights(release)
-        self.hybrid = HybridRecommender.from_arrays(release.hybrid)
+        self.hybrid = HybridRecommender.of(release.hybrid)
         # Not the release itself, whose index would be a second one where the vectors are shared.
         self._user_factors, self._item_factors = release.user_factors, release.item_factors
         self._indptr, self._indices, self._ratings = release.indptr, release.indices, release.ratings

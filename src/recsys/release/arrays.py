@@ -1,0 +1,212 @@
+"""The three files of arrays: what the CF half learned, who rated what, and the factors for everybody.
+
+Readers take bytes, check every array, and pass over arrays that they do not know. Whatever is wrong is an
+:class:`~recsys.errors.ArtifactCorrupt` that names the file and the fault.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from recsys.release.damage import expect, reading
+from recsys.release.layout import FACTORS, HYBRID, INTERACTIONS
+from recsys.release.npz import Field, npz_bytes, read_npz
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats: TypeAlias = npt.NDArray[np.float32]
+
+IdKind: TypeAlias = Literal["integer", "string"]
+
+_FLOATS, _DOUBLES, _WHOLE = ("float32",), ("float64",), ("int32", "int64")
+
+_FACTORS = {
+    "user_factors": Field(2, _FLOATS),
+    "item_factors": Field(2, _FLOATS),
+    "recommendable": Field(1, ("bool",)),
+    "id_types": Field(1, ("str",)),
+    "recipe": Field(0, ("str",)),
+}
+_INTERACTIONS = {"indptr": Field(1, _WHOLE), "indices": Field(1, _WHOLE), "ratings": Field(1, _FLOATS)}
+_HYBRID = {
+    "factors": Field(2, _FLOATS),
+    "trust": Field(1, _FLOATS),
+    "mean_user": Field(1, _FLOATS),
+    "ridge": Field(0, _DOUBLES),
+    "gramian": Field(2, _DOUBLES),
+    "fold_in": Field(1, _DOUBLES),
+}
+_FOLD_IN = 5
+"""Numbers beside the Gramian that fold a visitor in."""
+
+
+@dataclass(frozen=True)
+class FactorsFile:
+    """``cf_factors.npz``: what the collaborative filter learned.
+
+    Attributes
+    ----------
+    user_factors, item_factors
+        float32, (users, factors) and (items, factors).
+    recommendable
+        bool, (items,): false for rated games that the catalogue does not have.
+    id_kinds
+        Whether the ids of users and of games are whole numbers or texts.
+    recipe
+        How the factors were trained, as JSON values; see :class:`recsys.models.recipe.CfRecipe`.
+    """
+
+    user_factors: Floats
+    item_factors: Floats
+    recommendable: npt.NDArray[np.bool_]
+    id_kinds: tuple[IdKind, IdKind]
+    recipe: Mapping[str, float | str]
+
+
+@dataclass(frozen=True)
+class InteractionsFile:
+    """``interactions.npz``: who rated what, as the arrays of a CSR matrix users × items, sorted within rows.
+
+    Attributes
+    ----------
+    indptr, indices
+        int32 or int64, (users + 1,) and (ratings,): where each row begins, and the item of each rating.
+    ratings
+        float32, (ratings,).
+    confidence
+        float32, (ratings,): the confidence of each rating as trained; None where the file does not say.
+    """
+
+    indptr: npt.NDArray[np.integer]
+    indices: npt.NDArray[np.int32]
+    ratings: Floats
+    confidence: Floats | None = None
+
+
+@dataclass(frozen=True)
+class HybridFile:
+    """``hybrid.npz``: factors for the whole catalogue, and what folds visitors in.
+
+    Attributes
+    ----------
+    factors
+        float32, (games, factors), in the order of the catalogue.
+    trust
+        float32, (games,): how far a game's own factors carry, in [0, 1).
+    mean_user
+        float32, (factors,).
+    ridge
+        λ of the regression from texts and tags.
+    gramian
+        float64, (factors, factors).
+    fold_in
+        float64, (5,); see :class:`recsys.models.folding.FoldIn`.
+    """
+
+    factors: Floats
+    trust: Floats
+    mean_user: Floats
+    ridge: float
+    gramian: npt.NDArray[np.float64]
+    fold_in: npt.NDArray[np.float64]
+
+
+def read_factors(data: bytes) -> FactorsFile:
+    """Return what ``cf_factors.npz`` holds.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If it is no such file.
+    """
+    arrays = read_npz(FACTORS, data, _FACTORS)
+    kinds = tuple(str(kind) for kind in arrays["id_types"])
+    expect(FACTORS, sound=len(kinds) == 2 and {*kinds} <= {"integer", "string"}, problem=f"its ids are {kinds}")
+    users, items, flags = arrays["user_factors"], arrays["item_factors"], arrays["recommendable"]
+    shapes = f"factors of {users.shape} and {items.shape} and {len(flags)} flags do not belong together"
+    expect(FACTORS, sound=users.shape[1] == items.shape[1] and len(items) == len(flags), problem=shapes)
+    with reading(FACTORS):
+        recipe = json.loads(str(arrays["recipe"]))
+    expect(FACTORS, sound=isinstance(recipe, dict), problem="its recipe is no JSON object")
+    return FactorsFile(users, items, flags, kinds, recipe)  # type: ignore[arg-type] # the kinds were checked
+
+
+def factors_bytes(file: FactorsFile) -> memoryview:
+    """Return the content of ``cf_factors.npz``."""
+    import numpy as np
+
+    return npz_bytes(
+        user_factors=file.user_factors,
+        item_factors=file.item_factors,
+        recommendable=file.recommendable,
+        id_types=np.array(file.id_kinds),
+        recipe=np.array(json.dumps(file.recipe)),
+    )
+
+
+def read_interactions(data: bytes) -> InteractionsFile:
+    """Return what ``interactions.npz`` holds.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If it is no such file, or its arrays make no CSR matrix.
+    """
+    arrays = read_npz(INTERACTIONS, data, _INTERACTIONS, optional={"confidence": Field(1, _FLOATS)})
+    file = InteractionsFile(**{name: arrays.get(name) for name in (*_INTERACTIONS, "confidence")})  # type: ignore[arg-type]
+    indptr, entries = file.indptr, len(file.indices)
+    sound = len(indptr) > 0 and indptr[0] == 0 and indptr[-1] == entries and bool((indptr[1:] >= indptr[:-1]).all())
+    expect(INTERACTIONS, sound=sound, problem=f"its rows do not divide its {entries:,} entries")
+    expect(INTERACTIONS, sound=not entries or file.indices.min() >= 0, problem="it names an item below 0")
+    for name, values in (("ratings", file.ratings), ("confidence", file.confidence)):
+        counts = values is None or len(values) == entries
+        expect(
+            INTERACTIONS,
+            sound=counts,
+            problem=f"{0 if values is None else len(values):,} {name} of {entries:,} entries",
+        )
+    return file
+
+
+def interactions_bytes(file: InteractionsFile) -> memoryview:
+    """Return the content of ``interactions.npz``; without a confidence there is no such array."""
+    confidence = {} if file.confidence is None else {"confidence": file.confidence}
+    return npz_bytes(indptr=file.indptr, indices=file.indices, ratings=file.ratings, **confidence)
+
+
+def read_hybrid(data: bytes) -> HybridFile:
+    """Return what ``hybrid.npz`` holds.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If it is no such file.
+    """
+    arrays = read_npz(HYBRID, data, _HYBRID)
+    ridge = float(arrays.pop("ridge"))
+    file = HybridFile(**arrays, ridge=ridge)
+    games, factors = file.factors.shape
+    expected = ((games,), (factors,), (factors, factors), (_FOLD_IN,))
+    shapes = tuple(array.shape for array in (file.trust, file.mean_user, file.gramian, file.fold_in))
+    expect(HYBRID, sound=shapes == expected, problem=f"arrays of {shapes} instead of {expected}")
+    return file
+
+
+def hybrid_bytes(file: HybridFile) -> memoryview:
+    """Return the content of ``hybrid.npz``."""
+    import numpy as np
+
+    return npz_bytes(
+        factors=file.factors,
+        trust=file.trust,
+        mean_user=file.mean_user,
+        ridge=np.array(file.ridge),
+        gramian=file.gramian,
+        fold_in=file.fold_in,
+    )

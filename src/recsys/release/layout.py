@@ -1,0 +1,44 @@
+"""The files of a release: their names, and which half each belongs to."""
+
+from __future__ import annotations
+
+INDEX = "rag_index.faiss"
+"""FAISS index of the catalogue's vectors."""
+METADATA = "metadata.json"
+"""Ids of the catalogue's games, in the order of the index."""
+MODEL = "cf_model.pkl"
+"""implicit's ALS object; nobody here unpickles it to serve."""
+MAPPINGS = "cf_mappings.json"
+"""Ids of users and rated games, and their rows."""
+FACTORS = "cf_factors.npz"
+"""The factors without a pickle, and how they were trained."""
+INTERACTIONS = "interactions.npz"
+"""Who rated what."""
+ITEM_ITEM = "item_item.npz"
+"""Reserved for a model of games beside games: optional, passed over by whoever does not know it."""
+GAMES = "games.parquet"
+"""The catalogue for people, filters and popularity."""
+HYBRID = "hybrid.npz"
+"""Factors for the whole catalogue, and what folds visitors in."""
+METRICS = "metrics.json"
+"""Everything that the trial of the candidate found; optional."""
+REPORT = "report.html"
+"""The page; optional."""
+
+MANIFEST = "manifest.json"
+"""What the release says about itself; written last."""
+DIGEST = "manifest.sha256"
+"""Digest of the manifest, and of its signature."""
+SIGNATURE = "manifest.hmac"
+"""Signature of the manifest, where a key is set."""
+
+CONTENT_FILES = (INDEX, METADATA)
+"""What the content half of a release consists of."""
+CF_FILES = (MODEL, MAPPINGS, FACTORS, INTERACTIONS)
+"""What the CF half of a release consists of."""
+PART_FILES = (*CONTENT_FILES, *CF_FILES, HYBRID, ITEM_ITEM)
+"""What models save: a folder with nothing else holds parts of a release."""
+LOADED_FILES = (INDEX, METADATA, MAPPINGS, FACTORS, INTERACTIONS, GAMES, HYBRID)
+"""What is read to serve a release; ``cf_model.pkl`` is verified, and left alone."""
+PAGE_FILES = (METRICS, GAMES, INDEX, METADATA, FACTORS, INTERACTIONS, MAPPINGS)
+"""What the page of a release is drawn from, as far as it is there."""
