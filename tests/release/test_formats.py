@@ -1,0 +1,157 @@
+"""The files of a release, read: whatever is wrong with their bytes is damage that names the file."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from factories.small_release import Parts, make_parts, npz
+from recsys.errors import ArtifactCorrupt
+from recsys.release.arrays import interactions_bytes, read_factors, read_hybrid, read_interactions
+from recsys.release.formats import read_game_ids, read_games, read_index, read_mappings, read_vectors
+from recsys.release.layout import FACTORS, GAMES, HYBRID, INDEX, INTERACTIONS, ITEM_ITEM, MAPPINGS, METADATA
+from recsys.release.loading import load_release
+from recsys.release.store import ReleaseStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+READERS: dict[str, Callable[[bytes], object]] = {
+    INDEX: read_index,
+    METADATA: read_game_ids,
+    MAPPINGS: lambda data: read_mappings(data, ("integer", "integer")),
+    FACTORS: read_factors,
+    INTERACTIONS: read_interactions,
+    HYBRID: read_hybrid,
+    GAMES: read_games,
+}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    """Return the parts of a small release."""
+    return make_parts(tmp_path_factory.mktemp("parts"), games=20)
+
+
+def _problem(read: Callable[[bytes], object], data: bytes) -> str:
+    try:
+        read(data)
+    except ArtifactCorrupt as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_any_bytes_are_read_or_damage_that_names_the_file(parts: Parts, name: str) -> None:
+    """Cut, flipped or foreign bytes never end a reader with anything else than ArtifactCorrupt."""
+    whole, read, draw = parts.files[name], READERS[name], random.Random(4711)
+    read(whole)
+    broken = [
+        b"",
+        b"\0" * 64,
+        b"[" * 100_000,
+        b"{}",
+        b"null",
+        *(parts.files[other] for other in READERS if other != name),
+    ]
+    broken += [whole[: draw.randrange(len(whole))] for _ in range(60)]
+    for _ in range(200):
+        flipped = bytearray(whole)
+        flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        broken.append(bytes(flipped))
+    told = [problem for data in broken if (problem := _problem(read, data))]
+    assert len(told) > 60
+    assert all(name in problem for problem in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        (FACTORS, {"user_factors": None}, "holds no array user_factors"),
+        (FACTORS, {"item_factors": np.zeros((20, 8))}, "2 dimensions of float64 instead of 2 of float32"),
+        (FACTORS, {"id_types": np.array(["integer", "uuid"])}, "its ids are"),
+        (FACTORS, {"recipe": np.array("[]")}, "its recipe is no JSON object"),
+        (FACTORS, {"recommendable": np.ones(3, dtype=bool)}, "do not belong together"),
+        (INTERACTIONS, {"ratings": np.ones(1, dtype=np.float32)}, "1 ratings of"),
+        (INTERACTIONS, {"confidence": np.ones(1, dtype=np.float32)}, "1 confidence of"),
+        (INTERACTIONS, {"indptr": np.zeros(31, dtype=np.int32)}, "do not divide its"),
+        (HYBRID, {"fold_in": np.zeros(4)}, "instead of"),
+    ],
+)  # fmt: skip
+def test_an_array_that_is_missing_or_something_else_is_named(
+    parts: Parts, name: str, change: dict[str, np.ndarray | None], problem: str
+) -> None:
+    """Names, dtypes and shapes are checked where the file is read."""
+    with np.load(io.BytesIO(parts.files[name])) as archive:
+        arrays = {key: value for key, value in (dict(archive) | change).items() if value is not None}
+    with pytest.raises(ArtifactCorrupt, match=rf"{name} cannot be read: .*{problem}"):
+        READERS[name](npz(**arrays))
+
+
+@pytest.mark.parametrize("ids", [[1, 1], [1.5], [True], {"1": 0}, None])
+def test_ids_are_distinct_whole_numbers_or_texts(ids: object) -> None:
+    """Two rows with one id would be one game at two places."""
+    with pytest.raises(ArtifactCorrupt, match=METADATA):
+        read_game_ids(json.dumps({"ids": ids}).encode())
+
+
+def test_rows_of_the_factors_follow_the_order_of_the_ids() -> None:
+    """Codes are places in the ascending order of ids: numbered in another order they are damage."""
+    mapping = {"user_id_to_idx": {"2": 0, "10": 1}, "item_id_to_idx": {"b": 0, "a": 1}}
+    with pytest.raises(ArtifactCorrupt, match="item_id_to_idx are not in ascending order"):
+        read_mappings(json.dumps(mapping).encode(), ("integer", "string"))
+    mapping["item_id_to_idx"] = {}
+    users, items = read_mappings(json.dumps(mapping).encode(), ("integer", "string"))
+    assert (users.ids(), len(items)) == ([2, 10], 0)
+
+
+def test_a_table_without_its_columns_is_damage() -> None:
+    """What serves the games counts on five columns."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"GAME_ID": [1], "NAME": ["x"]}), sink)
+    with pytest.raises(ArtifactCorrupt, match=r"games.parquet cannot be read: it has no column CATEGORIES, MECHANICS"):
+        read_games(sink.getvalue().to_pybytes())
+
+
+def test_vectors_are_the_rows_of_the_index(parts: Parts) -> None:
+    """What is read back is what was indexed."""
+    vectors = read_vectors(parts.files[INDEX])
+    assert vectors.shape == (20, 8)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+
+
+def test_confidence_is_kept_where_there_is_one(parts: Parts) -> None:
+    """The confidence of a rating as trained is optional: today's files have none, and lose no byte for it."""
+    stored = read_interactions(parts.files[INTERACTIONS])
+    assert stored.confidence is None
+    assert bytes(interactions_bytes(stored)) == parts.files[INTERACTIONS]
+    confidence = np.linspace(0, 1, len(stored.ratings), dtype=np.float32)
+    again = read_interactions(bytes(interactions_bytes(replace(stored, confidence=confidence))))
+    assert again.confidence is not None
+    np.testing.assert_array_equal(again.confidence, confidence)
+
+
+def test_what_a_later_version_adds_is_passed_over(tmp_path: Path, parts: Parts) -> None:
+    """A release with item_item.npz, an array and a file that nobody here knows is verified and loaded."""
+    stored = read_interactions(parts.files[INTERACTIONS])
+    arrays = {"indptr": stored.indptr, "indices": stored.indices, "ratings": stored.ratings}
+    more = {
+        INTERACTIONS: npz(**arrays, confidence=stored.ratings, later=np.zeros(3)),
+        ITEM_ITEM: npz(neighbours=np.zeros((20, 4), dtype=np.int32)),
+        "later.bin": b"later",
+    }
+    store = ReleaseStore(tmp_path, check=lambda *_: None)
+    replace(parts, files=parts.files | more).publish(store, "later")
+    store.verify()
+    release = load_release(store.path())
+    assert release.confidence is not None
+    assert {ITEM_ITEM, "later.bin"} <= set(release.manifest.files)
