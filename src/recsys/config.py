@@ -229,6 +229,13 @@ class ReleaseSettings(_Documented):
     """Releases that stay, the current one among them; older ones are removed after a publish."""
 
 
+class ObserverSettings(_Documented):
+    """Who hears of a run; no part of what it makes."""
+
+    limit_s: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds that an observer may take for one event; one that takes longer hears nothing more of the run."""
+
+
 class Settings(_Documented):
     """All settings of a run."""
 
@@ -240,6 +247,7 @@ class Settings(_Documented):
     evaluation: EvaluationSettings = EvaluationSettings()
     release: ReleaseSettings = ReleaseSettings()
     gate: GateSettings = GateSettings()
+    observers: ObserverSettings = ObserverSettings()
 
 
 def load_settings(

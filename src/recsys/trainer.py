@@ -19,12 +19,15 @@ from recsys.system.pulse import working
 from recsys.system.steps import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from recsys.embedding import Encoder
     from recsys.marts.contract import Ratings
     from recsys.models.cf import CollaborativeFilter
     from recsys.models.content import RAGRecommender
+    from recsys.pipeline.observers import RunObserver
     from recsys.release.store import ReleaseStore
     from recsys.sources import Source
 
@@ -49,6 +52,8 @@ class Trainer:
         Encoder for the content model; the one of the settings when not given.
     store
         Where releases are published; one in ``models_output_dir`` when not given.
+    observers
+        Who hears of each run; see :class:`recsys.pipeline.observers.RunObserver`.
 
     Attributes
     ----------
@@ -65,6 +70,7 @@ class Trainer:
         settings: Settings | None = None,
         embedding_model: Encoder | None = None,
         store: ReleaseStore | None = None,
+        observers: Sequence[RunObserver] = (),
     ) -> None:
         self.snowflake_creds = variables(os.environ) if snowflake_creds is None else snowflake_creds
         self.models_output_dir = Path(models_output_dir)
@@ -72,6 +78,7 @@ class Trainer:
         self.steps = Steps()
         self._embedding_model = embedding_model
         self._given_store = store
+        self._observers = tuple(observers)
         if isinstance(source, str):
             # As with --source: the manifest says where the data come from, whoever named it.
             named = self.settings.source.model_copy(update={"url": source})
@@ -102,31 +109,34 @@ class Trainer:
         from recsys.pipeline.publication import CfHalf, ContentHalf
 
         run = self._run(overrides)
-        with run.staging() as staging:
+        with run.observed(), run.staging() as staging:
             encoder = run.open_encoder()
             marts = run.read_marts()
-            origins = run.content_provenance(marts.games, encoder), run.cf_provenance(marts.ratings)
-            if not force and staging.would_repeat(*origins):
-                return run.result("nothing new", staging.current)
-            current = current_release(staging)
-            data = run.check_data(marts.ratings, marts.known, current)
-            content = run.train_content(marts.games, encoder)
-            catalogue = Catalogue.of(marts.games, content.vectors)
-            proof = run.prove(marts.ratings, marts.known, current, data, catalogue)
-            run.admit(staging, proof, current)
-            model = run.train_cf(marts.ratings, catalogue.game_ids, proof.recipe)
-            run.publish(
-                staging,
-                ContentHalf.trained(content, catalogue, origins[0]),
-                CfHalf.trained(model, origins[1], proof),
-            )
-        return run.result("published", staging.folder.with_name(run.run_id), proof)
+            provenances = run.content_provenance(marts.games, encoder), run.cf_provenance(marts.ratings)
+            new = force or not staging.would_repeat(*provenances)
+            if new:
+                current = current_release(staging)
+                data = run.check_data(marts.ratings, marts.known, current)
+                content = run.train_content(marts.games, encoder)
+                catalogue = Catalogue.of(marts.games, content.vectors)
+                proof = run.prove(marts.ratings, marts.known, current, data, catalogue)
+                run.admit(staging, proof, current)
+                model = run.train_cf(marts.ratings, catalogue.game_ids, proof.recipe)
+                run.publish(
+                    staging,
+                    ContentHalf.trained(content, catalogue, provenances[0]),
+                    CfHalf.trained(model, provenances[1], proof),
+                )
+        if not new:
+            return run.done("nothing new", staging.current)
+        return run.done("published", staging.folder.with_name(run.run_id), proof)
 
     def check(self) -> RunResult:
         """Fetch and check both marts; train and write nothing (``--dry-run``)."""
         run = self._run()
-        run.read_marts()
-        return run.result("checked", None)
+        with run.observed():
+            run.read_marts()
+        return run.done("checked", None)
 
     def checked_ratings(self) -> Ratings:
         """Fetch the ratings, and check their contract; train and write nothing."""
@@ -147,20 +157,25 @@ class Trainer:
         from recsys.marts.catalogue import Catalogue
         from recsys.pipeline.publication import CfHalf, ContentHalf, save_alone
 
-        run = self._run()
-        if not publish:
-            encoder = run.open_encoder()
-            return run.train_content(run.reader.games(), encoder)
-        with run.staging() as staging:
-            encoder = run.open_encoder()
-            games = run.reader.games()
-            model = run.train_content(games, encoder)
-            if staging.current is None:
-                save_alone(run.store.root, model)
-                return model
-            catalogue = Catalogue.of(games, model.vectors)
-            content = ContentHalf.trained(model, catalogue, run.content_provenance(games, encoder))
-            run.publish(staging, content, CfHalf.carried(staging, catalogue.ids, self.settings.data.max_unknown))
+        run, path = self._run(), None
+        with run.observed():
+            if not publish:
+                encoder = run.open_encoder()
+                model = run.train_content(run.reader.games(), encoder)
+            else:
+                with run.staging() as staging:
+                    encoder = run.open_encoder()
+                    games = run.reader.games()
+                    model = run.train_content(games, encoder)
+                    if staging.current is None:
+                        save_alone(run.store.root, model)
+                    else:
+                        catalogue = Catalogue.of(games, model.vectors)
+                        content = ContentHalf.trained(model, catalogue, run.content_provenance(games, encoder))
+                        cf = CfHalf.carried(staging, catalogue.ids, self.settings.data.max_unknown)
+                        run.publish(staging, content, cf)
+                        path = staging.folder.with_name(run.run_id)
+        run.done("trained" if path is None else "published", path)
         return model
 
     def train_cf_model(self, *, publish: bool = True, overrides: Overrides = NO_OVERRIDES) -> CollaborativeFilter:
@@ -178,25 +193,29 @@ class Trainer:
         from recsys.pipeline.proving import current_release
         from recsys.pipeline.publication import CfHalf, ContentHalf, current_catalogue, save_alone
 
-        run = self._run(overrides)
-        if not publish:
-            with working("check", self.steps.quiet_s):
-                ratings = run.reader.ratings()
-            return run.train_cf(ratings)
-        with run.staging() as staging:
-            known = None if staging.current is None else IdMap.of(current_catalogue(staging))
-            ratings = run.reader.ratings(known)
-            if known is None:
+        run, path, proof = self._run(overrides), None, None
+        with run.observed():
+            if not publish:
+                with working("check", self.steps.quiet_s):
+                    ratings = run.reader.ratings()
                 model = run.train_cf(ratings)
-                save_alone(run.store.root, model)
-                return model
-            current = current_release(staging)
-            data = run.check_data(ratings, known, current)
-            proof = run.prove(ratings, known, current, data)
-            run.admit(staging, proof, current)
-            model = run.train_cf(ratings, known.ids(), proof.recipe)
-            cf = CfHalf.trained(model, run.cf_provenance(ratings), proof)
-            run.publish(staging, ContentHalf.carried(staging), cf)
+            else:
+                with run.staging() as staging:
+                    known = None if staging.current is None else IdMap.of(current_catalogue(staging))
+                    ratings = run.reader.ratings(known)
+                    if known is None:
+                        model = run.train_cf(ratings)
+                        save_alone(run.store.root, model)
+                    else:
+                        current = current_release(staging)
+                        data = run.check_data(ratings, known, current)
+                        proof = run.prove(ratings, known, current, data)
+                        run.admit(staging, proof, current)
+                        model = run.train_cf(ratings, known.ids(), proof.recipe)
+                        cf = CfHalf.trained(model, run.cf_provenance(ratings), proof)
+                        run.publish(staging, ContentHalf.carried(staging), cf)
+                        path = staging.folder.with_name(run.run_id)
+        run.done("trained" if path is None else "published", path, proof)
         return model
 
     def _fetch_data(self, query: str) -> pd.DataFrame:
@@ -220,7 +239,7 @@ class Trainer:
         self.steps = Steps(quiet_s=self.steps.quiet_s)
         reader = MartReader(self.settings, self._warehouse, self._fetch_data, self.steps)
         store = self._given_store or ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
-        return Run(self.settings, reader, store, self._embedding_model, overrides)
+        return Run(self.settings, reader, store, self._embedding_model, overrides, self._observers)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from factories.tables import RECIPE, WordEncoder, write_marts
-from recsys.cli import github
 from recsys.config import Settings
+from recsys.pipeline import github
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
 from recsys.trainer import Trainer

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import cache, compare, github, query, releases, report, serve, train, tune
+from recsys.cli import cache, compare, query, releases, report, serve, train, tune
 from recsys.cli.state import State
-from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
-from recsys.pipeline.outcome import headlines
+from recsys.pipeline import github
+from recsys.pipeline.observers import failure_line
+from recsys.pipeline.outcome import Failure
 from recsys.release.durable import writing
 from recsys.system.interrupt import end_at_once_on_signals
 from recsys.system.log import set_up
@@ -96,23 +97,17 @@ def run(argv: Sequence[str]) -> int:
             with writing("write the answer to stdout"):
                 raise failure
     except typer.Abort:
-        return _failed(state, "Interrupted", "interrupted; nothing was published", 130)
+        return _failed(state, Failure("Interrupted", "interrupted; nothing was published", 130))
     except _UsageError as error:
         error.show()
         return _USAGE
-    except RecsysError as error:
-        if state.verbose:
-            traceback.print_exc()
-        trial = error.trial if isinstance(error, QualityGateFailed) else None
-        return _failed(state, type(error).__name__, str(error), error.exit_code, trial)
     except KeyboardInterrupt:
-        return _failed(state, "Interrupted", "interrupted; nothing was published", 130)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug, said to be one
+        state.observed = False  # no observer has heard of it
+        return _failed(state, Failure("Interrupted", "interrupted; nothing was published", 130))
+    except Exception as error:  # noqa: BLE001 - the last line of defence: what is no error of ours is a bug
         if state.verbose:
             traceback.print_exc()
-        told = f"{type(error).__name__}: {error}"
-        hint = "" if state.verbose else "; run again with -v for the traceback"
-        return _failed(state, "Unforeseen", f"this is a bug, please report it: {told}{hint}", UNFORESEEN)
+        return _failed(state, Failure.of(error))
     return result if isinstance(result, int) else 0
 
 
@@ -120,11 +115,11 @@ def _last_words(code: int) -> str:
     return json.dumps({"status": "failed", "error": "Interrupted", "message": "interrupted", "exit_code": code}) + "\n"
 
 
-def _failed(state: State, kind: str, message: str, code: int, trial: dict[str, Any] | None = None) -> int:
-    github.summarize(f"❌ {message}", trial)
-    note(f"recsys: error: {message}")
-    github.announce(kind, message)
-    if state.json:
-        told = {"status": "failed", "error": kind, "message": message, "exit_code": code}
-        answer(json.dumps({**told, **({} if trial is None else headlines(trial))}))
-    return code
+def _failed(state: State, failure: Failure) -> int:
+    if not state.observed:
+        github.summarize(f"❌ {failure.message}", failure.trial)
+    note(f"recsys: error: {failure.message}")
+    github.announce(failure.kind, failure.message)
+    if state.json and not state.observed:
+        answer(failure_line(failure))
+    return failure.exit_code

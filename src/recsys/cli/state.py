@@ -15,7 +15,10 @@ class State:
         Print tracebacks.
     json
         Print a JSON object on stdout, also for a failure.
+    observed
+        A run is under way, whose observers hear of its failure.
     """
 
     verbose: bool = False
     json: bool = False
+    observed: bool = False

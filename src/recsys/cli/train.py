@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from recsys.cli import github
 from recsys.cli.state import State
 from recsys.system.streams import tell
-
-if TYPE_CHECKING:
-    from recsys.pipeline.outcome import RunResult
 
 
 class LogFormat(StrEnum):
@@ -71,27 +66,19 @@ def train(  # noqa: PLR0913 - each parameter is an option
     state = context.ensure_object(State)
     state.verbose, state.json = verbose, json
     from recsys.config import load_settings
+    from recsys.pipeline.github import GitHubSummary
+    from recsys.pipeline.observers import JsonLine
     from recsys.pipeline.outcome import Overrides
     from recsys.system.log import set_up
     from recsys.trainer import Trainer
 
     set_up(log_format.value, verbose=verbose)
     overrides = [*(set_ or []), *([f"source.url={source}"] if source is not None else [])]
-    trainer = Trainer(models_output_dir=output, settings=load_settings(config, overrides))
+    observers = [GitHubSummary(), *([JsonLine()] if json else [])]
+    trainer = Trainer(models_output_dir=output, settings=load_settings(config, overrides), observers=observers)
     allowed = Overrides(publish_anyway=publish_anyway, accept_drift=accept_drift)
+    state.observed = True
     result = trainer.check() if dry_run else trainer.run_pipeline(force=force, overrides=allowed)
-    summary = _summary(result)
-    github.summarize(summary, result.trial)
-    tell(json_.dumps(result.to_json()) if json else summary)
-
-
-def _summary(result: RunResult) -> str:
-    rows = result.rows
-    took = f"{sum(result.seconds.values()):.1f} s"
-    counts = f"{rows['games']:,} games, {rows['ratings']:,} ratings by {rows['users']:,} users"
-    if result.path is None:
-        return f"both marts keep their contract: {counts} ({took}); nothing was written"
-    if result.status == "nothing new":
-        return f"nothing new: {result.path} was made of the same {counts} ({took}); --force trains all the same"
-    verdict = "" if result.trial is None else f"; {result.trial['verdict']['reason']}"
-    return f"published {result.path}: {counts} ({took}){verdict}"
+    state.observed = False
+    if not json:
+        tell(result.headline)

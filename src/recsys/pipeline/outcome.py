@@ -5,12 +5,15 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-Status: TypeAlias = Literal["published", "nothing new", "checked"]
+Status: TypeAlias = Literal["published", "nothing new", "checked", "trained"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class RunResult:
     ----------
     status
         ``published``; ``nothing new`` when the current release was made of the same data, settings,
-        code and libraries; ``checked`` after a dry run.
+        code and libraries; ``checked`` after a dry run; ``trained`` when one half was trained and no release
+        was published.
     run_id
         The run's name, and its release's if it published one.
     path
@@ -54,6 +58,8 @@ class RunResult:
         Wall time and highest memory of the process by step.
     trial
         The content of ``metrics.json``; None if nothing was evaluated.
+    observers
+        What went wrong with observers of the run, by name; it decided nothing.
     """
 
     status: Status
@@ -64,12 +70,70 @@ class RunResult:
     seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
     trial: dict[str, Any] | None = None
+    observers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> str:
+        """One line for people: what the run did."""
+        rows, took = self.rows, f"{sum(self.seconds.values()):.1f} s"
+        if self.status == "trained":
+            return f"trained one half; no release was published ({took})"
+        counts = ", ".join(_counted(rows))
+        if self.path is None:
+            return f"both marts keep their contract: {counts} ({took}); nothing was written"
+        if self.status == "nothing new":
+            return f"nothing new: {self.path} was made of the same {counts} ({took}); --force trains all the same"
+        verdict = "" if self.trial is None else f"; {self.trial['verdict']['reason']}"
+        return f"published {self.path}: {counts} ({took}){verdict}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values; of the trial, the verdict and the scores by contender."""
         values = {**asdict(self), "path": None if self.path is None else str(self.path)}
         trial = values.pop("trial")
         return {**values, **({} if trial is None else headlines(trial))}
+
+
+def _counted(rows: dict[str, int]) -> Iterator[str]:
+    """Yield what was read; a run that trained one half knows one table."""
+    if "games" in rows:
+        yield f"{rows['games']:,} games"
+    if "ratings" in rows:
+        users = f" by {rows['users']:,} users" if "users" in rows else ""
+        yield f"{rows['ratings']:,} ratings{users}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a run failed; what the command line says of it.
+
+    Attributes
+    ----------
+    kind
+        Name of the error; ``Unforeseen`` for what is a bug.
+    message
+        What failed, the value seen, what was expected, what to do.
+    exit_code
+        The exit code of the command.
+    trial
+        The content of ``metrics.json`` where the gate refused the candidate; None otherwise.
+    observers
+        What went wrong with observers of the run, by name.
+    """
+
+    kind: str
+    message: str
+    exit_code: int
+    trial: dict[str, Any] | None = None
+    observers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """Describe what ended a run."""
+        if isinstance(error, RecsysError):
+            trial = error.trial if isinstance(error, QualityGateFailed) else None
+            return cls(type(error).__name__, str(error), error.exit_code, trial)
+        bug = f"this is a bug, please report it: {type(error).__name__}: {error}; -v shows the traceback"
+        return cls("Unforeseen", bug, UNFORESEEN)
 
 
 def headlines(trial: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from recsys.pipeline.outcome import NO_OVERRIDES, Overrides, RunResult, Status, new_run_id
+from recsys.pipeline.observers import Audience
+from recsys.pipeline.outcome import NO_OVERRIDES, Failure, Overrides, RunResult, Status, new_run_id
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress, working
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from recsys.marts.ids import Id, IdMap
     from recsys.models.cf import CollaborativeFilter
     from recsys.models.content import RAGRecommender
+    from recsys.pipeline.observers import RunObserver
     from recsys.pipeline.publication import CfHalf, ContentHalf
     from recsys.pipeline.reader import MartReader, Marts
     from recsys.release.manifest import Provenance
@@ -35,10 +38,11 @@ if TYPE_CHECKING:
 log = events(__name__)
 
 
+@dataclass
 class Run:
     """One run of a trainer; nothing of it outlives it but what it returns.
 
-    Parameters
+    Attributes
     ----------
     settings
         Settings of the run.
@@ -47,33 +51,41 @@ class Run:
     store
         Where releases are published.
     encoder
-        Turns texts into vectors; the one of the settings when not given.
+        Turns texts into vectors; None for the one of the settings.
     overrides
         Rules that are set aside for this run.
-
-    Attributes
-    ----------
+    observers
+        Who hears of it.
     run_id
         The run's name, and its release's if it publishes one.
-    steps
-        Its clock.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        reader: MartReader,
-        store: ReleaseStore,
-        encoder: Encoder | None = None,
-        overrides: Overrides = NO_OVERRIDES,
-    ) -> None:
-        self.run_id = new_run_id()
-        self.settings = settings
-        self.overrides = overrides
-        self.reader = reader
-        self.steps: Steps = reader.steps
-        self.store = store
-        self._given_encoder = encoder
+    settings: Settings
+    reader: MartReader
+    store: ReleaseStore
+    encoder: Encoder | None = None
+    overrides: Overrides = NO_OVERRIDES
+    observers: Sequence[RunObserver] = ()
+    run_id: str = field(default_factory=new_run_id)
+
+    def __post_init__(self) -> None:
+        self._audience = Audience(self.observers, self.settings.observers.limit_s)
+        self.steps.ended = self._audience.step
+
+    @property
+    def steps(self) -> Steps:
+        """The clock of the run."""
+        return self.reader.steps
+
+    @contextmanager
+    def observed(self) -> Iterator[None]:
+        """Let observers hear that the run begins, and of a failure that ends it."""
+        self._audience.began(self.run_id, self.store.root)
+        try:
+            yield
+        except Exception as error:
+            self._audience.failed(Failure.of(error))
+            raise
 
     @contextmanager
     def staging(self) -> Iterator[Staging]:
@@ -87,8 +99,8 @@ class Run:
         from recsys.embedding import open_encoder
         from recsys.embedding.plan import require_engine
 
-        if self._given_encoder is not None:
-            return self._given_encoder
+        if self.encoder is not None:
+            return self.encoder
         encoder = open_encoder(self.settings.content)
         require_engine(encoder.plan)
         return encoder
@@ -129,7 +141,7 @@ class Run:
         with self.steps.step("embed"):
             model = RAGRecommender(self.settings.content, encoder)
             model.fit(games.assign(**{EMBEDDING_TEXT: joined_fields(games)}))
-            if isinstance(encoder, TextEncoder) and encoder is not self._given_encoder:
+            if isinstance(encoder, TextEncoder) and encoder is not self.encoder:
                 encoder.unload()  # the run has no further use for hundreds of megabytes
         self.reader.rows["vectors"] = len(model.game_ids)
         log.info("embedded", extra=keys(games=len(model.game_ids), seconds=self.steps.seconds["embed"]))
@@ -147,7 +159,9 @@ class Run:
         from recsys.pipeline.proving import Trial
 
         trial = Trial(self.settings, current, self.steps, catalogue, known, data, self.overrides.publish_anyway)
-        return trial.hold(ratings)
+        proof = trial.hold(ratings)
+        self._audience.judged(proof.as_json())
+        return proof
 
     def admit(self, staging: Staging, proof: Proof, current: CurrentRelease | None) -> None:
         """Write into the release what proves it.
@@ -196,11 +210,12 @@ class Run:
         with self.steps.step("publish"):
             publish(staging, (content, cf), hybrid, self.steps, self._page())
 
-    def result(self, status: Status, path: Path | None, proof: Proof | None = None) -> RunResult:
-        """Return what the run did."""
+    def done(self, status: Status, path: Path | None, proof: Proof | None = None) -> RunResult:
+        """Let observers hear what the run did, and return it."""
         steps, reader = self.steps, self.reader
         counts = dict(reader.rows), dict(reader.repairs), dict(steps.seconds), dict(steps.peak_mb)
-        return RunResult(status, self.run_id, path, *counts, None if proof is None else proof.as_json())
+        trial = None if proof is None else proof.as_json()
+        return self._audience.done(RunResult(status, self.run_id, path, *counts, trial))
 
     def _page(self) -> Callable[[Staging, RunFacts], bytes] | None:
         """Return what draws the page; None where that is not installed, which is said."""

@@ -11,7 +11,7 @@ from recsys.system.log import events, keys
 from recsys.system.pulse import QUIET_S, working
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 log = events(__name__)
 
@@ -29,11 +29,14 @@ class Steps:
         Highest resident memory of the process so far, in MB, at the end of each step.
     quiet_s
         Seconds after the last event when a run says what it is at.
+    ended
+        Is told of each step that is done: its name, its own seconds, and the peak memory so far in MB.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
     quiet_s: float = QUIET_S
+    ended: Callable[[str, float, float], None] = lambda *_: None
     _within: list[float] = field(default_factory=list, repr=False)
     """Of each step that is being taken: seconds of the steps within it so far."""
 
@@ -55,6 +58,7 @@ class Steps:
             self.peak_mb[name] = peak_memory_mb()
             trim_memory()
             log.debug("step ends", extra=keys(step=name, seconds=seconds))
+            self.ended(name, round(own, 3), self.peak_mb[name])
 
 
 def trim_memory() -> None:

@@ -5,17 +5,40 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from recsys.pipeline.observers import RunObserver
 from recsys.system.log import events, keys
 from recsys.system.streams import note, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from recsys.pipeline.outcome import Failure, RunResult
+
 log = events(__name__)
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """Variable with the file that takes Markdown for the run's page."""
 _ACTIONS = "GITHUB_ACTIONS"
+
+
+class GitHubSummary(RunObserver):
+    """Writes the end of a run into the summary of the GitHub step; outside GitHub Actions it does nothing."""
+
+    def published(self, result: RunResult) -> None:
+        """Write what was published, and the scores."""
+        summarize(result.headline, result.trial)
+
+    def ended(self, result: RunResult) -> None:
+        """Write that there was nothing to publish."""
+        summarize(result.headline, result.trial)
+
+    def refused(self, failure: Failure) -> None:
+        """Write why the candidate was refused, and its scores."""
+        summarize(f"❌ {failure.message}", failure.trial)
+
+    def failed(self, failure: Failure) -> None:
+        """Write why the run failed."""
+        summarize(f"❌ {failure.message}", None)
 
 
 def announce(title: str, message: str, environ: Mapping[str, str] = os.environ) -> None:
