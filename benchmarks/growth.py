@@ -32,7 +32,7 @@ PASSES = 4
 def ratings(number: int, factors: list[int]) -> dict[str, Any]:
     """Fetch a generated table of ratings and run iterations of the solver on it."""
     from recsys.config import Settings
-    from recsys.marts.contract import ContractReport, check_ratings
+    from recsys.marts.ratings import Ratings
     from recsys.models.confidence import confidence
     from recsys.models.recipe import CfRecipe
     from recsys.models.solvers.ials import factorize, initial_factors
@@ -43,7 +43,7 @@ def ratings(number: int, factors: list[int]) -> dict[str, Any]:
         subprocess.run([sys.executable, "-c", _GENERATE.format(folder, number, users, games)], check=True)
         trainer = Trainer({}, source=folder, settings=Settings())
         began = time.perf_counter()
-        table = check_ratings(trainer._fetch_data(trainer._ratings_query), Settings().data, ContractReport())  # noqa: SLF001
+        table = Ratings.from_frame(trainer._fetch_data(trainer._ratings_query), Settings().data)  # noqa: SLF001
         told: dict[str, Any] = {"ratings": table.matrix.nnz, "users": users, "games": games}
         told |= {"fetch": time.perf_counter() - began}
     recipe = CfRecipe.by_rule(Settings().cf, table.matrix.data)

@@ -20,7 +20,7 @@ import pandas as pd
 from recsys.config import CfSettings, EvaluationSettings
 from recsys.evaluation.newcomers import Sample, measure_newcomers
 from recsys.marts.catalogue import Catalogue
-from recsys.marts.contract import Ratings
+from recsys.marts.ratings import Ratings
 from recsys.marts.schema import CATEGORIES, GAME_ID, MECHANICS
 from recsys.marts.tags import game_tags
 from recsys.models import CollaborativeFilter

@@ -20,7 +20,7 @@ from recsys.config import CfSettings, EvaluationSettings
 from recsys.evaluation.contenders import Factors, Popularity
 from recsys.evaluation.holdout import split
 from recsys.evaluation.scores import evaluate
-from recsys.marts.contract import Ratings
+from recsys.marts.ratings import Ratings
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 from tables import table

@@ -67,12 +67,12 @@ def fetch(side: str, folder: Path, _: int) -> Callable[[], object]:
         return lambda: textbook.matrix(folder)
 
     from recsys.config import Settings
-    from recsys.marts.contract import ContractReport, check_ratings
+    from recsys.marts.ratings import Ratings
     from recsys.trainer import Trainer
 
     trainer = Trainer({}, source=str(folder), settings=Settings())
     query = "SELECT USER_ID, GAME_ID, RATING FROM ANALYTICS.MART_USER_RATINGS"
-    return lambda: check_ratings(trainer._fetch_data(query), trainer.settings.data, ContractReport())  # noqa: SLF001
+    return lambda: Ratings.from_frame(trainer._fetch_data(query), trainer.settings.data)  # noqa: SLF001
 
 
 def cf(side: str, folder: Path, _: int, solver: str = "ials") -> Callable[[], object]:

@@ -36,7 +36,7 @@ from recsys.evaluation.newcomers.games import cold_rankings
 from recsys.evaluation.newcomers.rankings import HYBRID
 from recsys.evaluation.scores import evaluate
 from recsys.marts.catalogue import Catalogue
-from recsys.marts.contract import Ratings
+from recsys.marts.ratings import Ratings
 from recsys.marts.tags import game_tags
 from recsys.marts.text import clean_games
 from recsys.models import CollaborativeFilter

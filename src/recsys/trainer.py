@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from recsys.embedding import Encoder
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
     from recsys.models.cf import CollaborativeFilter
     from recsys.models.content import RAGRecommender
     from recsys.pipeline.observers import RunObserver

@@ -16,7 +16,7 @@ from recsys.evaluation.drift import DataProfile, Drift, measure_drift, stability
 from recsys.marts.ids import IdMap
 
 if TYPE_CHECKING:
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
 GATE = GateSettings()
 

@@ -13,7 +13,7 @@ from recsys.evaluation.current import CurrentRelease
 from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import split
 from recsys.evaluation.scores import evaluate
-from recsys.marts.contract import Ratings
+from recsys.marts.ratings import Ratings
 from recsys.models.cf import CollaborativeFilter
 
 if TYPE_CHECKING:

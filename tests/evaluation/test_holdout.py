@@ -8,8 +8,8 @@ import pytest
 from factories.tastes import pairs_of, ratings_of, tastes, triples
 from recsys.config import EvaluationSettings
 from recsys.evaluation.holdout import split
-from recsys.marts.contract import Ratings
 from recsys.marts.ids import IdMap
+from recsys.marts.ratings import Ratings
 from recsys.ranking.hashing import id_hashes
 
 SETTINGS = EvaluationSettings(users=0)

@@ -22,7 +22,7 @@ from recsys.pipeline.proving import Trial
 from recsys.system.steps import Steps
 
 if TYPE_CHECKING:
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
 
 class Spy:

@@ -11,7 +11,7 @@ from recsys.evaluation.newcomers import Sample
 from recsys.marts.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
 GAMES, USERS = 160, 400
 SETTINGS = EvaluationSettings(k=5, resamples=200)

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from recsys.marts.contract import Ratings
 from recsys.marts.ids import IdMap
+from recsys.marts.ratings import Ratings
 
 
 def ratings_of(

@@ -11,10 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from recsys.config import DataSettings
+from recsys.config import DataSettings, SourceSettings
 from recsys.errors import DataContractError, EmptyResult
-from recsys.marts.contract import ContractReport, Ratings, check_games, check_ratings
+from recsys.marts.check import check_marts
+from recsys.marts.contract import ContractReport
 from recsys.marts.frames import frame_of
+from recsys.marts.games import read_games
+from recsys.marts.ratings import Ratings, read_ratings
 from recsys.marts.schema import ENCODED
 
 LENIENT = DataSettings(min_users=1, min_games=1, min_ratings=1)
@@ -42,22 +45,22 @@ def ratings(**changes: Any) -> pd.DataFrame:
 def violations_of_games(frame: pd.DataFrame, settings: DataSettings = LENIENT) -> list[str]:
     """Return the broken rules of a games frame as texts."""
     report = ContractReport()
-    check_games(frame, settings, report)
+    read_games(frame, settings, report)
     return [str(violation) for violation in report.violations]
 
 
 def violations_of_ratings(frame: pd.DataFrame, settings: DataSettings = LENIENT) -> list[str]:
     """Return the broken rules of a ratings frame as texts."""
     report = ContractReport()
-    check_ratings(frame, settings, report)
+    read_ratings(frame, settings, report)
     return [str(violation) for violation in report.violations]
 
 
 def test_good_games_come_sorted_by_id() -> None:
     """Rows in any order leave in ascending order of their ids, each with its own texts."""
     report = ContractReport()
-    checked = check_games(games(), LENIENT, report)
-    assert not report.violations
+    checked = read_games(games(), LENIENT, report)
+    assert checked is not None
     assert checked["GAME_ID"].tolist() == [1, 2, 3]
     assert checked["NAME"].tolist() == ["Azul", "Pandemic", "Catan"]
 
@@ -131,11 +134,11 @@ def test_the_range_is_a_setting() -> None:
 def test_one_message_names_every_broken_rule() -> None:
     """Both marts' broken rules stand in one error, with at most five samples each."""
     report = ContractReport()
-    check_games(games(GAME_ID=[5, 5, 2]), LENIENT, report, "MART_GAMES")
+    read_games(games(GAME_ID=[5, 5, 2]), LENIENT, report, "MART_GAMES")
     many = pd.DataFrame({"USER_ID": range(9), "GAME_ID": 1, "RATING": 12})
-    check_ratings(many, LENIENT, report, mart="MART_USER_RATINGS")
+    read_ratings(many, LENIENT, report, mart="MART_USER_RATINGS")
     with pytest.raises(DataContractError) as caught:
-        report.raise_if_broken()
+        report.sound(None)
     message = str(caught.value)
     assert "MART_GAMES: 1 duplicate GAME_IDs" in message
     assert "MART_USER_RATINGS: 9 ratings outside" in message
@@ -152,11 +155,11 @@ def test_people_are_named_to_those_who_debug_alone(caplog: pytest.LogCaptureFixt
     assert [record.levelname for record in told] == ["DEBUG"]
 
 
-@pytest.mark.parametrize("check", [check_games, check_ratings])
+@pytest.mark.parametrize("check", [read_games, read_ratings])
 def test_an_empty_mart_is_an_empty_result(check: Any) -> None:
     """No rows at all is told apart from broken ones."""
     with pytest.raises(EmptyResult, match="no rows"):
-        check((games() if check is check_games else ratings()).iloc[:0], LENIENT, ContractReport())
+        check((games() if check is read_games else ratings()).iloc[:0], LENIENT, ContractReport())
 
 
 def test_the_matrix_equals_a_dense_pivot() -> None:
@@ -182,7 +185,7 @@ def test_of_duplicate_ratings_the_highest_stays() -> None:
     """Duplicates are not summed; what is dropped is counted."""
     report = ContractReport()
     frame = ratings(USER_ID=[8, 8, 8], GAME_ID=[3, 3, 1], RATING=[4.0, 9.0, 5.0])
-    checked = check_ratings(frame, LENIENT, report)
+    checked = read_ratings(frame, LENIENT, report)
     assert checked is not None
     assert checked.matrix.toarray().tolist() == [[5.0, 9.0]]
     assert report.repairs == {"duplicate ratings": 1}
@@ -191,12 +194,12 @@ def test_of_duplicate_ratings_the_highest_stays() -> None:
 def test_times_stay_with_their_ratings() -> None:
     """A time column is sorted along with the ratings; a missing time is a broken rule."""
     days = pd.to_datetime(["2020-01-03", "2020-01-01", "2020-01-02"])
-    checked = check_ratings(ratings(RATED_AT=days), LENIENT, ContractReport(), time_column="RATED_AT")
+    checked = read_ratings(ratings(RATED_AT=days), LENIENT, ContractReport(), time_column="RATED_AT")
     assert checked is not None
     assert checked.rated_at is not None
     assert pd.to_datetime(checked.rated_at, unit="us").day.tolist() == [1, 2, 3]
     report = ContractReport()
-    check_ratings(ratings(RATED_AT=[days[0], None, days[1]]), LENIENT, report, time_column="RATED_AT")
+    read_ratings(ratings(RATED_AT=[days[0], None, days[1]]), LENIENT, report, time_column="RATED_AT")
     assert "1 ratings whose RATED_AT is null or no time" in str(report.violations[0])
 
 
@@ -263,3 +266,27 @@ def test_nothing_of_no_batches() -> None:
     frame = frame_of(schema, [], ENCODED)
     assert list(frame.columns) == ["USER_ID", "RATING"]
     assert frame.empty
+
+
+def test_results_are_handed_out_only_if_no_rule_is_broken() -> None:
+    """Of sound games beside ratings that break a rule nothing can be had."""
+    report = ContractReport()
+    sound = read_games(games(), LENIENT, report)
+    assert report.sound(sound) is sound
+    assert read_ratings(ratings(RATING=[0, 11, 3]), LENIENT, report) is None
+    with pytest.raises(DataContractError, match="outside 0 < rating"):
+        report.sound(sound)
+
+
+def test_both_marts_are_checked_in_one_pass() -> None:
+    """The broken rules of both stand in one error, under the names of the settings; sound ones are joined."""
+    source = SourceSettings(games_table="G", ratings_table="R")
+    with pytest.raises(DataContractError, match=r"G: 1 duplicate GAME_IDs.*; R: 2 ratings outside"):
+        check_marts(games(GAME_ID=[5, 5, 2]), ratings(RATING=[0, 11, 3]), LENIENT, source)
+    with pytest.raises(DataContractError, match=r"R: 3 ratings \(100\.0% of them\) of games that G lacks"):
+        check_marts(games(GAME_ID=[5, 6, 7]), ratings(), LENIENT, source)
+    twice = pd.concat([ratings(GAME_ID=["3", "1", "3"])] * 2)
+    marts = check_marts(games(NAME=["Catan &amp; Co", "Azul", "Pandemic"]), twice, LENIENT, source)
+    assert marts.games["GAME_ID"].tolist() == [1, 2, 3]
+    assert marts.ratings.items.ids() == [1, 3]
+    assert marts.repairs == {"HTML entities": 1, "duplicate ratings": 3, "game ids spelled otherwise": 3}

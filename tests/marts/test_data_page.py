@@ -12,10 +12,12 @@ import pytest
 
 from recsys.config import DataSettings
 from recsys.marts.columns import read_texts
-from recsys.marts.contract import ContractReport, check_games, check_ratings
+from recsys.marts.contract import ContractReport
 from recsys.marts.frames import frame_of
+from recsys.marts.games import read_games
 from recsys.marts.ids import IdMap
 from recsys.marts.join import join
+from recsys.marts.ratings import read_ratings
 from recsys.marts.tags import split_tags
 from recsys.marts.text import clean_games, tell_unread
 from recsys.system.log import _Human
@@ -72,7 +74,7 @@ def test_refusals_are_printed_as_the_page_says(name: str, column: pa.Array) -> N
     table = pa.table({"GAME_ID": [1, 2], **columns})
     report = ContractReport()
     frame = frame_of(table.schema, table.to_batches(), frozenset())
-    check_games(frame, DataSettings(min_games=1), report, "ANALYTICS.MART_GAMES")
+    read_games(frame, DataSettings(min_games=1), report, "ANALYTICS.MART_GAMES")
     assert [f"\n{violation}\n" in PAGE for violation in report.violations] == [True], report.violations
 
 
@@ -104,9 +106,9 @@ def test_refusals_of_ids_and_ratings_are_printed_as_the_page_says(
 ) -> None:
     """Word for word, whichever mart breaks the rule."""
     report = ContractReport()
-    checked = check_games(GAMES.assign(**games), LENIENT, report, MARTS[0])
-    rated = check_ratings(RATINGS.assign(**ratings), LENIENT, report, mart=MARTS[1])
-    if rated is not None and not report.violations:
+    checked = read_games(GAMES.assign(**games), LENIENT, report, MARTS[0])
+    rated = read_ratings(RATINGS.assign(**ratings), LENIENT, report, mart=MARTS[1])
+    if checked is not None and rated is not None:
         join(rated, IdMap.of(checked["GAME_ID"].tolist()), report, LENIENT.max_unknown, MARTS)
     (violation,) = report.violations
     assert f"\n{violation}\n" in PAGE, str(violation)

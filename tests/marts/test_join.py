@@ -11,9 +11,10 @@ import pytest
 from factories.tables import RECIPE, WordEncoder, games, ratings, write_marts
 from recsys.config import DataSettings, Settings
 from recsys.errors import DataContractError
-from recsys.marts.contract import ContractReport, Ratings, check_ratings
+from recsys.marts.contract import ContractReport
 from recsys.marts.ids import IdMap
 from recsys.marts.join import RESPELLED, join
+from recsys.marts.ratings import Ratings, read_ratings
 from recsys.models.cf import CollaborativeFilter
 from recsys.serving import load
 from recsys.trainer import Trainer
@@ -31,12 +32,12 @@ def rated(games_rated: list[Any], *, times: bool = False) -> Ratings:
     frame["RATING"] = np.arange(1.0, len(frame) + 1)
     if times:
         frame["RATED_AT"] = pd.to_datetime(frame["RATING"], unit="D")
-    checked = check_ratings(frame, LENIENT, ContractReport(), time_column="RATED_AT" if times else "")
+    checked = read_ratings(frame, LENIENT, ContractReport(), time_column="RATED_AT" if times else "")
     assert checked is not None
     return checked
 
 
-def joined(ours: list[Any], catalogue: list[Any], bound: float = 0.5) -> tuple[Ratings, ContractReport]:
+def joined(ours: list[Any], catalogue: list[Any], bound: float = 0.5) -> tuple[Ratings | None, ContractReport]:
     """Join ratings of these games with a catalogue of those."""
     report = ContractReport()
     return join(rated(ours), IdMap.of(catalogue), report, bound, ("GAMES", "RATINGS")), report
@@ -58,6 +59,7 @@ def joined(ours: list[Any], catalogue: list[Any], bound: float = 0.5) -> tuple[R
 def test_spellings_of_one_id_are_joined(ours: list[Any], catalogue: list[Any], ids: list[Any]) -> None:
     """The catalogue's spelling is taken, each rating stays its game's, and what was respelled is counted."""
     found, report = joined(ours, catalogue)
+    assert found is not None
     assert not report.violations
     assert found.items.ids() == ids
     means = {float(str(id_)) if str(id_).strip()[0].isdigit() else str(id_).strip(): id_ for id_ in ids}
@@ -72,6 +74,7 @@ def test_times_follow_their_ratings() -> None:
     """Where the order of the games changes with their spelling, each rating keeps its time."""
     before = rated([2, 10, 1, 1, 10, 2], times=True)
     after = join(before, IdMap.of(["1", "2", "10"]), ContractReport(), 0.5)
+    assert after is not None
     assert after.items.ids() == ["1", "10", "2"]
     assert after.rated_at is not None
     assert after.matrix.has_sorted_indices
@@ -101,7 +104,8 @@ def test_marts_that_meet_are_left_alone() -> None:
 )
 def test_strangers_are_refused(ours: list[Any], catalogue: list[Any], words: str) -> None:
     """Ratings of games that the catalogue lacks are refused beyond the bound, with both types and ids of each side."""
-    _, report = joined(ours, catalogue)
+    nothing, report = joined(ours, catalogue)
+    assert nothing is None
     (violation,) = map(str, report.violations)
     assert f"RATINGS: {len(ours)} ratings (100.0% of them) of games that GAMES lacks, more than the 50%" in violation
     assert words in violation

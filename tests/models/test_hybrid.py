@@ -13,7 +13,7 @@ import pytest
 from factories.tastes import tastes
 from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
-from recsys.marts.contract import Ratings
+from recsys.marts.ratings import Ratings
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence
 from recsys.models.folding import FoldIn

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.marts.contract import Ratings
+from recsys.marts.ratings import Ratings
 from recsys.pipeline.provenance import code_digest, git_commit, versions
 from recsys.release.fingerprint import games_fingerprint, ratings_fingerprint
 

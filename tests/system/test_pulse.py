@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
 SOON = 0.001
 """Seconds of silence, in place of the twenty that people are asked to bear."""

@@ -22,7 +22,7 @@ from recsys.tuning.scorer import RecipeScorer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
 RATINGS = tastes(users=400, items=60)
 SETTINGS = CfSettings(threads=1)

@@ -26,7 +26,7 @@ from recsys.tuning.study.space import RANGES, Space
 from recsys.tuning.study.trials import Trials, finished, importances, whole
 
 if TYPE_CHECKING:
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
 QUICK = Settings(cf=CfSettings(factors=8, iterations=6, threads=1), evaluation=EvaluationSettings(resamples=100))
 """Small factors, few iterations; the rest is searched."""

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
     Scores = npt.NDArray[np.float32]
 

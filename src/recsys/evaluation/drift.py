@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.config import DataSettings, GateSettings
-    from recsys.marts.contract import Ratings
     from recsys.marts.ids import IdMap
+    from recsys.marts.ratings import Ratings
 
 BINS = 10
 """Bins of the ratings' histogram, of equal width over the range of the contract."""

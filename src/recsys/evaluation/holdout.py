@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from recsys.config import EvaluationSettings
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
 _LARGEST = np.iinfo(np.uint64).max
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import scipy.sparse as sp
 
-    from recsys.marts.contract import ContractReport, Ratings
+    from recsys.marts.contract import ContractReport
+    from recsys.marts.ratings import Ratings
 
 RESPELLED = "game ids spelled otherwise"
 """What reports call ratings whose ``GAME_ID`` was brought to the catalogue's spelling."""
@@ -31,7 +32,7 @@ def join(
     report: ContractReport,
     max_unknown: float,
     marts: tuple[str, str] = ("games", "ratings"),
-) -> Ratings:
+) -> Ratings | None:
     """Spell the rated games as the catalogue does, and find marts that do not meet.
 
     Parameters
@@ -49,19 +50,21 @@ def join(
 
     Returns
     -------
-    Ratings
-        Their games spelled as the catalogue's, in ascending order; not to be used if the report holds violations.
+    Ratings or None
+        Their games spelled as the catalogue's, in ascending order; None if they do not meet.
     """
     items, spelled = ratings.items, _spelled(ratings.items, catalogue)
     counts = np.bincount(ratings.matrix.indices, minlength=len(items))
     meeting = Meeting(items, counts, catalogue, catalogue.codes_of(spelled) < 0)
     if meeting.share > max_unknown:
         report.broken(marts[1], meeting.rule(max_unknown, marts[0]), meeting.lost_ratings)
-    elif catalogue.kind == "integer" and (odd := [id_ for id_ in spelled if isinstance(id_, str)]):
+        return None
+    if catalogue.kind == "integer" and (odd := [id_ for id_ in spelled if isinstance(id_, str)]):
         rule = f"games whose {GAME_ID} is no whole number, as each of {marts[0]} is"
         report.broken(marts[1], rule, len(odd), map(repr, odd))
+        return None
     changed = np.array([new != old for new, old in zip(spelled, items.ids(), strict=True)])
-    if report.violations or not changed.any():
+    if not changed.any():
         return ratings
     report.repaired({RESPELLED: int(counts[changed].sum())})
     return _renamed(ratings, spelled)

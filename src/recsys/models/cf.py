@@ -11,8 +11,8 @@ import numpy as np
 
 from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, ReleaseNotFound
-from recsys.marts.contract import Ratings
 from recsys.marts.ids import Id, IdMap
+from recsys.marts.ratings import Ratings
 from recsys.models.confidence import confidence
 from recsys.models.recipe import CfRecipe
 from recsys.ranking.top import Scored, top_k

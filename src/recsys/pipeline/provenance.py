@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from recsys.config import Settings
     from recsys.embedding import Encoder
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of this package's source."""

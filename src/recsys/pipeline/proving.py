@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from recsys.evaluation.gate import Verdict
     from recsys.evaluation.result import Evaluation
     from recsys.marts.catalogue import Catalogue
-    from recsys.marts.contract import Ratings
     from recsys.marts.ids import IdMap
+    from recsys.marts.ratings import Ratings
     from recsys.release.staging import Staging
     from recsys.system.steps import Steps
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import DataContractError, EmptyResult, QueryFailed, RecsysError, SourceError, TruncatedResult
-from recsys.marts.contract import ContractReport, Ratings, check_games, check_ratings
-from recsys.marts.ids import IdMap
-from recsys.marts.join import Meeting, join
+from recsys.marts.check import Marts, check_games, check_join, check_marts, check_ratings
+from recsys.marts.join import Meeting
 from recsys.marts.query import MartQuery
-from recsys.marts.schema import ENCODED, GAME_ID, USER_ID
+from recsys.marts.schema import ENCODED, USER_ID
 from recsys.sources import open_source
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from recsys.config import Settings
+    from recsys.marts.ids import IdMap
+    from recsys.marts.ratings import Ratings
     from recsys.sources import Source
     from recsys.system.steps import Steps
 
@@ -90,25 +91,6 @@ class Warehouse:
         return frame
 
 
-@dataclass(frozen=True)
-class Marts:
-    """Both tables, checked and joined.
-
-    Attributes
-    ----------
-    games
-        The catalogue, sorted by id, its texts mended.
-    ratings
-        Who rated what, game ids spelled as the catalogue's.
-    known
-        Ids of the catalogue, sorted.
-    """
-
-    games: pd.DataFrame
-    ratings: Ratings
-    known: IdMap
-
-
 @dataclass
 class MartReader:
     """Reads the marts of one run, and counts what it read.
@@ -148,10 +130,7 @@ class MartReader:
 
     def games(self) -> pd.DataFrame:
         """Fetch and check the games alone."""
-        report = ContractReport()
-        games = self._checked_games(self._fetched("games", self.games_query), report)
-        report.raise_if_broken()
-        return games
+        return check_games(self._fetched("games", self.games_query), self.settings.data, self.settings.source)
 
     def ratings(self, known: IdMap | None = None) -> Ratings:
         """Fetch and check the ratings alone.
@@ -161,37 +140,22 @@ class MartReader:
         known
             Ids of the catalogue that they are joined with; None for none.
         """
-        report = ContractReport()
-        ratings = self._checked_ratings(self._fetched("ratings", self.ratings_query), report)
-        report.raise_if_broken()
-        assert ratings is not None
-        if known is not None:
-            ratings = self._joined(ratings, known, report)
-            report.raise_if_broken()
-        return ratings
+        data, source = self.settings.data, self.settings.source
+        ratings = check_ratings(self._fetched("ratings", self.ratings_query), data, source)
+        return ratings if known is None else check_join(ratings, known, data, source)
 
     def both(self) -> Marts:
         """Read both marts over one connection, and report every rule that either breaks at once."""
         with self.warehouse.opened() as source:
             try:
-                fetched = self._fetched("games", self.games_query)
+                games = self._fetched("games", self.games_query)
             except (DataContractError, QueryFailed) as error:
                 raise self._with_other_failure(error, source) from error
-            rated = self._fetched("ratings", self.ratings_query)
-        report = ContractReport()
+            ratings = self._fetched("ratings", self.ratings_query)
         with self.steps.step("check"):
-            games = self._checked_games(fetched, report)
-            ratings = self._checked_ratings(rated, report)
-            known = IdMap.of([] if report.violations else games[GAME_ID].tolist())
-            if ratings is not None and not report.violations:
-                ratings = self._joined(ratings, known, report)
-            report.raise_if_broken()
-        assert ratings is not None
-        self._count(ratings, known)
-        self.repairs = dict(report.repairs)
-        if report.repairs:
-            log.warning("repaired", extra=keys(**{kind.replace(" ", "_"): n for kind, n in report.repairs.items()}))
-        return Marts(games, ratings, known)
+            marts = check_marts(games, ratings, self.settings.data, self.settings.source)
+        self._count(marts)
+        return marts
 
     def _fetched(self, mart: str, query: str) -> pd.DataFrame:
         step = f"fetch_{mart}"
@@ -201,24 +165,6 @@ class MartReader:
         log.info("fetched %s", mart, extra=keys(rows=len(frame), seconds=self.steps.seconds[step]))
         return frame
 
-    def _checked_games(self, fetched: pd.DataFrame, report: ContractReport) -> pd.DataFrame:
-        from recsys.marts.text import tell_unread
-
-        source = self.settings.source
-        games = check_games(fetched, self.settings.data, report, source.games_table, source.more_game_columns)
-        tell_unread(report.unread)
-        return games
-
-    def _checked_ratings(self, fetched: pd.DataFrame, report: ContractReport) -> Ratings | None:
-        source = self.settings.source
-        time_column = source.time_column.upper()  # as columns are named when they are fetched
-        return check_ratings(fetched, self.settings.data, report, mart=source.ratings_table, time_column=time_column)
-
-    def _joined(self, ratings: Ratings, known: IdMap, report: ContractReport) -> Ratings:
-        source = self.settings.source
-        marts = source.games_table, source.ratings_table
-        return join(ratings, known, report, self.settings.data.max_unknown, marts)
-
     def _with_other_failure(self, error: RecsysError, source: Source) -> RecsysError:
         """Return what is wrong with the games mart, and with it what is wrong in the same way with the other one."""
         try:
@@ -227,8 +173,9 @@ class MartReader:
             return type(error)(f"{error}; and {other}")
         return error
 
-    def _count(self, ratings: Ratings, known: IdMap) -> None:
-        meeting = Meeting.of(ratings.items, ratings.matrix.indices, known)
+    def _count(self, marts: Marts) -> None:
+        ratings = marts.ratings
+        meeting = Meeting.of(ratings.items, ratings.matrix.indices, marts.known)
         orphans = meeting.lost_games
         self.rows |= {
             "users": len(ratings.users),
@@ -236,6 +183,7 @@ class MartReader:
             "orphan_games": len(orphans),
             "orphan_ratings": meeting.lost_ratings,
         }
+        self.repairs |= marts.repairs
         log.info("checked", extra=keys(**self.rows))
         if orphans:
             sample = ", ".join(map(str, orphans[:5]))
@@ -243,6 +191,8 @@ class MartReader:
                 "rated games that the catalogue lacks train, but are never recommended",
                 extra=keys(games=self.rows["orphan_games"], ratings=self.rows["orphan_ratings"], such_as=sample),
             )
+        if marts.repairs:
+            log.warning("repaired", extra=keys(**{kind.replace(" ", "_"): n for kind, n in marts.repairs.items()}))
 
 
 @contextmanager

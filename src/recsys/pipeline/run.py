@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from recsys.evaluation.drift import DataCheck
     from recsys.evaluation.proof import Proof
     from recsys.marts.catalogue import Catalogue
-    from recsys.marts.contract import Ratings
+    from recsys.marts.check import Marts
     from recsys.marts.ids import Id, IdMap
+    from recsys.marts.ratings import Ratings
     from recsys.models.cf import CollaborativeFilter
     from recsys.models.content import RAGRecommender
     from recsys.pipeline.observers import RunObserver
     from recsys.pipeline.publication import CfHalf, ContentHalf
-    from recsys.pipeline.reader import MartReader, Marts
+    from recsys.pipeline.reader import MartReader
     from recsys.release.manifest import Provenance
     from recsys.release.staging import RunFacts, Staging
     from recsys.release.store import ReleaseStore

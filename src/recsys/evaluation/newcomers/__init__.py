@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from recsys.config import EvaluationSettings
     from recsys.evaluation.newcomers.sample import Train
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
     from recsys.models.cf import CollaborativeFilter
 
 __all__ = ["NEWCOMERS", "RANKINGS", "RATINGS", "Sample", "measure_newcomers", "not_measured"]

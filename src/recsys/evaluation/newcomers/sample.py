@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from recsys.evaluation.holdout import part
-from recsys.marts.contract import Ratings
 from recsys.marts.ids import IdMap
+from recsys.marts.ratings import Ratings
 from recsys.models.hybrid import HybridRecommender
 from recsys.ranking.hashing import id_hashes
 

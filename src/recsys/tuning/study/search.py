@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from recsys.config import Settings
-    from recsys.marts.contract import Ratings
+    from recsys.marts.ratings import Ratings
     from recsys.models.recipe import CfRecipe
 
 log = events(__name__)
