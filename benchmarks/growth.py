@@ -35,7 +35,7 @@ def ratings(number: int, factors: list[int]) -> dict[str, Any]:
     from recsys.marts.ratings import Ratings
     from recsys.models.confidence import confidence
     from recsys.models.recipe import CfRecipe
-    from recsys.models.solvers.ials import factorize, initial_factors
+    from recsys.models.solvers.ials import Ials, factorize, initial_factors
     from recsys.trainer import Trainer
 
     users, games = round(411_000 * number / 19e6), max(5_000, round(22_000 * (number / 19e6) ** 0.5))
@@ -52,7 +52,7 @@ def ratings(number: int, factors: list[int]) -> dict[str, Any]:
         clock = [time.perf_counter()]
         factorize(
             weights,
-            recipe.objective(weights),
+            Ials().objective(recipe, weights),
             initial_factors(*weights.shape, length, 0),
             iterations=3,
             progress=lambda *_, clock=clock: clock.append(time.perf_counter()),

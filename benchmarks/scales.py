@@ -29,6 +29,7 @@ from recsys.marts.ratings import Ratings
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence, like_threshold, scale_top
 from recsys.models.recipe import CfRecipe
+from recsys.models.solvers import solver_of
 from tables import ASIDE, CHOSEN, at_least_five
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def chosen(name: str) -> None:
     pair = {"confidence": "graded", "unobserved": rho, "regularization": kappa}
     rule = score(parts, confidence="graded")
     train = parts.train.matrix
-    objective = CfRecipe.by_rule(CfSettings(**pair), train.data).objective(confidence(train, "graded", liked))
+    recipe = CfRecipe.by_rule(CfSettings(**pair), train.data)
+    objective = solver_of(recipe).objective(recipe, confidence(train, "graded", liked))
     small = train.shape[1] <= DENSE
     ease = f"{max(mean_ndcg(each, parts, 10) for each in ease_of(train, liked)):.4f}" if small else "–"
     lost = " | ".join(f"{1 - score(parts, exponent=nu, **pair) / ndcg:.1%}" for nu in (0.5, 0.0))

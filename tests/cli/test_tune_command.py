@@ -17,10 +17,10 @@ from factories.small_release import make_parts
 from factories.tables import write_marts
 from recsys.cli.tune import _remembered
 from recsys.config import CfSettings, load_settings
+from recsys.evaluation.history import FACT, TuningHistory
 from recsys.models.recipe import CfRecipe
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
-from recsys.tuning.history import FACT, TuningHistory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,6 +20,7 @@ from factories.served import CAFE, REPRINT, UNRATED, publish
 from factories.tables import FIRST_GAME, SHELVES, WordEncoder
 from recsys.errors import ArtifactCorrupt, ConfigError, IncompatibleArtifact, NotInModel, ReleaseNotFound
 from recsys.models.cf import CollaborativeFilter
+from recsys.models.solvers import solver_of
 from recsys.release.store import ReleaseStore
 from recsys.serving import Filter, Recommender
 
@@ -156,7 +157,7 @@ def test_folding_in_solves_the_objective_of_the_release(served: Recommender, tra
 
     likes = [FIRST_GAME, FIRST_GAME + 4, FIRST_GAME + 8]
     weights = confidence(trained.ratings, trained.recipe.confidence, trained.recipe.like_threshold)
-    objective = trained.recipe.objective(weights)
+    objective = solver_of(trained.recipe).objective(trained.recipe, weights)
     liked_ratings = trained.ratings.data[trained.ratings.data >= trained.recipe.like_threshold]
     sure = float(np.clip((liked_ratings - 3) / 4, 0.25, 2).mean())  # graded, on a scale of 1 to 10
     y = trained.item_factors.astype(np.float64)

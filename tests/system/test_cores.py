@@ -11,9 +11,11 @@ import pytest
 import scipy.sparse as sp
 
 from recsys.config import CfSettings
-from recsys.models.cf import _solve_implicit
 from recsys.models.recipe import CfRecipe
-from recsys.models.solvers.ials import Objective, factorize, initial_factors
+from recsys.models.solvers import Objective
+from recsys.models.solvers.ials import factorize, initial_factors
+from recsys.models.solvers.implicit import Implicit
+from recsys.models.training import train
 from recsys.system.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -53,12 +55,14 @@ def test_the_solver_takes_the_cores_that_it_may_use(monkeypatch: pytest.MonkeyPa
 def test_implicit_is_told_the_cores_that_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """It knows nothing of containers: its 0 would be every core. The model that is kept names no machine's number."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    told: list[int] = []
+    given: list[int] = []
 
-    def fit(*_: Any, **__: Any) -> None:
-        told.append(model.num_threads)
+    def make(_recipe: CfRecipe, _seed: int, threads: int) -> Any:
+        given.append(threads)
+        return SimpleNamespace(fit=lambda *_, **__: None, user_factors=np.ones(1), item_factors=np.ones(1))
 
-    model: Any = SimpleNamespace(num_threads=0, fit=fit, user_factors=np.ones(1), item_factors=np.ones(1))
-    recipe = CfRecipe.by_rule(CfSettings(solver="implicit"), np.array([10], np.float32))
-    _solve_implicit(sp.csr_matrix(np.ones((1, 1), dtype=np.float32)), recipe, model, lambda *_: None)
-    assert (told, model.num_threads) == ([1], 0)
+    settings, ratings = CfSettings(solver="implicit"), sp.csr_matrix(np.full((1, 1), 10, dtype=np.float32))
+    recipe = CfRecipe.by_rule(settings, ratings.data)
+    Implicit(make).fit(ratings, recipe, 0)
+    assert given == [1]
+    assert train(ratings, recipe, settings).num_threads == 0

@@ -14,13 +14,15 @@ from scipy import stats
 from factories.tables import ratings as shelves
 from recsys.config import CfSettings, load_settings
 from recsys.errors import ConfigError, Diverged
+from recsys.evaluation.bootstrap import surely_better
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence, like_threshold
 from recsys.models.recipe import CfRecipe
-from recsys.tuning import nightly as tuning
-from recsys.tuning.inner_split import InnerSplit
+from recsys.models.solvers import Factors, solver_of
+from recsys.tuning import nightly, space
+from recsys.tuning.hold_out import InnerSplit
 from recsys.tuning.nightly import search
-from recsys.tuning.scorer import RecipeScorer, surely_better
+from recsys.tuning.scorer import RecipeScorer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +76,7 @@ def test_unobserved_weigh_a_multiple_of_the_ratings(ratings: sp.csr_matrix) -> N
     for table in (ratings, ratings[:50], ratings.multiply(kept).tocsr()):
         used = table[np.diff(table.indptr) > 0]
         used = used[:, np.unique(used.indices)]
-        alpha = rule.objective(used).unobserved
+        alpha = solver_of(rule).objective(rule, used).unobserved
         assert alpha * used.shape[0] * used.shape[1] == pytest.approx(6 * used.data.sum(), rel=1e-5)
 
 
@@ -82,7 +84,8 @@ def test_regularization_is_relative_to_chance() -> None:
     """κ = 1 is the largest singular value of a normalized matrix without any taste in it."""
     rng = np.random.default_rng(3)
     noise = sp.csr_matrix((rng.random((600, 400)) < 0.05).astype(np.float32))
-    objective = replace(CfRecipe.by_rule(SMALL, noise.data), regularization=1.0, unobserved=4.0).objective(noise)
+    recipe = replace(CfRecipe.by_rule(SMALL, noise.data), regularization=1.0, unobserved=4.0)
+    objective = solver_of(recipe).objective(recipe, noise)
     rows, columns = (np.asarray(noise.sum(axis)).ravel() for axis in (1, 0))
     rows, columns = rows + objective.unobserved * 400, columns + objective.unobserved * 600
     normalized = (noise.toarray() - noise.mean()) / np.sqrt(rows[:, None] * columns)
@@ -97,7 +100,7 @@ def test_scaling_every_confidence_changes_nothing(ratings: sp.csr_matrix) -> Non
         frame_free.ratings = (ratings * factor).astype(np.float32)
         recipe = CfRecipe.by_rule(frame_free.settings, frame_free.ratings.data)
         weights = confidence(frame_free.ratings, recipe.confidence, recipe.like_threshold)
-        scores.append((recipe.objective(weights), weights.data))
+        scores.append((solver_of(recipe).objective(recipe, weights), weights.data))
     assert scores[0][0].regularization == pytest.approx(scores[1][0].regularization, rel=1e-5)
     np.testing.assert_allclose(scores[0][1], scores[1][1], rtol=1e-5)
 
@@ -118,8 +121,6 @@ def test_the_inner_hold_out_parts_the_ratings(ratings: sp.csr_matrix) -> None:
 def test_the_inner_score_is_ndcg(ratings: sp.csr_matrix) -> None:
     """NDCG@10 of every scored user, against a plain loop over the ranking."""
     split = InnerSplit.draw(ratings, 7, 0, max_ratings=10**9, max_users=40)
-    from recsys.models.solvers.ials import Factors
-
     rng = np.random.default_rng(0)
     factors = Factors(rng.normal(size=(400, 5)).astype(np.float32), rng.normal(size=(60, 5)).astype(np.float32))
     expected = []
@@ -218,7 +219,7 @@ def test_good_trials_are_prolonged(ratings: sp.csr_matrix) -> None:
     assert found is not None
     first = [trial for trial in found.trials if trial.stage == "scales" and trial.iterations == 4]
     longer = [trial for trial in found.trials if trial.stage == "scales" and trial.iterations == 10]
-    assert len(first) == len(tuning.UNOBSERVED) * len(tuning.REGULARIZATION)
+    assert len(first) == len(space.UNOBSERVED) * len(space.REGULARIZATION)
     best = sorted(first, key=lambda trial: -trial.ndcg)[: len(longer)]
     assert {trial.recipe for trial in longer} == {trial.recipe for trial in best}
     assert len(longer) == len(first) // 3 + 1
@@ -233,8 +234,8 @@ def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matr
         trial for trial in found.trials if replace(trial.recipe, iterations=0) == replace(found.winner, iterations=0)
     ]
     score = {trial.iterations: trial.ndcg for trial in alike}
-    best = max(score[number] for number in tuning.ITERATIONS)
-    assert found.winner.iterations == min(n for n in tuning.ITERATIONS if score[n] >= 0.999 * best)
+    best = max(score[number] for number in space.ITERATIONS)
+    assert found.winner.iterations == min(n for n in space.ITERATIONS if score[n] >= 0.999 * best)
     given = search(ratings, SMALL.model_copy(update={"iterations": 5}))
     assert given is not None
     assert given.winner.iterations == 5
@@ -254,7 +255,7 @@ def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: py
     """It is tried once, scores nothing, is told as a warning, and the search goes on to its end."""
     rule = CfRecipe.by_rule(SMALL, ratings.data)
     scorer = Diverging(ratings, SMALL, rule.like_threshold)
-    stages = tuning._Stages(scorer, rule, None, SMALL, itertools.count().__next__, lambda _: None)
+    stages = nightly._Stages(scorer, rule, None, SMALL, itertools.count().__next__, lambda _: None)
     with caplog.at_level("WARNING", "recsys"):
         found = stages.search(frozenset({"unobserved", "confidence", "iterations"}))
     (failed,) = (trial for trial in found.trials if trial.recipe.confidence == "rating")

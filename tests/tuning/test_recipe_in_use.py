@@ -6,9 +6,8 @@ Recipes score by a formula here, so that what is better, and by how much, is kno
 from __future__ import annotations
 
 import itertools
-import zlib
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,13 +15,14 @@ import pytest
 from factories.tastes import tastes
 from recsys.config import CfSettings
 from recsys.models.recipe import SEARCHED, CfRecipe
-from recsys.tuning.nightly import Search, _Stages, search
-from recsys.tuning.scorer import RecipeScorer
+from recsys.tuning.nightly import _Stages, search
+from standins.formula_scorer import FormulaScorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recsys.marts.ratings import Ratings
+    from recsys.tuning import Search
 
 RATINGS = tastes(users=400, items=60)
 SETTINGS = CfSettings(threads=1)
@@ -34,27 +34,12 @@ SURE, UNSURE = 0.004, 0.0001
 """Leads in NDCG; noise makes two standard errors of a lead about 0.0004."""
 
 
-@dataclass
-class Formula(RecipeScorer):
-    """Scores everybody by a formula, and noise that belongs to the recipe."""
-
-    quality: Callable[[CfRecipe], float] = field(kw_only=True)
-
-    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> Any:
-        """Return scores that are what the formula says, on average to the digit."""
-        seed = zlib.crc32(repr(replace(recipe, iterations=0)).encode())
-        noise = np.random.default_rng(seed).normal(0, 0.002, self.users(size))
-        scores = 0.3 + self.quality(recipe) + noise - noise.mean()
-        self._scores[recipe, self._size(size), iterations] = scores
-        return scores
-
-
 def found(
     quality: Callable[[CfRecipe], float], used: CfRecipe | None = USED, seconds: float = 1e9, ratings: Ratings = RATINGS
 ) -> Search:
     """Search by a formula; a look at the clock takes a second."""
     settings = SETTINGS.model_copy(update={"tuning_seconds": seconds})
-    scorer = Formula(ratings.matrix, settings, RULE.like_threshold, quality=quality)
+    scorer = FormulaScorer(ratings.matrix, settings, RULE.like_threshold, quality=quality)
     stages = _Stages(scorer, RULE, used, settings, itertools.count().__next__, lambda _: None)
     return stages.search(frozenset(SEARCHED))
 

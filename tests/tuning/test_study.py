@@ -19,10 +19,10 @@ from recsys.evaluation.bootstrap import Interval
 from recsys.evaluation.holdout import split
 from recsys.models.recipe import CfRecipe
 from recsys.tuning.scorer import DRAWS, LARGE, RecipeScorer
+from recsys.tuning.space import RANGES, Space
 from recsys.tuning.study import Budget, Tuned, tune
 from recsys.tuning.study.file import open_study
 from recsys.tuning.study.search import require_extra
-from recsys.tuning.study.space import RANGES, Space
 from recsys.tuning.study.trials import Trials, finished, importances, whole
 
 if TYPE_CHECKING:
@@ -102,22 +102,6 @@ def test_what_is_given_is_never_searched(tmp_path: Path, ratings: Ratings) -> No
         frozenset({"regularization", "unobserved"})
     }
     assert (found.settings["factors"], found.settings["iterations"]) == (8, 9)
-
-
-def test_the_space_reaches_what_training_finds() -> None:
-    """All that training's own search can return is inside of the long one's ranges."""
-    from recsys.tuning import nightly as tuning
-
-    rule = CfRecipe.by_rule(CfSettings(), np.array([10], np.float32))
-    space = Space.of(CfSettings(), np.array([10], np.float32))
-    assert set(space.free) == set(RANGES)
-    for factors, confidence in zip(tuning.FACTORS, tuning.CONFIDENCE, strict=True):
-        for rho in (min(tuning.UNOBSERVED) / 1.5**3, max(tuning.UNOBSERVED) * 1.5**3):
-            for kappa in (min(tuning.REGULARIZATION) / 1.25**3, max(tuning.REGULARIZATION) * 1.25**3):
-                found = replace(rule, factors=factors, confidence=confidence, unobserved=rho, regularization=kappa)  # type: ignore[arg-type]
-                for iterations in tuning.ITERATIONS:
-                    assert space.values(replace(found, iterations=iterations)) is not None, found
-    assert space.values(replace(rule, factors=48)) is None
 
 
 def test_what_is_tried_has_three_digits() -> None:

@@ -82,8 +82,8 @@ def tune(  # noqa: PLR0913 - each parameter is an option
 def _remembered(models: Path, settings: Settings) -> CfRecipe | None:
     """Return what the current release found by its own search; None where it is silent, or saw what is held out now."""
     from recsys.errors import ReleaseError
+    from recsys.evaluation.history import TuningHistory
     from recsys.release.store import ReleaseStore
-    from recsys.tuning.history import TuningHistory
 
     store = ReleaseStore(models)
     if store.current() is None:

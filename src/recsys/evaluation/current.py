@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from recsys.config import CfSettings
 from recsys.evaluation.drift import DataProfile
+from recsys.evaluation.history import TuningHistory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +39,8 @@ class CurrentRelease:
         What its data look like; None if it does not say.
     measure
         How its score was measured, and the score; None if it was not evaluated.
-    facts
-        Everything that its trial recorded.
+    tuning
+        What it remembers of the search for its settings; None if there was none.
     """
 
     name: str
@@ -47,7 +48,7 @@ class CurrentRelease:
     problem: str = ""
     profile: DataProfile | None = None
     measure: Mapping[str, Any] | None = None
-    facts: Mapping[str, Any] | None = None
+    tuning: TuningHistory | None = None
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -65,7 +66,7 @@ class CurrentRelease:
             )
             problem = f"its recipe is not one that this version can train by ({wrong})"
             return cls(manifest.release, None, problem, profile, measure)
-        return cls(manifest.release, recipe, "", profile, measure, facts)
+        return cls(manifest.release, recipe, "", profile, measure, TuningHistory.of(facts))
 
     def same_recipe(self, candidate: CfSettings) -> bool:
         """Whether a candidate's settings teach it the same."""

@@ -93,7 +93,7 @@ def split(ratings: Ratings, settings: EvaluationSettings, like_threshold: float)
     relevant = part(held_out, held_out.data >= np.float32(like_threshold))
     rated_at = None if ratings.rated_at is None else ratings.rated_at[~out]
     train = replace(ratings, matrix=part(ratings.matrix, ~out), rated_at=rated_at)
-    eligible = np.flatnonzero((np.diff(relevant.indptr) > 0) & (np.diff(train.matrix.indptr) > 0)).astype(np.int32)
+    eligible = scorable(train.matrix, relevant).astype(np.int32)
     users = _sample(eligible, ratings, settings)
     return Split(train, held_out, relevant, users, len(eligible), "hash" if cut is None else "time", cut)
 
@@ -142,6 +142,11 @@ def part(matrix: sp.csr_matrix, keep: npt.NDArray[np.bool_]) -> sp.csr_matrix:
     part = sp.csr_matrix((matrix.data[keep], matrix.indices[keep], indptr), shape=matrix.shape)
     part.has_sorted_indices = True
     return part
+
+
+def scorable(train: sp.csr_matrix, relevant: sp.csr_matrix) -> npt.NDArray[np.int64]:
+    """Return the rows, int64 ascending, that have both an entry to learn from and a relevant one."""
+    return np.flatnonzero((np.diff(relevant.indptr) > 0) & (np.diff(train.indptr) > 0))
 
 
 def _sample(eligible: npt.NDArray[np.int32], ratings: Ratings, settings: EvaluationSettings) -> npt.NDArray[np.int32]:

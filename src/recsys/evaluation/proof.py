@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.evaluation.history import FACT
 from recsys.evaluation.newcomers import NEWCOMERS
 from recsys.evaluation.result import Evaluation, plain
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of that file's layout, told in docs/evaluation.md."""
-
-TUNING = "tuning"
-"""Key under which a release remembers the search for its settings."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Proof:
             "learning_curve": [round(score, 6) for score in self.curve],
             "exposure": self.exposure,
             NEWCOMERS: self.newcomers,
-            TUNING: self.tuning,
+            FACT: self.tuning,
             **({} if self.data is None else self.data.as_json()),
         }
 
@@ -93,7 +91,7 @@ class Proof:
             "recipe": self.recipe.model_dump(mode="json"),
             "trained": "on all ratings, with the evaluated settings and number of iterations",
             "verdict": {key: verdict[key] for key in ("passed", "override", "reason")},
-            TUNING: self.tuning,
+            FACT: self.tuning,
             **({} if self.data is None else self.data.as_json()),
         }
 

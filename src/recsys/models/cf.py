@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.config import CfSettings
-from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
 from recsys.marts.ids import Id, IdMap
 from recsys.marts.ratings import Ratings
-from recsys.models.confidence import confidence
 from recsys.models.recipe import CfRecipe
+from recsys.models.training import train
 from recsys.ranking.top import Scored, top_k
 from recsys.release.arrays import (
     FactorsFile,
@@ -28,24 +27,17 @@ from recsys.release.durable import make_folder, write_bytes
 from recsys.release.formats import id_kinds, mappings_bytes, model_bytes, read_mappings
 from recsys.release.layout import CF_FILES, FACTORS, INTERACTIONS, MAPPINGS, MODEL
 from recsys.release.path import folder_at
-from recsys.system.cores import usable_cores
-from recsys.system.log import events, keys
-from recsys.system.pulse import progress
-from recsys.system.steps import trim_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import numpy.typing as npt
     import pandas as pd
     import scipy.sparse as sp
     from implicit.cpu.als import AlternatingLeastSquares
 
-    from recsys.tuning.nightly import Search
-
-    Watch: TypeAlias = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
-
-log = events(__name__)
+    from recsys.models.training import Watch
+    from recsys.tuning import Search
 
 
 class CollaborativeFilter:
@@ -69,7 +61,7 @@ class CollaborativeFilter:
     recipe
         What it was trained by, with every setting found.
     tuning
-        The search that found the recipe; None where there was none.
+        The search by which :meth:`fit` found the recipe; None where there was none.
     """
 
     als_model: AlternatingLeastSquares
@@ -102,13 +94,11 @@ class CollaborativeFilter:
         self,
         ratings_df: pd.DataFrame | Ratings,
         catalogue: Iterable[Id] | None = None,
+        *,
+        recipe: CfRecipe | None = None,
         watch: Watch | None = None,
-        used: CfRecipe | None = None,
     ) -> CollaborativeFilter:
         """Train on ratings, from scratch.
-
-        Settings that are ``auto`` are searched on these ratings, or set by rule with
-        ``tuning = "off"``; :attr:`recipe` then says what they are.
 
         Parameters
         ----------
@@ -117,11 +107,11 @@ class CollaborativeFilter:
             or ratings that are already checked and coded.
         catalogue
             Ids of the games that may be recommended; all rated ones when not given.
+        recipe
+            What to train. When not given, settings that are ``auto`` are searched on these ratings, or set by
+            rule with ``tuning = "off"``; :attr:`recipe` then says what they are.
         watch
             Is shown user and item factors after each iteration; must not change them.
-        used
-            A recipe that is in use: where settings are searched, they stay as it has them unless others are
-            surely better.
 
         Raises
         ------
@@ -141,19 +131,22 @@ class CollaborativeFilter:
                 f" {len(known):,} games (such as {_samples(known)}): nothing could be recommended; give a game the same"
                 " id, of the same type, in both"
             )
-        self.recipe = self._find_recipe(used)
-        self.als_model = train(ratings.matrix, self.recipe, self.settings, watch)
+        if recipe is None:
+            from recsys.tuning import find_recipe
+
+            recipe, self.tuning = find_recipe(ratings, self.settings)
+        self.recipe = recipe
+        self.als_model = train(ratings.matrix, recipe, self.settings, watch)
         return self
 
-    def _find_recipe(self, used: CfRecipe | None) -> CfRecipe:
-        if self.settings.tuning == "auto":
-            from recsys.tuning.nightly import search
+    def restricted_to(self, catalogue: Iterable[Id]) -> CollaborativeFilter:
+        """Return the same model for another catalogue: games that it lacks are not recommended.
 
-            limit = self.settings.tuning_seconds
-            with progress("searching settings", seconds_at_most=limit) as advance:
-                self.tuning = search(self.ratings, self.settings, used=used, progress=lambda _: advance(1))
-            trim_memory()
-        return self.tuning.winner if self.tuning else CfRecipe.by_rule(self.settings, self.ratings.data)
+        The factors are shared, not copied; this model stays as it is.
+        """
+        restricted = copy(self)
+        restricted.recommendable = IdMap.of(catalogue).locate(self.items) >= 0
+        return restricted
 
     def recommend(self, user_id: Id, k: int = 10) -> list[Scored]:
         """Return up to ``k`` games for a user, best first, none of which the user has rated.
@@ -268,117 +261,3 @@ class CollaborativeFilter:
 
 def _samples(ids: IdMap) -> str:
     return ", ".join(map(repr, ids.ids(range(min(3, len(ids))))))
-
-
-def train(
-    matrix: sp.csr_matrix, recipe: CfRecipe, settings: CfSettings, watch: Watch | None = None
-) -> AlternatingLeastSquares:
-    """Train on ratings by a recipe; the factors are in implicit's class, whoever found them.
-
-    Parameters
-    ----------
-    matrix
-        CSR, float32, users × games: ratings.
-    recipe
-        What to train.
-    settings
-        ``seed`` and ``threads`` are used.
-    watch
-        Is shown the factors after each iteration.
-    """
-    weights = confidence(matrix, recipe.confidence, recipe.like_threshold)
-    started = began = time.perf_counter()
-    solve = _solve_implicit if recipe.solver == "implicit" else _solve_ials
-    with progress("ALS iterations", recipe.iterations) as advance:
-
-        def after(iteration: int, users: Any, items: Any) -> None:
-            nonlocal began
-            advance(1)
-            log.debug("ALS iteration", extra=keys(iteration=iteration, seconds=time.perf_counter() - began))
-            if watch is not None:
-                watch(users, items)
-            began = time.perf_counter()
-
-        model = solve(weights, recipe, _empty_model(recipe, settings), after)
-    log.info(
-        "trained ALS",
-        extra=keys(
-            solver=recipe.solver,
-            users=matrix.shape[0],
-            games=matrix.shape[1],
-            entries=weights.nnz,
-            factors=recipe.factors,
-            iterations=recipe.iterations,
-            seconds=time.perf_counter() - started,
-        ),
-    )
-    return model
-
-
-def _empty_model(recipe: CfRecipe, settings: CfSettings) -> AlternatingLeastSquares:
-    """Return implicit's model before its fit.
-
-    A fresh object each time, since a second ``fit`` would silently continue from the first; an
-    integer seed, since a ``RandomState`` crashes it. Its maker warns of BLAS with threads of its own.
-    """
-    from implicit.cpu.als import AlternatingLeastSquares
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
-        return AlternatingLeastSquares(
-            factors=recipe.factors,
-            regularization=recipe.regularization,
-            alpha=recipe.alpha,
-            iterations=recipe.iterations,
-            num_threads=settings.threads,
-            random_state=settings.seed,
-        )
-
-
-def _solve_ials(
-    weights: sp.csr_matrix, recipe: CfRecipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
-) -> AlternatingLeastSquares:
-    """Run our own solver, and leave the factors in implicit's class.
-
-    What implicit's ``recalculate_user`` minimizes is another objective, and does not match these
-    factors: :mod:`recsys.models.folding` is what to call instead.
-    """
-    from recsys.models.solvers.ials import factorize, initial_factors
-
-    model.user_factors, model.item_factors = factorize(
-        weights,
-        recipe.objective(weights),
-        initial_factors(*weights.shape, recipe.factors, model.random_state),
-        iterations=recipe.iterations,
-        threads=model.num_threads,
-        progress=lambda done, factors: after(done, *factors),
-        overwrite_start=True,
-    )
-    return model
-
-
-def _solve_implicit(
-    weights: sp.csr_matrix, recipe: CfRecipe, model: AlternatingLeastSquares, after: Callable[[int, Any, Any], None]
-) -> AlternatingLeastSquares:
-    """Run implicit's ALS (Hu, Koren & Volinsky 2008).
-
-    BLAS is held to one thread, since its threads and implicit's own get in each other's way. The
-    number of this machine's cores is not left in the model: its pickle is to be the same everywhere.
-    """
-    from implicit.recommender_base import ModelFitError
-    from threadpoolctl import threadpool_limits
-
-    given, model.num_threads = model.num_threads, model.num_threads or usable_cores()
-    with threadpool_limits(1, "blas"), suppress(ModelFitError):  # it looks for NaN alone, and names no setting
-        model.fit(
-            weights,
-            show_progress=False,
-            callback=lambda iteration, *_: after(iteration + 1, model.user_factors, model.item_factors),
-        )
-    model.num_threads = given
-    if not (np.isfinite(model.user_factors).all() and np.isfinite(model.item_factors).all()):
-        raise Diverged(
-            f"the factors became infinite with cf.regularization = {recipe.regularization:g} and cf.alpha = "
-            f"{recipe.alpha:g}; raise the one or lower the other"
-        )
-    return model

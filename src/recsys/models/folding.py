@@ -34,7 +34,7 @@ class FoldIn:
     gramian
         float64, (factors, factors): α₀ Σ y yᵀ over all games that were trained on.
     floor
-        α₀ times the number of games that were trained on: those with a rating that counts.
+        α₀ times the number of games that the solver's objective knows.
     regularization
         λ.
     exponent
@@ -56,21 +56,20 @@ class FoldIn:
     def of(cls, model: CollaborativeFilter) -> Self:
         """Take the objective from a trained model; a like counts as the mean of those it was trained on."""
         from recsys.models.confidence import confidence
-        from recsys.models.solvers.ials import table_size
+        from recsys.models.solvers import solver_of
 
-        recipe, ratings = model.recipe, model.ratings
-        weights = confidence(ratings, recipe.confidence, recipe.like_threshold)
-        scale = recipe.alpha if recipe.solver == "implicit" else 1.0
+        recipe, solver = model.recipe, solver_of(model.recipe)
+        weights = confidence(model.ratings, recipe.confidence, recipe.like_threshold)
         liked = weights.data[weights.data >= _at_threshold(recipe.confidence, recipe.like_threshold)]
-        like = scale * float(liked.mean()) if len(liked) else scale
-        factors = model.item_factors.astype(np.float64)
-        if recipe.solver == "implicit":
-            return cls(factors.T @ factors, len(factors), recipe.regularization, 0.0, 1.0, like)
-        objective = recipe.objective(weights)
+        like = solver.scale(recipe) * (float(liked.mean()) if len(liked) else 1.0)
+        objective = solver.objective(recipe, weights)
         alpha = objective.unobserved
-        gramian = alpha * (factors.T @ factors)
-        _, games = table_size(weights.indptr, weights.indices)
-        return cls(gramian, alpha * games, objective.regularization, objective.exponent, 0.0, like)
+        factors = model.item_factors.astype(np.float64)
+        _, games = solver.table_size(weights)
+        overlap = alpha if objective.overlap == "unrated" else 0.0
+        return cls(
+            alpha * (factors.T @ factors), alpha * games, objective.regularization, objective.exponent, overlap, like
+        )
 
     def user(
         self, liked: npt.NDArray[np.float32], confidence: Sequence[float] | npt.NDArray[np.float32] | None = None

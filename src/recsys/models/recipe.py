@@ -27,38 +27,23 @@ best pair (``docs/quality.md``), where the best α₀ spread from 0.002 to 0.2.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from recsys.errors import ArtifactCorrupt
 from recsys.models.confidence import ConfidenceName, like_threshold
-from recsys.models.solvers.ials import Objective, table_size
+from recsys.models.solvers import SOLVERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     import numpy.typing as npt
-    import scipy.sparse as sp
 
     from recsys.config import CfSettings
 
 
-class Entries(NamedTuple):
-    """The arrays of a CSR matrix, for those who have no scipy."""
-
-    indptr: npt.NDArray[np.int64]
-    indices: npt.NDArray[np.int32]
-    data: npt.NDArray[np.float32]
-
-
 SEARCHED = ("factors", "regularization", "unobserved", "confidence", "iterations")
 """Settings that a search finds where they are ``auto``."""
-
-
-def left_open(settings: CfSettings) -> tuple[str, ...]:
-    """Return the names of those that are ``auto``."""
-    return tuple(name for name in SEARCHED if getattr(settings, name) == "auto")
 
 
 @dataclass(frozen=True)
@@ -90,11 +75,8 @@ class CfRecipe:
         ratings
             float32: the table's ratings, whose scale is looked at.
         """
-        defaults = _IMPLICIT if settings.solver == "implicit" else _IALS
-        chosen = {
-            name: default if (given := getattr(settings, name)) == "auto" else given
-            for name, default in zip(SEARCHED, defaults, strict=True)
-        }
+        defaults = SOLVERS[settings.solver].defaults
+        chosen = {name: defaults[name] if (given := getattr(settings, name)) == "auto" else given for name in SEARCHED}
         threshold = like_threshold(settings.like_threshold, ratings)
         return cls(
             solver=settings.solver,
@@ -106,8 +88,7 @@ class CfRecipe:
 
     def pin(self, settings: CfSettings) -> CfSettings:
         """Return the settings with nothing ``auto`` left: a model of them trains by this recipe, and never searches."""
-        pinned = {name: getattr(self, name) for name in SEARCHED}
-        return settings.model_copy(update={**pinned, "like_threshold": self.like_threshold})
+        return settings.model_copy(update=asdict(self))
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> Self:
@@ -130,26 +111,3 @@ class CfRecipe:
     def as_json(self) -> dict[str, Any]:
         """Return the recipe ready for JSON."""
         return asdict(self)
-
-    def objective(self, confidence: sp.csr_matrix | Entries) -> Objective:
-        """Return α₀ and λ for a table; see the module's docstring.
-
-        With ν < 1 a row of mean weight keeps its λ, so that the exponent changes how λ is spread
-        over the rows, and not how strong it is (Rendle et al. 2021, section 4.3).
-
-        Parameters
-        ----------
-        confidence
-            CSR, float32, users × games, or the arrays of one.
-        """
-        users, items = (max(number, 1) for number in table_size(confidence.indptr, confidence.indices))
-        entries = max(len(confidence.data), 1)
-        total = float(confidence.data.sum(dtype=np.float64)) or 1.0
-        alpha = self.unobserved * total / (users * items)
-        noise = (np.sqrt(users / entries) + np.sqrt(items / entries)) / (1 + self.unobserved)
-        weight = (1 + self.unobserved) * total / np.sqrt(users * items)
-        return Objective(float(self.regularization * noise * weight ** (1 - self.exponent)), alpha, self.exponent)
-
-
-_IALS = (128, 0.5, 4.0, "graded", 12)
-_IMPLICIT = (32, 200.0, 1.0, "liked", 12)

@@ -22,7 +22,7 @@ from recsys.models.confidence import like_threshold
 from recsys.release.layout import METRICS, REPORT
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
-from recsys.tuning.history import Plan, plan
+from recsys.tuning import Plan, find_recipe, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from recsys.marts.ratings import Ratings
     from recsys.release.staging import Staging
     from recsys.system.steps import Steps
+    from recsys.tuning import Search
 
 log = events(__name__)
 
@@ -105,6 +106,8 @@ class Candidates:
         The candidate's score after each iteration.
     plan
         How its settings were found.
+    search
+        Tonight's search for them; None if there was none.
     current
         The current release, with the reason where its recipe could not be trained.
     """
@@ -113,6 +116,7 @@ class Candidates:
     candidate: CollaborativeFilter
     curve: LearningCurve
     plan: Plan
+    search: Search | None
     current: CurrentRelease | None
 
 
@@ -172,7 +176,7 @@ class Trial:
         evaluation = self._evaluated(group, parts, liked)
         recipe = group.candidate.pinned
         verdict = judge(evaluation, self.settings.gate, group.current, recipe=recipe, measure=measure)
-        history = group.plan.remember(group.candidate.tuning, verdict.score.value, measure)
+        history = group.plan.remember(group.search, verdict.score.value, measure)
         return Proof(
             evaluation,
             verdict.overridden(self.override),
@@ -200,7 +204,8 @@ class Trial:
             drift = None if self.data is None else self.data.drift
             planned = plan(given, self.settings.gate, current, drift, measure)
             log.info("settings", extra=keys(searched=planned.because or "no", reused=planned.reused is not None))
-            candidate = CollaborativeFilter(planned.settings).fit(parts.train, watch=curve.watch, used=planned.used)
+            recipe, search = find_recipe(parts.train, planned.settings, planned.in_use)
+            candidate = CollaborativeFilter(planned.settings).fit(parts.train, recipe=recipe, watch=curve.watch)
         contenders: list[Contender] = [
             Popularity.of(parts.train),
             Factors(CF, candidate.user_factors, candidate.item_factors),
@@ -212,7 +217,7 @@ class Trial:
                     contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
                 except Diverged as error:  # no reason to refuse: the rival is what is not fit for these data
                     current = replace(current, problem=f"on these ratings {error}")
-        return Candidates(tuple(contenders), candidate, curve, planned, current)
+        return Candidates(tuple(contenders), candidate, curve, planned, search, current)
 
     def _evaluated(self, group: Candidates, parts: Split, liked: float) -> Evaluation:
         """Score all contenders, content among them where the catalogue is known, on the same users."""

@@ -64,14 +64,37 @@ def _first_of_the_tied(
     return chosen
 
 
-def blocks(users: npt.NDArray[np.int32], items: int, cells: int) -> Iterator[slice]:
+def blocks(users: npt.NDArray[np.integer], items: int, cells: int) -> Iterator[slice]:
     """Cut ``users`` into slices whose dense scores have at most ``cells`` cells (at least one user each)."""
     size = max(1, cells // max(items, 1))
     for start in range(0, len(users), size):
         yield slice(start, min(start + size, len(users)))
 
 
-def entries(matrix: sp.csr_matrix, rows: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int32]]:
+def entries(matrix: sp.csr_matrix, rows: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int32]]:
     """Return the places of the stored entries of some rows: their position in ``rows``, and column."""
     part = matrix[rows]
     return np.repeat(np.arange(len(rows)), np.diff(part.indptr)), part.indices
+
+
+def hits(lists: npt.NDArray[np.int32], relevant: sp.csr_matrix, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """Return which places of lists hold a relevant column.
+
+    Parameters
+    ----------
+    lists
+        int32, (rows, depth): columns, -1 for padding; see :func:`best_columns`.
+    relevant
+        CSR: its stored entries are relevant.
+    rows
+        int, (rows,): the rows of ``relevant`` that the lists are for.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, of the shape of ``lists``.
+    """
+    columns = relevant.shape[1]
+    marked = np.zeros((len(rows), columns + 1), dtype=bool)  # the last column answers the padding, -1
+    marked[entries(relevant, rows)] = True
+    return np.take_along_axis(marked, lists % (columns + 1), axis=1)

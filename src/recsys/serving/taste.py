@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys.models.confidence import scale_top, weigh
 from recsys.models.recipe import CfRecipe
+from recsys.models.solvers import solver_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,7 +42,7 @@ class Weights:
     def of(self, ratings: Floats) -> Floats:
         """Return the confidence of each rating, float32; not positive where it does not count."""
         weights = weigh(ratings, self._recipe.confidence, self._recipe.like_threshold, self._top)
-        return weights * np.float32(self._recipe.alpha) if self._recipe.solver == "implicit" else weights
+        return weights * np.float32(solver_of(self._recipe).scale(self._recipe))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,10 @@
-"""Which settings suit a table: the search of every night, the long one, and what earlier nights found."""
+"""Which settings suit a table: the search of every night, when it is made, and the long search of ``recsys tune``.
+
+The long search, which needs Optuna, is in :mod:`recsys.tuning.study`.
+"""
+
+from recsys.tuning.nightly import Choice, find_recipe
+from recsys.tuning.outcome import Search, SearchTrial
+from recsys.tuning.schedule import Plan, plan
+
+__all__ = ["Choice", "Plan", "Search", "SearchTrial", "find_recipe", "plan"]

@@ -27,97 +27,50 @@ the settings and the seed alone.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from recsys.errors import Diverged
-from recsys.models.recipe import CfRecipe, left_open
+from recsys.evaluation.bootstrap import surely_better
+from recsys.models.recipe import CfRecipe
+from recsys.models.solvers import SOLVERS
 from recsys.system.log import events, keys
-from recsys.tuning.scorer import LARGE, RecipeScorer, surely_better
+from recsys.system.pulse import progress as progress_of
+from recsys.system.steps import trim_memory
+from recsys.tuning.outcome import Search, SearchTrial
+from recsys.tuning.scorer import LARGE, RecipeScorer
+from recsys.tuning.space import (
+    CONFIDENCE,
+    FACTORS,
+    ITERATIONS,
+    REFINEMENTS,
+    REGULARIZATION,
+    STEPS,
+    UNOBSERVED,
+    left_open,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import numpy as np
     import numpy.typing as npt
     import scipy.sparse as sp
 
     from recsys.config import CfSettings
+    from recsys.marts.ratings import Ratings
 
 log = events(__name__)
-
-UNOBSERVED = (1.5, 3.0, 6.0, 12.0)
-REGULARIZATION = (0.25, 0.35, 0.5, 0.7, 1.0)
-CONFIDENCE = ("graded", "rating", "liked")
-FACTORS = (64, 128, 256)
-ITERATIONS = (6, 8, 10, 12)
-"""What is searched, around the rule."""
 
 _SMALL = 150_000
 """Ratings of the sample that cheap trials train on; dear ones take ``LARGE``."""
 _CHEAP, _FULL = 4, 10
 """Iterations of a first and of a prolonged trial."""
-_STEPS = (("unobserved", 1.5), ("regularization", 1.25))
-_REFINEMENTS = 3
 _SHORTER = 0.005
 """Shorter factors are taken where they cost no more than this share of the score."""
 _EARLIER = 0.001
 """Fewer iterations, likewise."""
-
-
-@dataclass(frozen=True)
-class SearchTrial:
-    """One recipe, tried."""
-
-    stage: str
-    recipe: CfRecipe
-    iterations: int
-    ratings: int
-    """Training ratings of the sample."""
-    ndcg: float
-    """Mean NDCG@10 on the inner hold-out."""
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Search:
-    """What was tried and what won; told by the report, and kept in the manifest.
-
-    Attributes
-    ----------
-    winner
-        The recipe to train with.
-    trials
-        In the order in which they ran.
-    rule, best
-        NDCG@10 of the rule and of the winner on the same inner hold-out; NaN if the time was up.
-    used
-        That of the recipe in use; None if there was none.
-    users
-        Users that the last stages scored, over all draws.
-    complete
-        False if the time limit ended the search.
-    seconds
-        Wall time.
-    """
-
-    winner: CfRecipe
-    trials: tuple[SearchTrial, ...]
-    rule: float
-    best: float
-    used: float | None
-    users: int
-    complete: bool
-    seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the search ready for JSON."""
-        told = asdict(self)
-        for score in ("rule", "best", "used"):
-            told[score] = None if told[score] is None or np.isnan(told[score]) else told[score]
-        return told
 
 
 def search(
@@ -147,12 +100,12 @@ def search(
     Returns
     -------
     Search or None
-        None if there is nothing to search: every setting is given, the solver is implicit's, or
+        None if there is nothing to search: every setting is given, the solver is none that a search knows, or
         nobody has both a rating to learn from and a liked one to hold out.
     """
     rule = CfRecipe.by_rule(settings, ratings.data)
     free = frozenset(left_open(settings))
-    if settings.solver == "implicit" or not free:
+    if not SOLVERS[settings.solver].searchable or not free:
         return None
     scorer = RecipeScorer(ratings, settings, rule.like_threshold)
     if not scorer.users(LARGE):
@@ -160,6 +113,34 @@ def search(
     if used is not None:
         used = replace(rule, **{name: getattr(used, name) for name in free})
     return _Stages(scorer, rule, used, settings, clock, progress).search(free)
+
+
+class Choice(NamedTuple):
+    """What to train with, and the search that found it; None where nothing was searched."""
+
+    recipe: CfRecipe
+    search: Search | None
+
+
+def find_recipe(ratings: Ratings, settings: CfSettings, in_use: CfRecipe | None = None) -> Choice:
+    """Return the recipe of the settings: what is ``auto`` searched, or set by rule with ``tuning = "off"``.
+
+    Parameters
+    ----------
+    ratings
+        The training part, nothing else.
+    settings
+        Section ``cf``.
+    in_use
+        A recipe that is in use: where settings are searched, they stay as it has them unless others are
+        surely better.
+    """
+    outcome = None
+    if settings.tuning == "auto":
+        with progress_of("searching settings", seconds_at_most=settings.tuning_seconds) as advance:
+            outcome = search(ratings.matrix, settings, used=in_use, progress=lambda _: advance(1))
+        trim_memory()
+    return Choice(outcome.winner if outcome else CfRecipe.by_rule(settings, ratings.matrix.data), outcome)
 
 
 class _TimeIsUp(Exception):
@@ -201,7 +182,7 @@ class _Stages:
             self.score(start, "start", _SMALL, _FULL)
         best = self._scales(free)
         if "confidence" in free:
-            others = (replace(best, confidence=name) for name in CONFIDENCE)  # type: ignore[arg-type]
+            others = (replace(best, confidence=name) for name in CONFIDENCE)
             best = self._best(others, "confidence", _SMALL, _FULL)
         if self.used is not None:
             best = self._best((best, self.stays), "start", _SMALL, _FULL)
@@ -289,9 +270,9 @@ class _Stages:
         return next(n for n, mean in zip(ITERATIONS, means, strict=True) if mean >= (1 - _EARLIER) * max(means))
 
     def _refine(self, best: CfRecipe, free: frozenset[str]) -> CfRecipe:
-        for _ in range(_REFINEMENTS):
+        for _ in range(REFINEMENTS):
             neighbours = [best]
-            for name, factor in _STEPS:
+            for name, factor in STEPS.items():
                 if name in free:
                     neighbours += [replace(best, **{name: getattr(best, name) * f}) for f in (factor, 1 / factor)]
             better = self._best(neighbours, "refine", _SMALL, _FULL)

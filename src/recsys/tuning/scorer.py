@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.models.confidence import confidence
-from recsys.models.solvers.ials import Factors, factorize, initial_factors
-from recsys.tuning.inner_split import InnerSplit
+from recsys.models.solvers import solver_of
+from recsys.tuning.hold_out import InnerSplit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
     import scipy.sparse as sp
 
     from recsys.config import CfSettings
     from recsys.models.recipe import CfRecipe
+    from recsys.models.solvers import Factors
 
 LARGE = 1_000_000
 """Ratings of the largest sample that a recipe is ever tried on."""
@@ -27,31 +30,6 @@ DRAWS = 4
 _SCORED = 5000
 """At most so many users of a draw are scored."""
 _ENOUGH = 2500
-_FEWEST = 20
-"""People below whom nothing is sure: with so many, two standard errors are as good as Student's 97.5%."""
-
-
-def surely_better(
-    ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64], people: npt.NDArray[np.int64]
-) -> bool:
-    """Whether some scores are above others by more than two standard errors of the paired difference.
-
-    Somebody whom several hold-outs drew counts once, with the mean of their differences: their
-    scores are alike, and would pass for more people than there are.
-
-    Parameters
-    ----------
-    ours, theirs
-        float64, (users,): scores of the same users.
-    people
-        int64, (users,): who they are; see :meth:`RecipeScorer.people`.
-    """
-    _, person = np.unique(people, return_inverse=True)
-    number = np.bincount(person)
-    if len(number) < _FEWEST:
-        return False
-    each = np.bincount(person, ours - theirs) / number
-    return bool(each.mean() > 2 * each.std(ddof=1) / np.sqrt(len(each)))
 
 
 @dataclass
@@ -76,7 +54,7 @@ class RecipeScorer:
     like_threshold: float
     first_draw: int = 0
     _splits: dict[int, list[InnerSplit]] = field(default_factory=dict)
-    _factors: dict[tuple[CfRecipe, int], tuple[int, list[Factors]]] = field(default_factory=dict)
+    _factors: dict[tuple[CfRecipe, int], tuple[int, Sequence[int | Factors]]] = field(default_factory=dict)
     _scores: dict[tuple[CfRecipe, int, int], npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def users(self, size: int) -> int:
@@ -123,20 +101,12 @@ class RecipeScorer:
         if known is not None:
             return known
         splits, place = self._drawn(size), (recipe, self._size(size))
-        done, start = self._factors.pop(place, (0, []))
+        done, starts = self._factors.pop(place, (0, [self.settings.seed] * len(splits)))
+        rest, solver = replace(recipe, iterations=iterations - done), solver_of(recipe)
         results = []
-        for number, split in enumerate(splits):
+        for split, start in zip(splits, starts, strict=True):
             weights = confidence(split.train, recipe.confidence, recipe.like_threshold)
-            results.append(
-                factorize(
-                    weights,
-                    recipe.objective(weights),
-                    start[number] if start else initial_factors(*weights.shape, recipe.factors, self.settings.seed),
-                    iterations=iterations - done,
-                    threads=self.settings.threads,
-                    overwrite_start=True,
-                )
-            )
+            results.append(solver.fit(weights, rest, start, threads=self.settings.threads))
         scores = np.concatenate([split.score(result) for split, result in zip(splits, results, strict=True)])
         if keep:
             self._factors[place] = iterations, results

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from recsys.config import CfSettings
 from recsys.errors import DataContractError, Diverged
 from recsys.models.recipe import CfRecipe
-from recsys.models.solvers.ials import Factors, Objective, factorize, initial_factors
+from recsys.models.solvers import Factors, Objective
+from recsys.models.solvers.ials import Ials, factorize, initial_factors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,12 +147,14 @@ def test_empty_users_and_games_change_nothing(
     """Wherever users and games without ratings are put in, all others have the factors that they have without."""
     recipe = CfRecipe.by_rule(CfSettings(factors=DEPTH, exponent=exponent), confidence.data)
     start = initial_factors(USERS, ITEMS, DEPTH, 3)
-    expected = factorize(confidence, recipe.objective(confidence), start, iterations=3)
+    expected = factorize(confidence, Ials().objective(recipe, confidence), start, iterations=3)
     rows, columns = np.insert(np.arange(USERS), users, -1), np.insert(np.arange(ITEMS), items, -1)
     wider = confidence.toarray()[rows][:, columns]
     wider[rows < 0], wider[:, columns < 0] = 0, 0
     table = sp.csr_matrix(wider)
-    found = factorize(table, recipe.objective(table), Factors(start.users[rows], start.items[columns]), iterations=3)
+    found = factorize(
+        table, Ials().objective(recipe, table), Factors(start.users[rows], start.items[columns]), iterations=3
+    )
     np.testing.assert_allclose(found.users[rows >= 0], expected.users, atol=1e-5)
     np.testing.assert_allclose(found.items[columns >= 0], expected.items, atol=1e-5)
     assert not found.users[rows < 0].any()

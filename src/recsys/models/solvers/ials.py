@@ -14,13 +14,16 @@ arXiv 2110.14037) or over the pairs without a rating only
 Datasets", 2008; with α₀ = 1, ν = 0 it is what the library implicit minimizes).
 
 Users and games without any entry are no part of the table: their factors are zero, and ``users``
-and ``games`` are the numbers of the others (:func:`table_size`), here, in :mod:`recsys.models.recipe`
-and wherever somebody is folded in.
+and ``games`` are the numbers of the others (:func:`recsys.models.solvers.objective.table_size`), here and
+wherever somebody is folded in.
 
 Users and games are solved in turn by a few conjugate-gradient steps from where they were. Before
 each turn both sides are rotated into the eigenbasis of the fixed side's Gramian: the objective
 does not see rotations, and the term of the unobserved, the costliest of a step, becomes diagonal.
 The rotation is undone at the end.
+
+:class:`Ials` is what recipes of ``solver = "ials"`` are trained by; its scales mean the same on every table
+(:mod:`recsys.models.recipe`).
 """
 
 from __future__ import annotations
@@ -28,20 +31,22 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import DataContractError, Diverged
 from recsys.models.solvers.cg import Kernel, compiled
+from recsys.models.solvers.objective import Factors, Objective, table_size
 from recsys.system.cores import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from scipy.sparse import csr_matrix
+
+    from recsys.models.recipe import CfRecipe
 
 Array: TypeAlias = NDArray[np.float32]
 
@@ -53,35 +58,61 @@ _CG_STEPS = 3
 """Steps a row and turn; factors are warm, more bring nothing (implicit does the same)."""
 
 
-def table_size(indptr: NDArray[np.integer[Any]], indices: NDArray[np.integer[Any]]) -> tuple[int, int]:
-    """Return how many rows and how many columns of a CSR matrix have an entry: the users and games that there are."""
-    return int(np.count_nonzero(np.diff(indptr))), int(np.count_nonzero(np.bincount(indices)))
+class Ials:
+    """The solver of this module, with scales that mean the same on every table."""
 
+    searchable = True
+    defaults: Mapping[str, object] = {
+        "factors": 128,
+        "regularization": 0.5,
+        "unobserved": 4.0,
+        "confidence": "graded",
+        "iterations": 12,
+    }
 
-class Factors(NamedTuple):
-    """User factors (users, d) and game factors (games, d), float32; a score is their dot product."""
+    def objective(self, recipe: CfRecipe, confidence: csr_matrix) -> Objective:
+        """Return α₀ and λ for a table; see :mod:`recsys.models.recipe`.
 
-    users: Array
-    items: Array
+        With ν < 1 a row of mean weight keeps its λ, so that the exponent changes how λ is spread
+        over the rows, and not how strong it is (Rendle et al. 2021, section 4.3).
+        """
+        users, items = (max(number, 1) for number in self.table_size(confidence))
+        entries = max(len(confidence.data), 1)
+        total = float(confidence.data.sum(dtype=np.float64)) or 1.0
+        alpha = recipe.unobserved * total / (users * items)
+        noise = (np.sqrt(users / entries) + np.sqrt(items / entries)) / (1 + recipe.unobserved)
+        weight = (1 + recipe.unobserved) * total / np.sqrt(users * items)
+        return Objective(float(recipe.regularization * noise * weight ** (1 - recipe.exponent)), alpha, recipe.exponent)
 
+    def table_size(self, confidence: csr_matrix) -> tuple[int, int]:
+        """Return how many users and games have an entry: only they are part of the table."""
+        return table_size(confidence.indptr, confidence.indices)
 
-@dataclass(frozen=True)
-class Objective:
-    """What is minimized; see the module's docstring."""
+    def scale(self, recipe: CfRecipe) -> float:  # noqa: ARG002 - the same with every recipe
+        """Return 1: a confidence counts as it is."""
+        return 1.0
 
-    regularization: float
-    """λ ≥ 0."""
-    unobserved: float = 1.0
-    """α₀ > 0, the weight of a pair without a rating."""
-    exponent: float = 1.0
-    """ν: 1 scales λ with a row's weight, 0 gives every row the same λ."""
-    overlap: Literal["all", "unrated"] = "all"
-    """Whether α₀ weighs on all pairs, or on those without a rating only."""
-
-    def ridge(self, weights: NDArray[np.float64], others: int) -> Array:
-        """Return the λ of each row from its total confidence; ``others`` is the other side's :func:`table_size`."""
-        scaled = self.regularization * (weights + self.unobserved * others) ** self.exponent
-        return scaled.astype(np.float32)
+    def fit(
+        self,
+        confidence: csr_matrix,
+        recipe: CfRecipe,
+        start: int | Factors,
+        *,
+        threads: int = 0,
+        watch: Callable[[int, Factors], None] = lambda *_: None,
+    ) -> Factors:
+        """Run :func:`factorize`; see :class:`recsys.models.solvers.Solver`."""
+        if not isinstance(start, Factors):
+            start = initial_factors(*confidence.shape, recipe.factors, start)
+        return factorize(
+            confidence,
+            self.objective(recipe, confidence),
+            start,
+            iterations=recipe.iterations,
+            threads=threads,
+            progress=watch,
+            overwrite_start=True,
+        )
 
 
 def initial_factors(users: int, items: int, factors: int, seed: int) -> Factors:

@@ -13,12 +13,13 @@ from recsys.errors import ConfigError, DataContractError, MissingExtra
 from recsys.evaluation.bootstrap import interval, paired_difference, resampled_means
 from recsys.evaluation.holdout import split
 from recsys.models.confidence import like_threshold
+from recsys.models.solvers import SOLVERS
 from recsys.release.fingerprint import ratings_fingerprint
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress, working
 from recsys.tuning.scorer import DRAWS, LARGE, RecipeScorer
+from recsys.tuning.space import RANGES, Space, left_open
 from recsys.tuning.study.file import check_file, open_study
-from recsys.tuning.study.space import Space, free_settings
 from recsys.tuning.study.trials import Trials, finished, importances, whole
 from recsys.tuning.study.tuned import Tuned
 
@@ -61,9 +62,12 @@ def check(settings: Settings, file: Path) -> None:
         As :func:`tune`.
     """
     require_extra()
-    if settings.cf.solver != "ials":
-        raise ConfigError(f"recsys tune searches settings of cf.solver = ials, not {settings.cf.solver}; leave it out")
-    if not free_settings(settings.cf):
+    if not SOLVERS[settings.cf.solver].searchable:
+        known = ", ".join(name for name, solver in SOLVERS.items() if solver.searchable)
+        raise ConfigError(
+            f"recsys tune searches settings of cf.solver = {known}, not {settings.cf.solver}; leave it out"
+        )
+    if not left_open(settings.cf, RANGES):
         raise ConfigError(
             "every setting of [cf] that could be searched is given, by recsys.toml, the environment or --set; leave "
             "one of them out (the settings that a study was begun with can be named by --config)"
@@ -202,7 +206,7 @@ class _Search:
             "evaluation.seed": settings.evaluation.seed,
             "cf.seed": cf.seed,
             "cf.like_threshold": liked,
-            **{f"cf.{name}": value for name, value in space.told().items()},
+            **{f"cf.{name}": value for name, value in space.description().items()},
         }
         names = settings.cf.model_fields_set & {"like_threshold", "seed"}
         given = {name: value for name in sorted(names) if (value := getattr(settings.cf, name)) != "auto"}
@@ -225,7 +229,7 @@ class _Search:
         draws = self.settings.evaluation.resamples, self.settings.evaluation.seed
         resampled = resampled_means(np.column_stack((ours, rule)), *draws)
         return {
-            "settings": {**{name: getattr(best, name) for name in self.space.told()}, **self.given},
+            "settings": {**{name: getattr(best, name) for name in self.space.description()}, **self.given},
             "score": interval(float(ours.mean()), resampled[:, 0]),
             "rule": interval(float(rule.mean()), resampled[:, 1]),
             "difference": paired_difference(ours, rule, *draws),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from recsys.models.recipe import CfRecipe
     from recsys.tuning.scorer import RecipeScorer
-    from recsys.tuning.study.space import Space
+    from recsys.tuning.space import Space
 
 log = events(__name__)
 

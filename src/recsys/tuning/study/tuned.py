@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from recsys.tuning.inner_split import K
+from recsys.tuning.hold_out import K
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,10 +58,10 @@ class Tuned:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything ready for JSON."""
-        told = asdict(self)
+        stored = asdict(self)
         for name in ("score", "rule", "difference"):
-            told[name] = getattr(self, name)._asdict()
-        return {"status": "searched", **told, "sure": self.sure, "settings": {"cf": dict(self.settings)}}
+            stored[name] = getattr(self, name)._asdict()
+        return {"status": "searched", **stored, "sure": self.sure, "settings": {"cf": dict(self.settings)}}
 
     def as_toml(self) -> str:
         """Return the settings as a piece of ``recsys.toml``; all else is comments."""

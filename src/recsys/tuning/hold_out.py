@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recsys.evaluation.holdout import part, scorable
 from recsys.ranking import metrics
+from recsys.ranking.blocks import best_columns, blocks, entries, hits
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import scipy.sparse as sp
 
-    from recsys.models.solvers.ials import Factors
+    from recsys.models.solvers import Factors
 
 K = 10
 """Trials are compared by NDCG at this rank."""
@@ -60,7 +62,7 @@ class InnerSplit:
         threshold
             From this rating on, a held-out game is relevant.
         seed
-            Of the sample and of the hold-out.
+            Seed of the sample and of the hold-out.
         max_ratings
             Users are added until they have so many ratings.
         max_users
@@ -78,38 +80,18 @@ class InnerSplit:
         scored = np.zeros(len(counts), dtype=bool)
         scored[draws.permutation(len(counts))[: min(max_users, -(-len(counts) // 4))]] = True
         out = scored[rows] & (place - sample.indptr[rows] < np.round(FRACTION * counts)[rows])
-        train = _part(sample, rows, ~out)
-        relevant = _part(sample, rows, out & (sample.data >= np.float32(threshold)))
-        users = np.flatnonzero((np.diff(relevant.indptr) > 0) & (np.diff(train.indptr) > 0))
+        train = part(sample, ~out)
+        relevant = part(sample, out & (sample.data >= np.float32(threshold)))
+        users = scorable(train, relevant)
         return cls(train, relevant, users, sampled[users])
 
     def score(self, factors: Factors) -> npt.NDArray[np.float64]:
         """Return NDCG@10 of each of ``users``, the whole catalogue ranked but what they trained on."""
         scores = np.empty(len(self.users))
-        size = max(1, _BLOCK_CELLS // self.train.shape[1])
-        for start in range(0, len(self.users), size):
-            block = slice(start, start + size)
-            scores[block] = self._score(factors, self.users[block])
+        for block in blocks(self.users, self.train.shape[1], _BLOCK_CELLS):
+            users = self.users[block]
+            predicted = factors.users[users] @ factors.items.T
+            predicted[entries(self.train, users)] = -np.inf
+            listed = hits(best_columns(predicted, K), self.relevant, users)
+            scores[block] = metrics.ndcg(listed, np.diff(self.relevant.indptr)[users], K)
         return scores
-
-    def _score(self, factors: Factors, users: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        predicted = factors.users[users] @ factors.items.T
-        predicted[_cells(self.train, users)] = -np.inf
-        depth = min(K, predicted.shape[1] - 1)
-        best = np.argpartition(-predicted, depth, axis=1)[:, :depth]
-        order = np.argsort(-np.take_along_axis(predicted, best, axis=1), axis=1, kind="stable")
-        best = np.take_along_axis(best, order, axis=1)
-        wanted = np.zeros(predicted.shape, dtype=bool)
-        wanted[_cells(self.relevant, users)] = True
-        return metrics.ndcg(np.take_along_axis(wanted, best, axis=1), wanted.sum(axis=1), K)
-
-
-def _cells(matrix: sp.csr_matrix, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    part = matrix[rows]
-    return np.repeat(np.arange(len(rows)), np.diff(part.indptr)), part.indices
-
-
-def _part(matrix: sp.csr_matrix, rows: npt.NDArray[np.int64], keep: npt.NDArray[np.bool_]) -> sp.csr_matrix:
-    import scipy.sparse as sp
-
-    return sp.csr_matrix((matrix.data[keep], (rows[keep], matrix.indices[keep])), shape=matrix.shape)

@@ -1,4 +1,4 @@
-"""What a release remembers of the search for its settings, and when a night searches again.
+"""When a night searches its settings again, and when it reuses what an earlier one found.
 
 A search knows the recipe of the current release, and keeps to it unless something is surely better:
 else the gate, which compares with that recipe, might refuse what a search finds, and the refused night,
@@ -10,12 +10,14 @@ scored on ratings that are held out now: it is neither used again nor a start of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.models.recipe import SEARCHED, CfRecipe, left_open
+from recsys.evaluation.history import HOLD_OUT, TuningHistory
+from recsys.models.recipe import SEARCHED, CfRecipe
+from recsys.tuning.space import left_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,68 +25,7 @@ if TYPE_CHECKING:
     from recsys.config import CfSettings, GateSettings
     from recsys.evaluation.current import CurrentRelease
     from recsys.evaluation.drift import Drift
-    from recsys.tuning.nightly import Search
-
-FACT = "tuning"
-"""Name of the memory among the manifest's facts."""
-
-HOLD_OUT = ("hold_out", "fraction", "seed")
-"""Keys of a measure that say which ratings are held out."""
-
-
-@dataclass(frozen=True)
-class TuningHistory:
-    """The last search and what became of it.
-
-    Attributes
-    ----------
-    search
-        All that was tried, ready for JSON; see :meth:`recsys.tuning.nightly.Search.as_json`.
-    because
-        Why it was made.
-    age
-        Releases since then; 0 in the release that it was made for.
-    score
-        What that release scored on held-out ratings; None until it is known.
-    free
-        Names of the settings that were searched; the others were given.
-    measure
-        How that score was measured, and on which hold-out; see
-        :func:`recsys.evaluation.current.measure_of`.
-    """
-
-    search: dict[str, Any]
-    because: str
-    age: int = 0
-    score: float | None = None
-    free: tuple[str, ...] = ()
-    measure: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> TuningHistory | None:
-        """Read the memory of a release from its manifest's facts."""
-        stored = facts.get(FACT)
-        return cls(**stored | {"free": tuple(stored.get("free", ()))}) if stored else None
-
-    @property
-    def winner(self) -> CfRecipe:
-        """What the search found."""
-        return CfRecipe.from_json(self.search["winner"])
-
-    def is_kept_from(self, measure: Mapping[str, Any]) -> bool:
-        """Whether the search saw nothing of the hold-out of a measure, since it was kept from the same."""
-        return all(self.measure.get(key) == measure[key] for key in HOLD_OUT)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the memory ready for JSON."""
-        return {
-            "search": self.search,
-            "because": self.because,
-            "age": self.age,
-            "score": self.score,
-            "free": list(self.free),
-            "measure": self.measure,
-        }
+    from recsys.tuning.outcome import Search
 
 
 @dataclass(frozen=True)
@@ -99,14 +40,14 @@ class Plan:
         Why it is searched; empty where earlier settings are reused.
     reused
         The memory that they come from.
-    used
+    in_use
         The recipe in use, which a search begins with; None where there is none that it could take.
     """
 
     settings: CfSettings
     because: str = ""
     reused: TuningHistory | None = None
-    used: CfRecipe | None = None
+    in_use: CfRecipe | None = None
 
     def remember(self, search: Search | None, score: float, measure: dict[str, Any]) -> TuningHistory | None:
         """Return what tonight's release remembers, given what its candidate scored, and how that was measured."""
@@ -144,20 +85,17 @@ def plan(
     """
     if settings.tuning == "off" or not left_open(settings):
         return Plan(settings)
-    history = None if current is None else TuningHistory.of(current.facts or {})
-    used = _in_use(settings, current, history, measure)
-    if current is None or current.recipe is None or history is None:
-        return Plan(settings, "no earlier search is remembered", used=used)
-    because = _reason(settings, current, history, drift, measure) or _fallen(current, history, gate)
+    in_use = _in_use(settings, current, measure)
+    if current is None or current.recipe is None or current.tuning is None:
+        return Plan(settings, "no earlier search is remembered", in_use=in_use)
+    because = _reason(settings, current, drift, measure) or _fallen(current, gate)
     if because:
-        return Plan(settings, because, used=used)
+        return Plan(settings, because, in_use=in_use)
     found = {name: getattr(current.recipe, name) for name in SEARCHED}
-    return Plan(settings.model_copy(update=found), reused=history)
+    return Plan(settings.model_copy(update=found), reused=current.tuning)
 
 
-def _in_use(
-    settings: CfSettings, current: CurrentRelease | None, history: TuningHistory | None, measure: Mapping[str, Any]
-) -> CfRecipe | None:
+def _in_use(settings: CfSettings, current: CurrentRelease | None, measure: Mapping[str, Any]) -> CfRecipe | None:
     """Return the recipe of the current release, where a search may know it.
 
     None if it is another solver's, does not say everything, or was found by a search that saw what is
@@ -166,20 +104,16 @@ def _in_use(
     recipe = None if current is None else current.recipe
     if current is None or recipe is None or recipe.solver != settings.solver or left_open(recipe):
         return None
-    if history is not None and not history.is_kept_from(measure):
+    if current.tuning is not None and not current.tuning.is_kept_from(measure):
         return None
     return CfRecipe.by_rule(recipe, np.empty(0, dtype=np.float32))
 
 
-def _reason(
-    settings: CfSettings,
-    current: CurrentRelease,
-    history: TuningHistory,
-    drift: Drift | None,
-    measure: Mapping[str, Any],
-) -> str:
+def _reason(settings: CfSettings, current: CurrentRelease, drift: Drift | None, measure: Mapping[str, Any]) -> str:
     """Say what else asks for a search than a score that fell."""
+    memory = current.tuning
     assert current.recipe is not None
+    assert memory is not None
     others = [
         name
         for name in (*SEARCHED, "solver", "exponent", "like_threshold")
@@ -187,22 +121,23 @@ def _reason(
     ]
     if others:
         return f"other settings than those of {current.name}: " + ", ".join(f"cf.{name}" for name in others)
-    if others := sorted(set(history.free) ^ set(left_open(settings))):
+    if others := sorted(set(memory.free) ^ set(left_open(settings))):
         return f"other settings are left open than for {current.name}: " + ", ".join(f"cf.{name}" for name in others)
-    if not history.is_kept_from(measure):
-        seen = ", ".join(f"{key} {history.measure.get(key)}" for key in HOLD_OUT)
+    if not memory.is_kept_from(measure):
+        seen = ", ".join(f"{key} {memory.measure.get(key)}" for key in HOLD_OUT)
         return f"ratings are held out that the last search saw: it was kept from another hold-out ({seen})"
     if drift is not None and drift.reason:
         return f"the data drifted: {drift.reason}"
-    if settings.tuning_every and history.age + 1 >= settings.tuning_every:
-        return f"{history.age + 1} releases since the last search"
+    if settings.tuning_every and memory.age + 1 >= settings.tuning_every:
+        return f"{memory.age + 1} releases since the last search"
     return ""
 
 
-def _fallen(current: CurrentRelease, history: TuningHistory, gate: GateSettings) -> str:
+def _fallen(current: CurrentRelease, gate: GateSettings) -> str:
     """Say that the score fell since the search, if both were measured in the same way."""
-    now = dict(current.measure or {})
+    memory, now = current.tuning, dict(current.measure or {})
+    assert memory is not None
     score = now.pop("score", None)
-    if score is None or history.score is None or now != history.measure or score >= history.score * (1 - gate.max_drop):
+    if score is None or memory.score is None or now != memory.measure or score >= memory.score * (1 - gate.max_drop):
         return ""
-    return f"the score fell from {history.score:.4f} at the last search to {score:.4f}"
+    return f"the score fell from {memory.score:.4f} at the last search to {score:.4f}"

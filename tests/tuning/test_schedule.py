@@ -12,21 +12,17 @@ from factories.tastes import tastes
 from recsys.config import CfSettings, GateSettings, Settings
 from recsys.evaluation.current import CurrentRelease
 from recsys.evaluation.drift import Change, Drift
+from recsys.evaluation.history import TuningHistory
 from recsys.evaluation.holdout import split
 from recsys.models.recipe import SEARCHED, CfRecipe
 from recsys.pipeline.proving import Trial
 from recsys.system.steps import Steps
-from recsys.tuning.history import FACT, TuningHistory, plan
+from recsys.tuning import plan
 
 MEASURE = {"metric": "ndcg@10", "hold_out": "hash", "fraction": 0.2, "seed": 42}
 RECIPE = CfSettings(
     factors=48, regularization=0.4, unobserved=5.0, confidence="rating", iterations=9, like_threshold=7.0
 )
-
-
-def facts(history: TuningHistory) -> dict[str, Any]:
-    """Return what a manifest says of a search."""
-    return {FACT: history.as_json()}
 
 
 def test_the_search_never_sees_the_hold_out() -> None:
@@ -58,7 +54,7 @@ def test_a_search_knows_nothing_of_one_that_saw_its_hold_out() -> None:
     for ratio in (3.3, 7.7):
         recipe = RECIPE.model_copy(update={"factors": 8, "unobserved": ratio})
         memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED[1:], MEASURE | {"seed": 7})
-        current = CurrentRelease("r1", recipe, measure={**MEASURE, "seed": 7, "score": 0.30}, facts=facts(memory))
+        current = CurrentRelease("r1", recipe, measure={**MEASURE, "seed": 7, "score": 0.30}, tuning=memory)
         found = Trial(settings, current, Steps()).hold(tastes(users=300, items=60)).tuning
         assert found is not None
         assert found["measure"]["seed"] == 42
@@ -72,7 +68,7 @@ def test_a_later_night_reuses_the_winner() -> None:
     """With a memory and unchanged settings nothing is searched; the memory grows older by a release."""
     settings = CfSettings(threads=1)
     memory = TuningHistory({"trials": []}, "no earlier search is remembered", 3, 0.30, SEARCHED, MEASURE)
-    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.29}, facts=facts(memory))
+    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.29}, tuning=memory)
     planned = plan(settings, GateSettings(), current, None, MEASURE)
     assert (planned.settings.factors, planned.settings.confidence, planned.because) == (48, "rating", "")
     assert planned.remember(None, 0.29, MEASURE) == replace(memory, age=4)
@@ -91,12 +87,12 @@ def test_a_later_night_reuses_the_winner() -> None:
 def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: int, drift: str, because: str) -> None:
     """By age, by a falling score, by drift, and by settings that somebody gave since, be they what was found."""
     memory = TuningHistory({"trials": []}, "first", age, 0.30, SEARCHED, MEASURE)
-    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": score}, facts=facts(memory))
+    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": score}, tuning=memory)
     changes = (Change(drift, None, None, 1.0, None, 0.1),) if drift else ()
     planned = plan(settings, GateSettings(), current, Drift("r1", changes), MEASURE)
     assert planned.because.startswith(because)
     assert planned.settings == settings
-    assert planned.used == CfRecipe.by_rule(RECIPE, np.empty(0, np.float32))
+    assert planned.in_use == CfRecipe.by_rule(RECIPE, np.empty(0, np.float32))
 
 
 @pytest.mark.parametrize(
@@ -106,11 +102,11 @@ def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: in
 def test_another_hold_out_asks_for_a_search(other: dict[str, Any], asks: bool) -> None:  # noqa: FBT001 - of the table
     """Where other ratings are held out, what was found on them is not used again, and no start of a search either."""
     memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
-    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.30}, facts=facts(memory))
+    current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.30}, tuning=memory)
     planned = plan(CfSettings(), GateSettings(), current, None, MEASURE | other)
     assert planned.because.startswith("ratings are held out that the last search saw") is asks
     assert (planned.reused is None) is asks
-    assert planned.used is None
+    assert planned.in_use is None
 
 
 def test_scores_of_two_measures_are_no_fall() -> None:
@@ -118,7 +114,7 @@ def test_scores_of_two_measures_are_no_fall() -> None:
     memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
     recall = MEASURE | {"metric": "recall@10"}
     for measure, fell in ((recall, False), (MEASURE, True)):
-        current = CurrentRelease("r1", RECIPE, measure={**measure, "score": 0.20}, facts=facts(memory))
+        current = CurrentRelease("r1", RECIPE, measure={**measure, "score": 0.20}, tuning=memory)
         planned = plan(CfSettings(), GateSettings(), current, None, measure)
         assert planned.because.startswith("the score fell from 0.3000") is fell
 
@@ -131,12 +127,12 @@ def test_a_search_begins_with_the_current_recipe(recipe: CfSettings, taken: bool
     """Also without a memory, as where it was given; not where it is another solver's, or leaves something open."""
     planned = plan(CfSettings(), GateSettings(), CurrentRelease("r1", recipe), None, MEASURE)
     assert planned.because == "no earlier search is remembered"
-    assert (planned.used is not None) is taken
+    assert (planned.in_use is not None) is taken
 
 
 def test_without_tuning_nothing_is_remembered() -> None:
     """`tuning = "off"` sets `auto` by rule every night, whatever a release remembers."""
-    current = CurrentRelease("r1", CfSettings(factors=48), facts=facts(TuningHistory({"trials": []}, "first")))
+    current = CurrentRelease("r1", CfSettings(factors=48), tuning=TuningHistory({"trials": []}, "first"))
     planned = plan(CfSettings(tuning="off"), GateSettings(), current, None, MEASURE)
     assert planned.settings.factors == "auto"
     assert planned.remember(None, 0.3, MEASURE) is None

@@ -1,22 +1,24 @@
-"""What the long search may vary."""
+"""What searches may vary: the grid of a night's search, and the ranges of a study, which hold all that it can reach."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from math import ceil, floor, log10
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-from recsys.models.recipe import CfRecipe
+from recsys.models.recipe import SEARCHED, CfRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
     from optuna.distributions import BaseDistribution
 
     from recsys.config import CfSettings
+    from recsys.models.confidence import ConfidenceName
 
-SEARCHED = "searched"
+_OPEN = "searched"
 """Stands for the value of a setting that is not given."""
 
 
@@ -43,6 +45,12 @@ class _Scale(NamedTuple):
     high: float
     log: bool = True
 
+    @classmethod
+    def around(cls, low: float, high: float) -> Self:
+        """Return the scale from ``low`` to ``high``, each rounded outward to one digit."""
+        down, up = (10.0 ** floor(log10(bound)) for bound in (low, high))
+        return cls(round(floor(low / down) * down, 12), round(ceil(high / up) * up, 12))
+
     def holds(self, value: Any) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
 
@@ -68,23 +76,45 @@ class _Choice(NamedTuple):
 
 _Range: TypeAlias = _Whole | _Scale | _Choice
 
+UNOBSERVED = (1.5, 3.0, 6.0, 12.0)
+REGULARIZATION = (0.25, 0.35, 0.5, 0.7, 1.0)
+CONFIDENCE: tuple[ConfidenceName, ...] = ("graded", "rating", "liked")
+FACTORS = (64, 128, 256)
+ITERATIONS = (6, 8, 10, 12)
+"""What a night's search tries, around the rule of :mod:`recsys.models.recipe`."""
+
+STEPS = {"unobserved": 1.5, "regularization": 1.25}
+"""What it multiplies or divides the best by, to refine it."""
+REFINEMENTS = 3
+"""How often it does so."""
+
+
+def reach(name: str, grid: Sequence[float]) -> tuple[float, float]:
+    """Return the least and the greatest value that a night's search can refine a value of its grid to."""
+    step = STEPS[name] ** REFINEMENTS
+    return min(grid) / step, max(grid) * step
+
+
 RANGES: Mapping[str, _Range] = {
-    "factors": _Whole(32, 384, 32),
-    "regularization": _Scale(0.1, 2.0),
-    "unobserved": _Scale(0.4, 50.0),
+    "factors": _Whole(min(FACTORS) // 2, max(FACTORS) * 3 // 2, min(FACTORS) // 2),
+    "regularization": _Scale.around(*reach("regularization", REGULARIZATION)),
+    "unobserved": _Scale.around(*reach("unobserved", UNOBSERVED)),
     "exponent": _Scale(0.5, 1.25, log=False),
-    "iterations": _Whole(6, 24, 2),
-    "confidence": _Choice(("graded", "rating", "liked")),
+    "iterations": _Whole(min(ITERATIONS), 2 * max(ITERATIONS), 2),
+    "confidence": _Choice(CONFIDENCE),
 }
-"""Around the rule of :mod:`recsys.models.recipe`, and everything that training's own search can find from its grid.
+"""What a study may try: all that a night's search can find, and more.
 
 The like threshold is not searched: it is the measure. The seed is not: the best of many is luck."""
 
 
-def free_settings(settings: CfSettings) -> tuple[str, ...]:
-    """Return the names of :data:`RANGES` that nobody has given."""
-    given = {name for name in settings.model_fields_set if getattr(settings, name) != "auto"}
-    return tuple(name for name in RANGES if name not in given)
+def left_open(settings: CfSettings, names: Iterable[str] = SEARCHED) -> tuple[str, ...]:
+    """Return those of some settings that nobody has given, in the order of ``names``.
+
+    That is what is ``auto``, and what has a number for a default and was not set, not even to that number.
+    """
+    given = settings.model_fields_set
+    return tuple(name for name in names if name not in given or getattr(settings, name) == "auto")
 
 
 @dataclass(frozen=True)
@@ -114,7 +144,7 @@ class Space:
         ratings
             float32: ratings of the training part.
         """
-        return cls(CfRecipe.by_rule(settings, ratings), free_settings(settings))
+        return cls(CfRecipe.by_rule(settings, ratings), left_open(settings, RANGES))
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return what Optuna draws from."""
@@ -130,6 +160,6 @@ class Space:
         values = {name: getattr(recipe, name) for name in self.free}
         return values if all(RANGES[name].holds(value) for name, value in values.items()) else None
 
-    def told(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the value of each setting of :data:`RANGES`, or that it is searched."""
-        return {name: SEARCHED if name in self.free else getattr(self.rule, name) for name in RANGES}
+        return {name: _OPEN if name in self.free else getattr(self.rule, name) for name in RANGES}

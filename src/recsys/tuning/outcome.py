@@ -1,0 +1,64 @@
+"""What a search for settings tried, and what won."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from recsys.models.recipe import CfRecipe
+
+
+@dataclass(frozen=True)
+class SearchTrial:
+    """One recipe, tried."""
+
+    stage: str
+    recipe: CfRecipe
+    iterations: int
+    ratings: int
+    """Training ratings of the sample."""
+    ndcg: float
+    """Mean NDCG@10 on the inner hold-out."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was tried and what won; told by the report, and kept in the manifest.
+
+    Attributes
+    ----------
+    winner
+        The recipe to train with.
+    trials
+        In the order in which they ran.
+    rule, best
+        NDCG@10 of the rule and of the winner on the same inner hold-out; NaN if the time was up.
+    used
+        That of the recipe in use; None if there was none.
+    users
+        Users that the last stages scored, over all draws.
+    complete
+        False if the time limit ended the search.
+    seconds
+        Wall time.
+    """
+
+    winner: CfRecipe
+    trials: tuple[SearchTrial, ...]
+    rule: float
+    best: float
+    used: float | None
+    users: int
+    complete: bool
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the search ready for JSON."""
+        stored = asdict(self)
+        for score in ("rule", "best", "used"):
+            stored[score] = None if stored[score] is None or np.isnan(stored[score]) else stored[score]
+        return stored
