@@ -214,8 +214,7 @@ def test_a_lead_that_may_be_luck_is_refused() -> None:
         lead += 0.01 - lead.mean()  # the lead itself is the same
         entries = {"popularity": popular, CF: popular + lead}
         contenders = {
-            name: ContenderScores(name, scores_of(values), lists, coverage=1.0, seconds=0.0)
-            for name, values in entries.items()
+            name: ContenderScores(name, scores_of(values), lists, coverage=1.0) for name, values in entries.items()
         }
         found = judge(Evaluation(contenders, SETTINGS, {}, 0.0), GATE, None)
         assert found.passed is passes

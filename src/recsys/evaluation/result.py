@@ -37,15 +37,12 @@ class ContenderScores:
         int32, (users, 2k): what each user would have been recommended; -1 for padding.
     coverage
         Share of the games that can be recommended which stand in the first k of anybody's list.
-    seconds
-        What scoring and ranking took.
     """
 
     name: str
     per_user: Mapping[str, Floats] = field(repr=False)
     lists: npt.NDArray[np.int32] = field(repr=False)
     coverage: float
-    seconds: float
 
     def mean(self, metric: str) -> float:
         """Return a metric's mean over the users who have a score."""

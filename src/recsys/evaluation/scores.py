@@ -13,7 +13,7 @@ import numpy as np
 from recsys.errors import QualityGateFailed
 from recsys.evaluation.result import ContenderScores, Evaluation
 from recsys.ranking import metrics
-from recsys.ranking.blocks import BLOCK_CELLS, best_columns, blocks, entries
+from recsys.ranking.blocks import BLOCK_CELLS, best_columns, blocks, entries, hits
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress
 
@@ -71,9 +71,9 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
         )
     started = time.perf_counter()
     with progress("ranking games for users", len(split.users)) as advance:
-        lists, seconds = _rank(contenders, split, 2 * settings.k, block_cells, advance)
+        lists = _rank(contenders, split, 2 * settings.k, block_cells, advance)
     judge = _Judge(split, settings.k, embeddings, recommendable)
-    scored = {name: judge.score(name, lists[name], seconds[name]) for name in lists}
+    scored = {name: judge.score(name, lists[name]) for name in lists}
     evaluation = Evaluation(scored, settings, split.description(), time.perf_counter() - started)
     means = {name: evaluation.value(name, f"ndcg@{settings.k}") for name in scored}
     log.info("evaluated", extra=keys(users=len(split.users), seconds=evaluation.seconds, **means))
@@ -83,7 +83,7 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
 def mean_ndcg(contender: Contender, split: Split, k: int) -> float:
     """Return one contender's mean NDCG@k over the users of a split, and nothing else: for curves and tuning."""
     judge = _Judge(split, k, None)
-    lists, _ = _rank([contender], split, k, BLOCK_CELLS)
+    lists = _rank([contender], split, k, BLOCK_CELLS)
     return metrics.mean(metrics.ndcg(judge.hits(lists[contender.name]), judge.relevant, k))
 
 
@@ -93,26 +93,23 @@ def _rank(
     depth: int,
     cells: int,
     advance: Callable[[int], None] = lambda _: None,
-) -> tuple[dict[str, npt.NDArray[np.int32]], dict[str, float]]:
-    """Return every contender's lists, and the seconds each took."""
+) -> dict[str, npt.NDArray[np.int32]]:
+    """Return every contender's lists; int32, (users, depth)."""
     seen = split.train.matrix
     lists = {contender.name: np.empty((len(split.users), depth), dtype=np.int32) for contender in contenders}
     if len(lists) < len(contenders):
         raise ValueError(f"contenders need distinct names, not {[contender.name for contender in contenders]}")
-    seconds = dict.fromkeys(lists, 0.0)
     for block in blocks(split.users, seen.shape[1], cells):
         users = split.users[block]
         rows, columns = entries(seen, users)
         for contender in contenders:
-            began = time.perf_counter()
             scores = contender.scores(users)
             _check_finite(contender.name, scores)
             scores = scores if scores.flags.writeable else scores.copy()
             scores[rows, columns] = -np.inf
             lists[contender.name][block] = best_columns(scores, depth)
-            seconds[contender.name] += time.perf_counter() - began
         advance(len(users))
-    return lists, seconds
+    return lists
 
 
 def _check_finite(name: str, scores: npt.NDArray[np.float32]) -> None:
@@ -145,9 +142,8 @@ class _Judge:
         matrix = self.split.train.matrix
         return np.bincount(matrix.indices, minlength=matrix.shape[1])
 
-    def score(self, name: str, lists: npt.NDArray[np.int32], seconds: float) -> ContenderScores:
-        """Score one contender's lists; ``seconds`` is what making them took."""
-        began = time.perf_counter()
+    def score(self, name: str, lists: npt.NDArray[np.int32]) -> ContenderScores:
+        """Score one contender's lists."""
         shown = lists[:, : self.k]
         per_user = self._accuracy(lists)
         per_user["novelty"] = metrics.novelty(shown, self.raters, self.split.train.matrix.shape[0])
@@ -158,29 +154,25 @@ class _Judge:
         if self.recommendable is not None:
             recommended = recommended[self.recommendable]
         coverage = metrics.coverage(recommended, len(recommended))
-        return ContenderScores(name, per_user, lists, coverage, seconds + time.perf_counter() - began)
+        return ContenderScores(name, per_user, lists, coverage)
 
     def _accuracy(self, lists: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.float64]]:
-        hits, relevant, k = self.hits(lists), self.relevant, self.k
+        found, relevant, k = self.hits(lists), self.relevant, self.k
         return {
-            f"ndcg@{k}": metrics.ndcg(hits, relevant, k),
-            f"recall@{k}": metrics.recall(hits, relevant, k),
-            f"recall@{2 * k}": metrics.recall(hits, relevant, 2 * k),
-            f"map@{k}": metrics.average_precision(hits, relevant, k),
-            f"mrr@{k}": metrics.reciprocal_rank(hits, relevant, k),
-            f"hit_rate@{k}": metrics.hit_rate(hits, relevant, k),
+            f"ndcg@{k}": metrics.ndcg(found, relevant, k),
+            f"recall@{k}": metrics.recall(found, relevant, k),
+            f"recall@{2 * k}": metrics.recall(found, relevant, 2 * k),
+            f"map@{k}": metrics.average_precision(found, relevant, k),
+            f"mrr@{k}": metrics.reciprocal_rank(found, relevant, k),
+            f"hit_rate@{k}": metrics.hit_rate(found, relevant, k),
         }
 
     def hits(self, lists: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which places of the lists hold a relevant game; bool, the lists' shape."""
-        hits = np.empty(lists.shape, dtype=bool)
-        items = len(self.raters)
-        for block in blocks(self.split.users, items, BLOCK_CELLS):
-            users = self.split.users[block]
-            wanted = np.zeros((len(users), items + 1), dtype=bool)  # the last column answers the padding, -1
-            wanted[entries(self.split.relevant, users)] = True
-            hits[block] = np.take_along_axis(wanted, lists[block] % (items + 1), axis=1)
-        return hits
+        found = np.empty(lists.shape, dtype=bool)
+        for block in blocks(self.split.users, len(self.raters), BLOCK_CELLS):
+            found[block] = hits(lists[block], self.split.relevant, self.split.users[block])
+        return found
 
 
 def _diversity(lists: npt.NDArray[np.int32], embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
