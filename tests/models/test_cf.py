@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from factories.tables import ratings
 from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, Diverged, NotInModel, QualityGateFailed, ReleaseNotFound
 from recsys.models import CollaborativeFilter
+from recsys.models.recipe import CfRecipe
 from recsys.report.contents import read_contents
 
 if TYPE_CHECKING:
@@ -29,6 +31,29 @@ PLAIN = CfSettings(solver="implicit", factors=8, regularization=1.0, alpha=5.0, 
 def model() -> CollaborativeFilter:
     """Return a model of the clubs."""
     return CollaborativeFilter(PLAIN).fit(ratings())
+
+
+def test_a_finished_recipe_is_trained_as_it_is() -> None:
+    """Whatever the settings leave open: nothing is searched, and the settings that are kept are the recipe's."""
+    recipe = replace(CfRecipe.by_rule(CfSettings(), np.array([10], np.float32)), factors=5, exponent=0.7)
+    model = CollaborativeFilter(CfSettings(threads=1)).fit(ratings(), recipe=recipe)
+    assert (model.recipe, model.tuning) == (recipe, None)
+    again = CollaborativeFilter(model.pinned).fit(ratings())
+    assert again.recipe == recipe
+    assert np.array_equal(again.item_factors, model.item_factors)
+
+
+def test_restricted_to_another_catalogue(model: CollaborativeFilter) -> None:
+    """A copy recommends the games of that catalogue alone; the model itself stays as it was."""
+    before = model.recommendable.copy()
+    user = model.users.ids([0])[0]
+    offered = [game.game_id for game in model.recommend(user, 100)]
+    catalogue = offered[::2]
+    restricted = model.restricted_to(catalogue)
+    assert [game.game_id for game in restricted.recommend(user, 100)] == catalogue
+    assert restricted.item_factors is model.item_factors
+    assert np.array_equal(model.recommendable, before)
+    assert [game.game_id for game in model.recommend(user, 100)] == offered
 
 
 def test_the_log_tells_the_seconds_of_each_iteration(caplog: pytest.LogCaptureFixture) -> None:

@@ -54,6 +54,36 @@ def test_the_index_is_flat_l2_of_384_dimensions(real: RAGRecommender) -> None:
     assert real.game_ids == games().head(12)["GAME_ID"].tolist()
 
 
+def test_the_index_is_a_view_of_the_vectors(tmp_path: Path) -> None:
+    """Fitted, fitted again, loaded or given another index: vectors and index hold the same rows, bit for bit."""
+    model = RAGRecommender(embedding_model=WordEncoder()).fit(games())
+    first = model.faiss_index
+    assert model.faiss_index is first
+    model.fit(games().head(12))
+    assert model.faiss_index is not first
+    assert model.vectors.dtype == np.float32
+    assert np.array_equal(model.vectors, WordEncoder().encode(embedding_text(games().head(12)).tolist()))
+    model.save(tmp_path)
+    loaded = RAGRecommender.load(tmp_path, embedding_model=WordEncoder())
+    given = RAGRecommender(embedding_model=WordEncoder())
+    given.faiss_index = build_index(model.vectors[:5])
+    for each, rows in ((model, 12), (loaded, 12), (given, 5)):
+        assert np.array_equal(each.faiss_index.reconstruct_n(0, rows), each.vectors)
+        assert np.array_equal(each.vectors, model.vectors[:rows])
+
+
+def test_a_second_fit_forgets_the_first() -> None:
+    """Games of the first frame are unknown, and those of the second have neighbours of their own."""
+    model = RAGRecommender(embedding_model=WordEncoder()).fit(games().head(8))
+    gone, stays = model.game_ids[0], model.game_ids[7]
+    assert model.similar(gone, 1)
+    model.fit(games().tail(len(games()) - 1))
+    with pytest.raises(NotInModel):
+        model.similar(gone, 1)
+    fresh = RAGRecommender(embedding_model=WordEncoder()).fit(games().tail(len(games()) - 1))
+    assert model.similar(stays, 3) == fresh.similar(stays, 3)
+
+
 def test_search_understands_words_it_has_not_seen(real: RAGRecommender) -> None:
     """'Locomotives' finds games about trains: the real model means what it reads."""
     found = real.search("locomotives on railway tracks", 2)

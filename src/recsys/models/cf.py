@@ -139,13 +139,14 @@ class CollaborativeFilter:
         self.als_model = train(ratings.matrix, recipe, self.settings, watch)
         return self
 
-    def restricted_to(self, catalogue: Iterable[Id]) -> CollaborativeFilter:
+    def restricted_to(self, catalogue: Iterable[Id] | IdMap) -> CollaborativeFilter:
         """Return the same model for another catalogue: games that it lacks are not recommended.
 
         The factors are shared, not copied; this model stays as it is.
         """
         restricted = copy(self)
-        restricted.recommendable = IdMap.of(catalogue).locate(self.items) >= 0
+        known = catalogue if isinstance(catalogue, IdMap) else IdMap.of(catalogue)
+        restricted.recommendable = known.locate(self.items) >= 0
         return restricted
 
     def recommend(self, user_id: Id, k: int = 10) -> list[Scored]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,15 +43,12 @@ class RAGRecommender:
     ----------
     embedding_model
         ``encode(texts)`` → float32, (texts, dimension).
-    faiss_index
-        ``faiss.IndexFlatL2``; row i is the game ``game_ids[i]``.
-    game_ids
-        In the order of the frame that was fitted.
+    vectors
+        float32 unit vectors, (games, dimension); row i is the game ``game_ids[i]``. Not to be changed in place.
     """
 
-    faiss_index: faiss.IndexFlatL2
-    game_ids: list[Id]
     vectors: npt.NDArray[np.float32]
+    _index: faiss.IndexFlatL2 | None = None
 
     def __init__(self, settings: ContentSettings | None = None, embedding_model: Encoder | None = None) -> None:
         from recsys.embedding import open_encoder
@@ -79,12 +75,30 @@ class RAGRecommender:
         ids = _distinct_ids(games_df)
         given = EMBEDDING_TEXT in games_df
         texts = given_texts(games_df, EMBEDDING_TEXT) if given else embedding_text(games_df).tolist()
-        vectors = self.embedding_model.encode(texts)
-        self.vectors = vectors
-        self.faiss_index = build_index(vectors)
+        self.vectors, self._index = _unit(self.embedding_model.encode(texts)), None
         self.game_ids = ids
-        self.__dict__.pop("_rows", None)
         return self
+
+    @property
+    def game_ids(self) -> list[Id]:
+        """The games' ids, in the order of the frame that was fitted."""
+        return self._game_ids
+
+    @game_ids.setter
+    def game_ids(self, ids: list[Id]) -> None:
+        self._game_ids = ids
+        self._rows = {id_: row for row, id_ in enumerate(ids)}
+
+    @property
+    def faiss_index(self) -> faiss.IndexFlatL2:
+        """``faiss.IndexFlatL2`` of the vectors, made when it is first asked for; one that is set brings its own."""
+        if self._index is None:
+            self._index = build_index(self.vectors)
+        return self._index
+
+    @faiss_index.setter
+    def faiss_index(self, index: faiss.IndexFlatL2) -> None:
+        self.vectors, self._index = index.reconstruct_n(0, index.ntotal), index
 
     def similar(self, game_id: Id, k: int = 10) -> list[Neighbour]:
         """Return up to ``k`` games whose texts are nearest to a game's, nearest first.
@@ -97,8 +111,8 @@ class RAGRecommender:
         row = self._rows.get(game_id)
         if row is None:
             raise NotInModel(f"game {game_id!r} is not among the {len(self.game_ids):,} games of this index")
-        found = self._nearest(np.asarray(self.faiss_index.reconstruct(row)), k + 1)
-        return [neighbour for neighbour in found if neighbour.game_id != game_id][:k]
+        nearest = self._nearest(self.vectors[row], k + 1)
+        return [neighbour for neighbour in nearest if neighbour.game_id != game_id][:k]
 
     def search(self, text: str, k: int = 10) -> list[Neighbour]:
         """Return up to ``k`` games whose texts are nearest to ``text``, nearest first."""
@@ -145,10 +159,6 @@ class RAGRecommender:
             raise ArtifactCorrupt(f"{folder} has {index.ntotal:,} vectors for {len(model.game_ids):,} ids: mixed files")
         return model
 
-    @cached_property
-    def _rows(self) -> dict[Id, int]:
-        return {id_: row for row, id_ in enumerate(self.game_ids)}
-
     def _nearest(self, vector: npt.NDArray[np.float32], k: int) -> list[Neighbour]:
         k = max(0, min(k, len(self.game_ids)))
         if k == 0:
@@ -177,6 +187,14 @@ def build_index(vectors: npt.NDArray[np.float32]) -> faiss.IndexFlatL2:
     """
     import faiss
 
+    vectors = _unit(vectors)
+    index = faiss.IndexFlatL2(vectors.shape[1])
+    index.add(vectors)
+    return index
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return vectors as contiguous float32; ``ValueError`` if one is not finite or not of length 1."""
     norms = np.linalg.norm(vectors, axis=1)
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= _UNIT))
     if len(wrong):
@@ -184,9 +202,7 @@ def build_index(vectors: npt.NDArray[np.float32]) -> faiss.IndexFlatL2:
             f"{len(wrong):,} of {len(vectors):,} embeddings are not finite unit vectors "
             f"(row {wrong[0]} has length {norms[wrong[0]]:.4g}): the embedding model is broken"
         )
-    index = faiss.IndexFlatL2(vectors.shape[1])
-    index.add(np.ascontiguousarray(vectors, dtype=np.float32))
-    return index
+    return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
 def _distinct_ids(games: pd.DataFrame) -> list[Id]:

@@ -135,8 +135,7 @@ class CfHalf:
                 f"the current release: {meeting.lost_ratings:,} {rule}. Nothing was published: `recsys train` trains"
                 " both halves"
             )
-        model.recommendable = known.locate(model.items) >= 0
-        return cls(model, before.cf, before.scores, before.facts)
+        return cls(model.restricted_to(known), before.cf, before.scores, before.facts)
 
 
 def publish(
