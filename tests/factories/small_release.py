@@ -111,7 +111,7 @@ def make_parts(folder: Path, seed: int = 0, *, games: int = GAMES) -> Parts:
         }
     )
     tags = [["Economic", "Deck, Bag, and Pool Building"]] * games
-    vectors = content.faiss_index.reconstruct_n(0, games)
+    vectors = content.vectors
     HybridRecommender().fit(taste, taste.items.codes_of(content.game_ids), vectors, tags).save(folder)
     files["hybrid.npz"] = (folder / "hybrid.npz").read_bytes()
     files["games.parquet"] = games_table(catalogue, taste.items, taste.ratings.indices)

@@ -135,7 +135,7 @@ def test_a_trial_more_never_makes_the_search_forget(used: CfRecipe | None) -> No
 def test_what_is_given_now_is_given_to_it_too() -> None:
     """Of the recipe in use only what the settings leave open is taken; the rest is as somebody wants it now."""
     settings = CfSettings(factors=8, confidence="liked", threads=1, tuning_seconds=1.5)
-    told = search(RATINGS.matrix, settings, used=USED, clock=itertools.count().__next__)
+    told = search(RATINGS.matrix, settings, in_use=USED, clock=itertools.count().__next__)
     assert told is not None
     expected = replace(USED, factors=8, confidence="liked", like_threshold=RULE.like_threshold)
     assert told.winner == expected

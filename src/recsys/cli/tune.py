@@ -75,27 +75,23 @@ def tune(  # noqa: PLR0913 - each parameter is an option
     check(trainer.settings, study)
     budget = Budget(MINUTES if minutes is None and trials is None else minutes, trials)
     remembered = _remembered(models, trainer.settings)
-    found = search(trainer.checked_ratings(), trainer.settings, study, budget, remembered=remembered)
-    tell(json_.dumps(found.as_json()) if json else found.as_toml(), end="\n" if json else "")
+    tuned = search(trainer.checked_ratings(), trainer.settings, study, budget, remembered=remembered)
+    tell(json_.dumps(tuned.as_json()) if json else tuned.as_toml(), end="\n" if json else "")
 
 
 def _remembered(models: Path, settings: Settings) -> CfRecipe | None:
-    """Return what the current release found by its own search; None where it is silent, or saw what is held out now."""
+    """Return what the current release remembers, where there is one that is sound."""
     from recsys.errors import ReleaseError
-    from recsys.evaluation.history import TuningHistory
+    from recsys.evaluation.current import CurrentRelease
     from recsys.release.store import ReleaseStore
+    from recsys.tuning import remembered_by
 
     store = ReleaseStore(models)
     if store.current() is None:
         return None
     try:
-        memory = TuningHistory.of(store.manifest().facts)
+        current = CurrentRelease.of(store.manifest())
     except ReleaseError as error:
         log.warning("the current release is not sound: what it remembers is not tried", extra=keys(reason=error))
         return None
-    hold_out = {
-        "hold_out": "time" if settings.source.time_column else "hash",
-        "fraction": settings.evaluation.fraction,
-        "seed": settings.evaluation.seed,
-    }
-    return memory.winner if memory is not None and memory.is_kept_from(hold_out) else None
+    return remembered_by(current, settings)

@@ -47,7 +47,7 @@ def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
     resamples
         Number of bootstrap samples.
     seed
-        Of the draws: the same seed and number of users give the same samples.
+        Seed of the draws: the same seed and number of users give the same samples.
 
     Returns
     -------
@@ -94,9 +94,9 @@ def paired_difference(a: Floats, b: Floats, resamples: int, seed: int, *, relati
     a, b
         float64, (users,): scores of two contenders for the same users, in the same order.
     resamples, seed
-        As for :func:`resampled_means`.
+        Number of bootstrap samples and seed of the draws; see :func:`resampled_means`.
     relative
-        As a share of b's mean: 0.05 is "a is 5% better". Infinite or NaN where b's mean is 0.
+        Whether to return a share of b's mean: 0.05 is "a is 5% better". Infinite or NaN where b's mean is 0.
     """
     means = resampled_means(np.column_stack((a, b)), resamples, seed)
     value = np.array([[np.nanmean(a), np.nanmean(b)]]) if len(a) else np.full((1, 2), np.nan)

@@ -39,7 +39,7 @@ class Split:
     kind
         ``hash``, or ``time`` where ratings are dated.
     cut
-        Of a split by time: the microsecond since 1970 after which everything is held out.
+        Where ratings are split by time, the microsecond since 1970 after which everything is held out.
     """
 
     train: Ratings

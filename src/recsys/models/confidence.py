@@ -77,7 +77,7 @@ def weigh(
     threshold
         From :func:`like_threshold`.
     top
-        Of the scale, from :func:`scale_top`.
+        Top of the scale, from :func:`scale_top`.
     """
     if name == "liked":
         return (ratings >= np.float32(threshold)).astype(np.float32)

@@ -42,7 +42,7 @@ class FoldIn:
     overlap
         Weight of the unobserved that a rated game does not carry: 0, or α₀ with implicit.
     confidence
-        Of a game that is liked, when no other is given.
+        Confidence of a game that is liked, when no other is given.
     """
 
     gramian: npt.NDArray[np.float64] = field(repr=False)
@@ -104,7 +104,7 @@ class FoldIn:
         Parameters
         ----------
         liked, confidence
-            As for :meth:`user`, of one user.
+            What one user liked, as :meth:`user` takes it.
         targets
             float32, (games, factors).
 

@@ -215,7 +215,7 @@ class HybridRecommender:
 def content_features(vectors: Floats, tags: Sequence[Sequence[str]]) -> Floats:
     """Return embeddings beside one column a tag, 0.3 where a game has it; float32, (games, dimension + tags).
 
-    Of more than :data:`MOST_TAGS` tags the most frequent count, and the log says so.
+    If there are more than :data:`MOST_TAGS` tags, the most frequent count, and the log says so.
     """
     games = Counter(tag for row in tags for tag in set(row))
     chosen = sorted(games, key=lambda tag: (-games[tag], tag))[:MOST_TAGS]

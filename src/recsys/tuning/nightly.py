@@ -77,7 +77,7 @@ def search(
     ratings: sp.csr_matrix,
     settings: CfSettings,
     *,
-    used: CfRecipe | None = None,
+    in_use: CfRecipe | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[SearchTrial], None] = lambda _: None,
 ) -> Search | None:
@@ -89,7 +89,7 @@ def search(
         CSR, float32, users × items: the training part, nothing else.
     settings
         Section ``cf``.
-    used
+    in_use
         The recipe in use: tried beside the rule, as far as the settings leave it open, and the winner
         unless something is surely better.
     clock
@@ -110,9 +110,9 @@ def search(
     scorer = RecipeScorer(ratings, settings, rule.like_threshold)
     if not scorer.users(LARGE):
         return None
-    if used is not None:
-        used = replace(rule, **{name: getattr(used, name) for name in free})
-    return _Stages(scorer, rule, used, settings, clock, progress).search(free)
+    if in_use is not None:
+        in_use = replace(rule, **{name: getattr(in_use, name) for name in free})
+    return _Stages(scorer, rule, in_use, settings, clock, progress).search(free)
 
 
 class Choice(NamedTuple):
@@ -138,7 +138,7 @@ def find_recipe(ratings: Ratings, settings: CfSettings, in_use: CfRecipe | None 
     outcome = None
     if settings.tuning == "auto":
         with progress_of("searching settings", seconds_at_most=settings.tuning_seconds) as advance:
-            outcome = search(ratings.matrix, settings, used=in_use, progress=lambda _: advance(1))
+            outcome = search(ratings.matrix, settings, in_use=in_use, progress=lambda _: advance(1))
         trim_memory()
     return Choice(outcome.winner if outcome else CfRecipe.by_rule(settings, ratings.matrix.data), outcome)
 
@@ -153,7 +153,7 @@ class _Stages:
 
     scorer: RecipeScorer
     rule: CfRecipe
-    used: CfRecipe | None
+    in_use: CfRecipe | None
     settings: CfSettings
     clock: Callable[[], float]
     progress: Callable[[SearchTrial], None]
@@ -162,7 +162,7 @@ class _Stages:
     def __post_init__(self) -> None:
         self.started = self.clock()
         # Trials know no number of iterations of their own: what is in use is tried as the others are.
-        self.stays = self.rule if self.used is None else replace(self.used, iterations=self.rule.iterations)
+        self.stays = self.rule if self.in_use is None else replace(self.in_use, iterations=self.rule.iterations)
 
     def search(self, free: frozenset[str]) -> Search:
         """Run the stages; see the module's docstring."""
@@ -170,7 +170,7 @@ class _Stages:
         settled: CfRecipe | None = None
         try:
             settled = self._settle(free)
-            if "iterations" in free and (self.used is None or settled != self.stays):
+            if "iterations" in free and (self.in_use is None or settled != self.stays):
                 iterations = self._enough_iterations(settled)
         except _TimeIsUp:
             complete = False
@@ -184,17 +184,17 @@ class _Stages:
         if "confidence" in free:
             others = (replace(best, confidence=name) for name in CONFIDENCE)
             best = self._best(others, "confidence", _SMALL, _FULL)
-        if self.used is not None:
+        if self.in_use is not None:
             best = self._best((best, self.stays), "start", _SMALL, _FULL)
         best = self._surely_better(self._refine(best, free))
         return self._length_of_factors(best) if "factors" in free else best
 
     def _result(self, winner: CfRecipe, iterations: int, *, complete: bool) -> Search:
         scores = [self.scorer.known(recipe, LARGE, _FULL) for recipe in (self.rule, winner, self.stays)]
-        rule, score, used = (float("nan") if found is None else float(found.mean()) for found in scores)
+        rule, score, used = (float("nan") if known is None else float(known.mean()) for known in scores)
         seconds = self.clock() - self.started
-        if self.used is not None and winner == self.stays:
-            iterations = self.used.iterations  # what stays does so as it is
+        if self.in_use is not None and winner == self.stays:
+            iterations = self.in_use.iterations  # what stays does so as it is
         log.info(
             "searched settings",
             extra=keys(
@@ -208,7 +208,7 @@ class _Stages:
             tuple(self.trials),
             rule,
             score,
-            None if self.used is None else used,
+            None if self.in_use is None else used,
             self.scorer.users(LARGE),
             complete,
             seconds,
@@ -263,7 +263,7 @@ class _Stages:
         means = [float(self.score(recipe, "factors", LARGE, _FULL).mean()) for recipe in recipes]
         enough = (1 - _SHORTER) * max(means)
         chosen = next(recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= enough)
-        return chosen if self.used is None or self._sure(chosen, self.stays, LARGE) else best
+        return chosen if self.in_use is None or self._sure(chosen, self.stays, LARGE) else best
 
     def _enough_iterations(self, best: CfRecipe) -> int:
         means = [float(self.score(best, "iterations", LARGE, count).mean()) for count in ITERATIONS]

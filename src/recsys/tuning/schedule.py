@@ -22,7 +22,7 @@ from recsys.tuning.space import left_open
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from recsys.config import CfSettings, GateSettings
+    from recsys.config import CfSettings, GateSettings, Settings
     from recsys.evaluation.current import CurrentRelease
     from recsys.evaluation.drift import Drift
     from recsys.tuning.outcome import Search
@@ -79,7 +79,7 @@ def plan(
     current
         The current release.
     drift
-        Of the data since then.
+        How the data changed since then; None where there is nothing to compare with.
     measure
         How the candidate is scored; see :func:`recsys.evaluation.current.measure_of`.
     """
@@ -91,8 +91,27 @@ def plan(
     because = _reason(settings, current, drift, measure) or _fallen(current, gate)
     if because:
         return Plan(settings, because, in_use=in_use)
-    found = {name: getattr(current.recipe, name) for name in SEARCHED}
-    return Plan(settings.model_copy(update=found), reused=current.tuning)
+    remembered = {name: getattr(current.recipe, name) for name in SEARCHED}
+    return Plan(settings.model_copy(update=remembered), reused=current.tuning)
+
+
+def remembered_by(current: CurrentRelease, settings: Settings) -> CfRecipe | None:
+    """Return what the current release found by its own search; None where it is silent, or saw what is held out now.
+
+    Parameters
+    ----------
+    current
+        The current release.
+    settings
+        Settings of the run, which say what is held out.
+    """
+    hold_out = {
+        "hold_out": "time" if settings.source.time_column else "hash",
+        "fraction": settings.evaluation.fraction,
+        "seed": settings.evaluation.seed,
+    }
+    memory = current.tuning
+    return memory.winner if memory is not None and memory.is_kept_from(hold_out) else None
 
 
 def _in_use(settings: CfSettings, current: CurrentRelease | None, measure: Mapping[str, Any]) -> CfRecipe | None:

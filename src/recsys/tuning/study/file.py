@@ -76,7 +76,7 @@ def check_file(path: Path) -> None:
     Raises
     ------
     ConfigError, ArtifactWriteError
-        As :func:`open_study`.
+        Where :func:`open_study` would raise them.
     """
     _check_name(path)
     if path.exists():

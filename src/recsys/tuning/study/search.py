@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ def check(settings: Settings, file: Path) -> None:
     Raises
     ------
     MissingExtra, ConfigError, ArtifactWriteError
-        As :func:`tune`.
+        Where :func:`tune` would raise them.
     """
     require_extra()
     if not SOLVERS[settings.cf.solver].searchable:
@@ -123,7 +123,7 @@ def tune(  # noqa: PLR0913 - the last two have defaults
     settings
         ``cf`` says what is given, ``evaluation`` what is held out.
     file
-        Of the study; begun if it does not exist.
+        File of the study; begun if it does not exist.
     budget
         When to end.
     remembered
@@ -156,8 +156,8 @@ def tune(  # noqa: PLR0913 - the last two have defaults
                     trials.run(study)
                     done = finished(study)
                     advance(1)
-            outcome = search.outcome(done)
-    return Tuned(**outcome, study=str(file), seconds=clock() - started)
+            tuned = search.outcome(done, str(file))
+    return replace(tuned, seconds=clock() - started)
 
 
 @dataclass(frozen=True)
@@ -167,13 +167,13 @@ class _Search:
     Attributes
     ----------
     settings
-        Of the run.
+        Settings of the run.
     space
         What is searched.
     scorer, other
         Where trials are scored, and where the best of them is held against the rule.
     identity
-        Of the study.
+        What distinguishes the study; see :func:`recsys.tuning.study.file.open_study`.
     given
         Settings that were given and that no search varies.
     """
@@ -219,8 +219,8 @@ class _Search:
         starts = [recipe for recipe in (self.space.rule, remembered) if recipe is not None]
         return Trials(self.scorer, self.space, starts, self.settings.cf.seed)
 
-    def outcome(self, done: list[FrozenTrial]) -> dict[str, Any]:
-        """Hold the best trial against the rule, on a hold-out drawn anew."""
+    def outcome(self, done: list[FrozenTrial], study: str) -> Tuned:
+        """Hold the best trial against the rule, on a hold-out drawn anew; how long all took is not known here."""
         if not (complete := whole(done)):
             raise ConfigError("the study has no finished trial yet; give it more --minutes or --trials")
         best = self.space.recipe(max(complete, key=lambda trial: (trial.value, -trial.number)).params)
@@ -228,13 +228,15 @@ class _Search:
         ours, rule = (self.other.score(recipe, LARGE, recipe.iterations, keep=False) for recipe in recipes)
         draws = self.settings.evaluation.resamples, self.settings.evaluation.seed
         resampled = resampled_means(np.column_stack((ours, rule)), *draws)
-        return {
-            "settings": {**{name: getattr(best, name) for name in self.space.description()}, **self.given},
-            "score": interval(float(ours.mean()), resampled[:, 0]),
-            "rule": interval(float(rule.mean()), resampled[:, 1]),
-            "difference": paired_difference(ours, rule, *draws),
-            "users": len(ours),
-            "trials": len(done),
-            "stopped": len(done) - len(complete),
-            "importances": importances(done),
-        }
+        return Tuned(
+            settings={**{name: getattr(best, name) for name in self.space.description()}, **self.given},
+            score=interval(float(ours.mean()), resampled[:, 0]),
+            rule=interval(float(rule.mean()), resampled[:, 1]),
+            difference=paired_difference(ours, rule, *draws),
+            users=len(ours),
+            trials=len(done),
+            stopped=len(done) - len(complete),
+            importances=importances(done),
+            study=study,
+            seconds=0.0,
+        )

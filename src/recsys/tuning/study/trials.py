@@ -56,7 +56,7 @@ class Trials:
     starts
         Recipes that are tried before Optuna proposes any.
     seed
-        Of what it proposes.
+        Seed of what Optuna proposes.
     """
 
     scorer: RecipeScorer

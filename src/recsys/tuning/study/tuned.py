@@ -20,7 +20,7 @@ class Tuned:
     Attributes
     ----------
     settings
-        Of section ``cf``, by name: those that were searched, and those that were given.
+        Settings of section ``cf``, by name: those that were searched, and those that were given.
     score, rule
         NDCG@10 of the best settings and of the rule, on a hold-out drawn anew: the best of many
         trials owes some of its score on theirs to luck.
