@@ -11,6 +11,7 @@ import recsys
 from factories.served import CAFE, REPRINT, UNRATED, publish
 from factories.tables import FIRST_GAME, WordEncoder
 from recsys.cli import run
+from recsys.cli.state import State
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,9 @@ def ask(models: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command over the store; returns what it printed to stdout and stderr."""
 
     def ask(*arguments: object, code: int = 0) -> tuple[str, str]:
-        assert run([*map(str, arguments), "--models", str(models)]) == code
+        # The releases of these tests were embedded by words, which no settings name.
+        state = State(encoder=WordEncoder())
+        assert run([*map(str, arguments), "--models", str(models)], state) == code
         told = capsys.readouterr()
         return told.out, told.err
 
@@ -157,10 +160,8 @@ def test_a_wrong_filter_is_explained(ask: Any) -> None:
     assert "did you mean Economic" in ask("similar", REPRINT, "--filter", "tag=Econmic", code=78)[1]
 
 
-def test_search_goes_by_description(ask: Any, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_goes_by_description(ask: Any, models: Path) -> None:
     """The same answer as the recommender's."""
-    # The releases of these tests were embedded by words, which no settings name.
-    monkeypatch.setattr("recsys.serving.encoder.encoder_of", lambda _: WordEncoder())
     expected = recsys.load(models / "v1", encoder=WordEncoder()).search("all about trains", 4)
     asked = answered(ask("search", "all about trains", "-k", 4, "--json"), expected)
     assert asked == {"text": "all about trains"}

@@ -15,12 +15,12 @@ import pytest
 
 from factories.small_release import make_parts
 from factories.tables import write_marts
-from recsys.cli.tune import _remembered
 from recsys.config import CfSettings, load_settings
 from recsys.evaluation.history import FACT, TuningHistory
 from recsys.models.recipe import CfRecipe
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
+from recsys.tuning.study.session import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,5 +122,5 @@ def test_a_current_release_that_is_not_known_ends_it_before_it_fetches(tmp_path:
 )
 def test_what_saw_the_hold_out_is_not_tried(folder: Path, setting: str, tried: bool) -> None:  # noqa: FBT001 - of the table
     """The winner that the current release remembers is a start only where the same ratings were kept from it."""
-    remembered = _remembered(folder / "models", load_settings(overrides=[setting], environ={}))
-    assert remembered == (WINNER if tried else None)
+    winner = remembered(ReleaseStore(folder / "models"), load_settings(overrides=[setting], environ={}))
+    assert winner == (WINNER if tried else None)

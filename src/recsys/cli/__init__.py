@@ -79,8 +79,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     take_over()  # first of all: whatever is opened before could get the number of a closed stream
     arguments = sys.argv[1:] if argv is None else argv
     set_up(quiet=True)  # for commands that set up nothing: warnings with their keys
-    end_at_once_on_signals(_last_words if "--json" in arguments else None)
-    code = run(arguments)
+    hand_over = end_at_once_on_signals(_last_words if "--json" in arguments else None)
+    code = run(arguments, State(hand_over_signals=hand_over))
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
@@ -88,9 +88,17 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     os._exit(code)
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run one command and return its exit code; every failure has become one line on stderr."""
-    state = State()
+def run(argv: Sequence[str], state: State | None = None) -> int:
+    """Run one command and return its exit code; every failure has become one line on stderr.
+
+    Parameters
+    ----------
+    argv
+        The arguments, without the program's name.
+    state
+        What the command is given from outside; nothing when not given.
+    """
+    state = state or State()
     try:
         result = app(list(argv), prog_name="recsys", standalone_mode=False, obj=state)
         if (failure := undelivered(but_left=True)) is not None:

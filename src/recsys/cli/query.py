@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from recsys.cli.state import State
+from recsys.cli.options import CURRENT, MODELS, Json, Models, Release, Verbose
+from recsys.cli.state import State, begin
+from recsys.cli.tables import draw, ruled
 from recsys.errors import ConfigError, NotInModel
 from recsys.system import streams
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from recsys.marts.ids import Id
     from recsys.serving import Answer, Recommender
 
@@ -26,8 +28,6 @@ class Way(StrEnum):
     blend = "blend"
 
 
-Models: TypeAlias = Annotated[Path, typer.Option(help="Folder of the releases.", metavar="DIR")]
-Release: TypeAlias = Annotated[str, typer.Option(help="A release: its run id, or current.", metavar="NAME")]
 Count: TypeAlias = Annotated[int, typer.Option("-k", "--count", min=1, help="Games shown at most.", metavar="N")]
 Conditions: TypeAlias = Annotated[
     list[str] | None,
@@ -38,10 +38,9 @@ Conditions: TypeAlias = Annotated[
     ),
 ]
 Collapse: TypeAlias = Annotated[bool, typer.Option("--collapse", help="Show one edition of a game only.")]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
-def similar(  # noqa: PLR0913 - each parameter is an option
+def similar(
     context: typer.Context,
     game: Annotated[str, typer.Argument(help="A game's id, or its name, forgivingly.", metavar="NAME_OR_ID")],
     *,
@@ -49,37 +48,39 @@ def similar(  # noqa: PLR0913 - each parameter is an option
     count: Count = 10,
     filter_: Conditions = None,
     collapse: Collapse = False,
-    models: Models = Path("models"),
-    release: Release = "current",
+    models: Models = MODELS,
+    release: Release = CURRENT,
     json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Print the games that are most like one."""
-    context.ensure_object(State).json = json
-    recommender = _load(models, release)
+    state = begin(context, json=json, verbose=verbose, quiet=True)
+    recommender = _load(models, release, state)
     id_ = resolve(recommender, game)
     answer = recommender.similar(id_, count, by=by.value, filters=filter_ or (), collapse=collapse)
     _tell(recommender, answer, {"game_id": id_, "name": _name(recommender, id_)}, json=json)
 
 
-def search(  # noqa: PLR0913 - each parameter is an option
+def search(
     context: typer.Context,
     text: Annotated[str, typer.Argument(help="What the game should be like, in words.", metavar="TEXT")],
     *,
     count: Count = 10,
     filter_: Conditions = None,
     collapse: Collapse = False,
-    models: Models = Path("models"),
-    release: Release = "current",
+    models: Models = MODELS,
+    release: Release = CURRENT,
     json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Print the games whose descriptions are nearest to a text."""
-    context.ensure_object(State).json = json
-    recommender = _load(models, release)
+    state = begin(context, json=json, verbose=verbose, quiet=True)
+    recommender = _load(models, release, state)
     answer = recommender.search(text, count, filters=filter_ or (), collapse=collapse)
     _tell(recommender, answer, {"text": text}, json=json)
 
 
-def recommend(  # noqa: PLR0913 - each parameter is an option
+def recommend(
     context: typer.Context,
     user: Annotated[str | None, typer.Argument(help="A user's id.", metavar="USER")] = None,
     *,
@@ -94,15 +95,16 @@ def recommend(  # noqa: PLR0913 - each parameter is an option
     count: Count = 10,
     filter_: Conditions = None,
     collapse: Collapse = False,
-    models: Models = Path("models"),
-    release: Release = "current",
+    models: Models = MODELS,
+    release: Release = CURRENT,
     json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Print games for a user, or for somebody who likes some games, and the liked games that speak for each."""
-    context.ensure_object(State).json = json
+    state = begin(context, json=json, verbose=verbose, quiet=True)
     if (user is None) == (not like):
         raise typer.BadParameter("name either a user or, with --like, some games that somebody likes")
-    recommender = _load(models, release)
+    recommender = _load(models, release, state)
     if user is not None:
         asked: dict[str, Any] = {"user_id": _user(recommender, user)}
         answer = recommender.recommend(
@@ -160,10 +162,10 @@ def path_of(models: Path, release: str) -> Path:
     return models / LINK if release == CURRENT else ReleaseStore(models).path(release)
 
 
-def _load(models: Path, release: str) -> Recommender:
+def _load(models: Path, release: str, state: State) -> Recommender:
     from recsys.serving import load
 
-    return load(path_of(models, release))
+    return load(path_of(models, release), encoder=state.encoder)
 
 
 def _name(recommender: Recommender, id_: Id) -> str:
@@ -194,19 +196,13 @@ def _year(value: Any) -> str:
 
 
 def _print(recommender: Recommender, answer: Answer) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     catalogue = recommender.snapshot.catalogue
     why = any(game.because for game in answer)
-    table = Table("id", "game", box=SIMPLE)
-    if catalogue.years:
-        table.add_column("year", justify="right")
-    table.add_column("ratings" if answer.by == "popularity" else f"score by {answer.by}", justify="right")
-    if why:
-        table.add_column("because of")
+    score = "ratings" if answer.by == "popularity" else f"score by {answer.by}"
+    years, reasons = ["year"] if catalogue.years else [], ["because of"] if why else []
+    table = ruled("id", "game", *years, score, *reasons, numbers={"year", score})
     for game in answer:
         cells = [escape(str(game.game_id)), escape(game.name)]
         if catalogue.years:
@@ -215,6 +211,4 @@ def _print(recommender: Recommender, answer: Answer) -> None:
         if why:
             cells.append(escape(", ".join(f"{reason.name} {reason.share:.0%}" for reason in game.because)))
         table.add_row(*cells)
-    console = Console(width=None if streams.is_terminal(sys.stdout) else 120, highlight=False)
-    console.print(table)
-    console.print(f"{len(answer)} games from release {answer.release}")
+    draw(table, f"{len(answer)} games from release {answer.release}")

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json as json_
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.state import State
+from recsys.cli.options import CURRENT, MODELS, Json, Models, Verbose
+from recsys.cli.state import begin
+from recsys.cli.tables import aligned
 from recsys.system.streams import answer, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from recsys.release.manifest import Manifest
     from recsys.release.store import Entry, ReleaseStore
 
-Models = Annotated[Path, typer.Option("--models", help="Folder of the releases.", metavar="DIR")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug events, and tracebacks.")]
-_MODELS = Path("models")
 
-
-def releases(context: typer.Context, *, models: Models = _MODELS, json: Json = False, verbose: Verbose = False) -> None:
+def releases(context: typer.Context, *, models: Models = MODELS, json: Json = False, verbose: Verbose = False) -> None:
     """List the releases, oldest first."""
     from recsys.errors import ReleaseError
 
@@ -44,9 +41,9 @@ def releases(context: typer.Context, *, models: Models = _MODELS, json: Json = F
 
 def verify(
     context: typer.Context,
-    release: Annotated[str, typer.Argument(help="A run id, or current.", metavar="[RELEASE]")] = "current",
+    release: Annotated[str, typer.Argument(help="A run id, or current.", metavar="[RELEASE]")] = CURRENT,
     *,
-    models: Models = _MODELS,
+    models: Models = MODELS,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -61,8 +58,10 @@ def verify(
         "bytes": size,
         "golden_queries": queries,
     }
-    told = f"{manifest.release} is sound: {len(manifest.files)} files, {size / 1e6:,.1f} MB, {queries} golden queries"
-    tell(json_.dumps(result) if json else told)
+    sentence = (
+        f"{manifest.release} is sound: {len(manifest.files)} files, {size / 1e6:,.1f} MB, {queries} golden queries"
+    )
+    tell(json_.dumps(result) if json else sentence)
 
 
 def rollback(
@@ -71,7 +70,7 @@ def rollback(
         str | None, typer.Argument(help="A run id. [default: the release that the current one replaced]")
     ] = None,
     *,
-    models: Models = _MODELS,
+    models: Models = MODELS,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -80,15 +79,15 @@ def rollback(
     before = _current(store, needed=release is None)
     manifest = store.rollback(release)
     result = {"status": "rolled back", "release": manifest.release, "before": before}
-    told = f"current is now {manifest.release} of {_when(manifest)}; before it was {before or 'none'}"
-    tell(json_.dumps(result) if json else told)
+    sentence = f"current is now {manifest.release} of {_when(manifest)}; before it was {before or 'none'}"
+    tell(json_.dumps(result) if json else sentence)
 
 
 def show(
     context: typer.Context,
     release: Annotated[str, typer.Argument(help="A run id, or current.")],
     *,
-    models: Models = _MODELS,
+    models: Models = MODELS,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -113,12 +112,9 @@ def _current(store: ReleaseStore, *, needed: bool) -> str | None:
 
 
 def _store(context: typer.Context, models: Path, *, json: bool, verbose: bool) -> ReleaseStore:
-    state = context.ensure_object(State)
-    state.verbose, state.json = verbose, json
+    begin(context, json=json, verbose=verbose)
     from recsys.release.store import ReleaseStore
-    from recsys.system.log import set_up
 
-    set_up(verbose=verbose)
     return ReleaseStore(models)
 
 
@@ -149,15 +145,7 @@ def _table(entries: Sequence[Entry]) -> str:
         counts = [f"{row[name]:,}" for name in ("games", "ratings", "users")]
         scores = "  ".join(f"{name} {manifest.scores[name]:.4f}" for name in _headline(manifest)) or "-"
         lines.append((mark, entry.name, _when(manifest), *counts, scores))
-    widths = [max(len(line[column]) for line in lines if line[3] or column < 2) for column in range(len(lines[0]))]
-    numbers = range(3, 6)
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if column in numbers else text.ljust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return aligned(lines, numbers=range(3, 6))
 
 
 def _headline(manifest: Manifest) -> list[str]:

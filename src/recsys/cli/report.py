@@ -7,18 +7,23 @@ from typing import Annotated
 
 import typer
 
+from recsys.cli.options import CURRENT, MODELS, Models, Verbose
+from recsys.cli.state import begin
 from recsys.system.streams import answer_bytes, tell
 
 
 def report(
-    release: Annotated[str, typer.Argument(help="Its run id, or current.", metavar="RELEASE")] = "current",
+    context: typer.Context,
+    release: Annotated[str, typer.Argument(help="Its run id, or current.", metavar="RELEASE")] = CURRENT,
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write; - for stdout.", metavar="FILE")] = Path(
         "report.html"
     ),
-    models: Annotated[Path, typer.Option(help="Folder of the releases.", metavar="DIR")] = Path("models"),
+    models: Models = MODELS,
+    verbose: Verbose = False,
 ) -> None:
     """Render the page of a release from its own files, compared with the release that it replaced."""
+    begin(context, verbose=verbose, quiet=True)
     from recsys.release.store import ReleaseStore
     from recsys.report import render_report, require_extra
 

@@ -76,8 +76,6 @@ def serve(
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
     log.info("serving", extra=keys(address=address, release=recommender.release))
     ready(address)
-    # The command line's own watch on signals would end the process at once, requests and all.
-    signal.set_wakeup_fd(-1)
     received: list[int] = []
     with _recorded(received), _switching(_SWITCH):
         server.run(sockets=[listening])

@@ -23,7 +23,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C ends the process with exit code 130, SIGTERM with 143: 128 and the signal's number."""
 
 
-def end_at_once_on_signals(last_words: Callable[[int], str] | None = None) -> None:
+def end_at_once_on_signals(last_words: Callable[[int], str] | None = None) -> Callable[[], None]:
     """End this process as soon as one of :data:`SIGNALS` arrives.
 
     To be called once, in the main thread, by the command line: a library leaves signals alone.
@@ -33,6 +33,11 @@ def end_at_once_on_signals(last_words: Callable[[int], str] | None = None) -> No
     last_words
         Takes the exit code and returns what stdout is told, such as a JSON line; nothing when not
         given. It must not take locks: the threads that hold them no longer run.
+
+    Returns
+    -------
+    Callable
+        Ends this, for who wants the signals: they reach Python's handlers alone from then on.
     """
     receiving, sending = os.pipe()
     os.set_blocking(sending, False)
@@ -41,6 +46,12 @@ def end_at_once_on_signals(last_words: Callable[[int], str] | None = None) -> No
         # A Python handler must be set for the C handler to be; that it does nothing is the point.
         signal.signal(number, _nothing)
     threading.Thread(target=_watch, args=(receiving, last_words), name="signals", daemon=True).start()
+    return lambda: _leave(sending)
+
+
+def _leave(sending: int) -> None:
+    if (current := signal.set_wakeup_fd(-1)) != sending:  # somebody else's by now
+        signal.set_wakeup_fd(current)
 
 
 def _nothing(*_: object) -> None:

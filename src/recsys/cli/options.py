@@ -1,0 +1,50 @@
+"""Options that several commands have, each declared once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+MODELS = Path("models")
+"""Folder of the releases where none is named."""
+CURRENT = "current"
+"""What the current release is called."""
+
+
+class LogFormat(StrEnum):
+    """How events are written to stderr."""
+
+    human = "human"
+    json = "json"
+
+
+Models: TypeAlias = Annotated[Path, typer.Option("--models", help="Folder of the releases.", metavar="DIR")]
+Output: TypeAlias = Annotated[Path, typer.Option("--output", help="Folder of the releases.", metavar="DIR")]
+Release: TypeAlias = Annotated[
+    str, typer.Option("--release", help="A release: its run id, or current.", metavar="NAME")
+]
+Source: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        help="snowflake, sample, duckdb:FILE, or a folder of mart files. [default: source.url of the settings]",
+        metavar="SOURCE",
+    ),
+]
+Config: TypeAlias = Annotated[
+    Path | None, typer.Option("--config", help="Settings file. [default: recsys.toml, if there is one]", metavar="FILE")
+]
+Overrides: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--set", help="Set one setting; may be repeated.", metavar="SECTION.KEY=VALUE")
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Log: TypeAlias = Annotated[LogFormat, typer.Option("--log-format", help="How events are written to stderr.")]
+Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug events, and tracebacks.")]
+
+
+def overrides(set_: list[str] | None, source: str | None = None) -> list[str]:
+    """Return what ``--set`` and ``--source`` change in the settings, as ``section.key=value`` texts."""
+    return [*(set_ or []), *([] if source is None else [f"source.url={source}"])]

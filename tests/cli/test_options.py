@@ -1,0 +1,61 @@
+"""Options: spelled and explained alike on every command, and ``-v`` on each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.main import get_command
+
+from recsys.cli import app, run
+from recsys.cli.tables import aligned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def commands(group: Any, name: str = "recsys") -> Iterator[tuple[str, Any]]:
+    """Yield the full name and the object of each command that does something."""
+    for sub, member in group.commands.items():
+        if hasattr(member, "commands"):
+            yield from commands(member, f"{name} {sub}")
+        else:
+            yield f"{name} {sub}", member
+
+
+COMMANDS = dict(commands(get_command(app)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_takes_verbose(name: str) -> None:
+    """Whoever hunts a cause need not know which commands log."""
+    assert {"--verbose", "-v"} <= {flag for option in COMMANDS[name].params for flag in option.opts}
+
+
+def test_an_option_means_the_same_on_every_command() -> None:
+    """One help, one default and one form for each name; ``--by`` alone depends on what is asked."""
+    meanings: dict[str, set[tuple[object, ...]]] = {}
+    for command in COMMANDS.values():
+        for option in command.params:
+            if option.param_type_name == "option":
+                meaning = (option.help, str(option.default), option.metavar, tuple(option.opts))
+                meanings.setdefault(option.opts[0], set()).add(meaning)
+    assert {name for name, several in meanings.items() if len(several) > 1} == {"--by"}
+
+
+def test_verbose_shows_the_traceback_of_a_quiet_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A query says its one line, and with ``-v`` where it came from."""
+    for extra in ([], ["-v"]):
+        assert run(["similar", "Catan", "--models", str(tmp_path), *extra]) == 76
+        assert ("Traceback" in capfd.readouterr().err) == bool(extra)
+
+
+def test_plain_tables_keep_their_columns() -> None:
+    """A long cell with nothing behind it widens no column; numbers stand at the right."""
+    lines = [("", "name", "when", "n"), ("*", "a", "now", "1,000"), ("", "bb", "a long remark", "")]
+    assert aligned(lines, numbers={3}).splitlines() == [
+        "   name  when      n",
+        "*  a     now   1,000",
+        "   bb    a long remark",
+    ]
