@@ -41,7 +41,7 @@ from recsys.marts.tags import game_tags
 from recsys.marts.text import clean_games
 from recsys.models import CollaborativeFilter
 from recsys.models.confidence import like_threshold
-from recsys.ranking.blocks import best_columns
+from recsys.ranking.top import best_columns
 from ways import BREAK, PRESENT, ways
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from recsys.errors import QualityGateFailed
 from recsys.evaluation.result import ContenderScores, Evaluation
 from recsys.ranking import metrics
-from recsys.ranking.blocks import BLOCK_CELLS, best_columns, blocks, entries, hits
+from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, entries, hits
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress
 

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
     from recsys.marts.ids import IdMap
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+GAMMA = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 divided by the golden ratio, and odd: adding it, or multiplying by it, repeats nothing for 2^64 steps."""
+_ROUNDS = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
+_LAST = np.uint64(31)
 
 
 def mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -25,11 +31,12 @@ def mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     The output function of SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number
     generators", 2014).
     """
-    mixed = values + _GAMMA
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed ^= mixed >> np.uint64(shift)
-        mixed *= np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
+    mixed = values + GAMMA
+    shifted = np.empty_like(mixed)
+    for shift, factor in _ROUNDS:
+        mixed ^= np.right_shift(mixed, shift, out=shifted)
+        mixed *= factor
+    mixed ^= np.right_shift(mixed, _LAST, out=shifted)
     return mixed
 
 

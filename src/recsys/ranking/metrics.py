@@ -11,7 +11,7 @@ relevant
 Each function answers float64, (users,), in [0, 1], higher is better. Relevance is binary. A user
 to whom nothing is relevant has no score: NaN, which :func:`mean` leaves out. Ties between scores
 are no matter for a metric: the order of a list settles them (see
-:func:`recsys.ranking.blocks.best_columns`: the lower column first).
+:func:`recsys.ranking.top.best_columns`: the lower column first).
 
 The second group describes the lists themselves. It takes ``lists``, int, (users, depth): item codes
 by rank, -1 for padding.

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.ranking.hashing import GAMMA, mix
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -20,13 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from recsys.marts.ids import IdMap
-
-_ROUNDS = (
-    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
-    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
-)
-_LAST = np.uint64(31)
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def ratings_fingerprint(
@@ -63,10 +58,10 @@ def ratings_fingerprint(
         last = int(np.searchsorted(matrix.indptr, stop, side="left"))
         bounds = np.clip(matrix.indptr[rows[number] : last + 1], start, stop)
         hashes = np.repeat(user_hashes[rows[number] : last], np.diff(bounds))
-        hashes ^= _mixed(item_hashes[matrix.indices[start:stop]])
-        hashes += matrix.data[start:stop].view(np.uint32) * _GOLDEN
+        hashes ^= mix(item_hashes[matrix.indices[start:stop]])
+        hashes += matrix.data[start:stop].view(np.uint32) * GAMMA
         if rated_at is not None:
-            hashes ^= _mixed(rated_at[start:stop].view(np.uint64))
+            hashes ^= mix(rated_at[start:stop].view(np.uint64))
         sums += _two_sums(hashes)
     return _text(matrix.nnz, sums)
 
@@ -93,7 +88,7 @@ def _id_hashes(values: pa.Array) -> npt.NDArray[np.uint64]:
     import pyarrow as pa
 
     if pa.types.is_int64(values.type):
-        return _mixed(np.asarray(values).view(np.uint64))
+        return mix(np.asarray(values).view(np.uint64))
     return np.array([_text_hash(str(value)) for value in values.to_pylist()], dtype=np.uint64)
 
 
@@ -101,19 +96,8 @@ def _text_hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return SplitMix64's finaliser of each value (Steele, Lea & Flood 2014): each bit moves half of all."""
-    mixed = values + _GOLDEN
-    shifted = np.empty_like(mixed)
-    for shift, factor in _ROUNDS:
-        mixed ^= np.right_shift(mixed, shift, out=shifted)
-        mixed *= factor
-    mixed ^= np.right_shift(mixed, _LAST, out=shifted)
-    return mixed
-
-
 def _two_sums(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    mixed = _mixed(hashes)
+    mixed = mix(hashes)
     return np.array([mixed.sum(dtype=np.uint64), np.dot(mixed, mixed)], dtype=np.uint64)
 
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.models.hybrid import CONTENT_SHARE, HALF_TRUST
-from recsys.ranking.top import inner_products, top_k
+from recsys.ranking.scorer import inner_products
+from recsys.ranking.top import top_k
 
 if TYPE_CHECKING:
     from collections.abc import Callable

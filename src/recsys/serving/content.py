@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt
-from recsys.ranking.top import inner_products, one_faiss_thread
+from recsys.ranking.scorer import inner_products
+from recsys.ranking.top import one_faiss_thread
 
 if TYPE_CHECKING:
     import faiss

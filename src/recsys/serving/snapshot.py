@@ -11,7 +11,8 @@ import numpy as np
 
 from recsys.errors import ConfigError
 from recsys.models.hybrid import HybridRecommender
-from recsys.ranking.top import inner_products, top_k
+from recsys.ranking.scorer import inner_products
+from recsys.ranking.top import top_k
 from recsys.release.layout import INDEX
 from recsys.serving.answers import Answer, By, Reason, Suggestion
 from recsys.serving.blend import Blend

@@ -9,7 +9,7 @@ import numpy as np
 
 from recsys.evaluation.holdout import part, scorable
 from recsys.ranking import metrics
-from recsys.ranking.blocks import best_columns, blocks, entries, hits
+from recsys.ranking.top import best_columns, blocks, entries, hits
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -10,8 +10,8 @@ from recsys.evaluation.contenders import CONTENT
 from recsys.evaluation.holdout import part
 from recsys.evaluation.newcomers.rankings import HYBRID, WITHOUT_CONTENT, Rankings, TooFew
 from recsys.ranking import metrics
-from recsys.ranking.blocks import BLOCK_CELLS, best_columns, blocks, entries
 from recsys.ranking.hashing import id_hashes
+from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ import numpy as np
 from recsys.evaluation.contenders import CF
 from recsys.evaluation.newcomers.rankings import HYBRID, WITHOUT_CONTENT, Rankings, TooFew
 from recsys.ranking import metrics
-from recsys.ranking.blocks import BLOCK_CELLS, best_columns, blocks, entries
 from recsys.ranking.hashing import id_hashes, mix
+from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, entries
 
 if TYPE_CHECKING:
     import numpy.typing as npt

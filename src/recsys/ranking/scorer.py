@@ -1,0 +1,253 @@
+"""Scores by inner product whose bits belong to the two vectors alone, and lists of the best of them.
+
+BLAS sums in another order for one query than for many, at the edge of a block than within it, and with other threads:
+the last bits of a score, and with them the order of equal games, would depend on who else is asked for. So BLAS only
+chooses who may be among the best, with a margin that no rounding exceeds; what counts is then summed anew, in one
+order, from the two vectors. A list and its scores are the same for one user, in any batch, and on any machine.
+"""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, top_k
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float32]
+    Ranked = tuple[npt.NDArray[np.intp], Floats]
+
+_WORTH_THREADS = 1 << 20
+"""Multiplications from which on BLAS, with its threads, is quicker."""
+_REACH = 1024
+"""Rows that are scored first for one vector; on real catalogues hardly a list needs more."""
+_ROUNDING = 1 + 1e-5
+"""What rounding may add to a length."""
+_SUMMED_AT_ONCE = 1 << 20
+"""Products held at once, 8 MiB as float64."""
+
+
+class Lists(NamedTuple):
+    """The best of many rows for some vectors.
+
+    Attributes
+    ----------
+    columns
+        int32, (queries, k): rows, best first; -1 where no more may be listed.
+    scores
+        float32, (queries, k): theirs; ``-inf`` for padding.
+    """
+
+    columns: npt.NDArray[np.int32]
+    scores: Floats
+
+
+def inner_products(rows: Floats, query: Floats) -> Floats:
+    """Return the inner products of rows with one vector, quickly; float32, (n,).
+
+    Their last bits depend on the number of rows and threads: to estimate and to choose by, not to show;
+    :func:`scores_for` is for that. Small ones are not left to BLAS: where other work keeps the cores busy, waking its
+    threads takes a hundred times as long as the sums.
+    """
+    products: Floats = rows @ query if rows.size >= _WORTH_THREADS else np.einsum("ij,j->i", rows, query)
+    return products
+
+
+def scores_for(query: Floats, rows: Floats) -> Floats:
+    """Return the inner products of one vector with some rows, each the same bits whatever the others are.
+
+    The products are exact in float64; they are added in pairs, in an order that the number of factors alone fixes, and
+    the sum is rounded once.
+
+    Parameters
+    ----------
+    query
+        float32, (factors,); or (n, factors), a vector for each row.
+    rows
+        float32, (n, factors).
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (n,).
+    """
+    sums = np.multiply(rows, query, dtype=np.float64)
+    width = sums.shape[1]
+    if not width:
+        return np.zeros(len(rows), dtype=np.float32)
+    while width > 1:
+        half = width // 2
+        sums[:, :half] += sums[:, width - half : width]
+        width -= half
+    return sums[:, 0].astype(np.float32)
+
+
+class Scorer:
+    """Ranks rows for vectors by :func:`scores_for`.
+
+    Parameters
+    ----------
+    rows
+        float32, (rows, factors): what is ranked, such as the factors of games.
+    """
+
+    def __init__(self, rows: Floats) -> None:
+        self.rows = rows
+        lengths = np.linalg.norm(rows, axis=1)
+        self._longest_first = np.argsort(-lengths, kind="stable")
+        self._ordered: Floats = rows[self._longest_first]
+        self._lengths: Floats = lengths[self._longest_first]
+
+    def best(
+        self,
+        queries: Floats,
+        k: int,
+        allowed: npt.NDArray[np.bool_] | None = None,
+        seen: tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]] | None = None,
+    ) -> Lists:
+        """Return the ``k`` best rows for each of some vectors; ties go to the lower row.
+
+        A vector of zeros prefers nothing: its list is empty.
+
+        Parameters
+        ----------
+        queries
+            float32, (n, factors).
+        k
+            Length of the lists.
+        allowed
+            bool, (rows,): rows that may be listed; all when not given.
+        seen
+            Rows that are left out for each vector: ``indptr``, (n + 1,), and ``indices`` of a CSR matrix.
+        """
+        lists = Lists(
+            np.full((len(queries), k), -1, dtype=np.int32), np.full((len(queries), k), -np.inf, dtype=np.float32)
+        )
+        codes = np.arange(len(queries), dtype=np.int32)
+        for block in blocks(codes, len(self.rows), BLOCK_CELLS):
+            part = queries[block]
+            rough = part @ self.rows.T if len(part) > 1 else inner_products(self.rows, part[0])[None]
+            if allowed is not None:
+                rough[:, ~allowed] = -np.inf
+            if seen is not None:
+                ends = seen[0][block.start : block.stop + 1]
+                places = np.repeat(np.arange(len(part)), np.diff(ends))
+                rough[places, seen[1][ends[0] : ends[-1]]] = -np.inf
+            lists.columns[block], lists.scores[block] = self._settled(part, rough, k)
+        return lists
+
+    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_]) -> Callable[[int], Ranked]:
+        """Return the ranking for one vector, the same as :meth:`best` gives it.
+
+        No inner product exceeds the product of both lengths: the longest rows are scored first, and most of the others
+        need not be looked at.
+
+        Parameters
+        ----------
+        query
+            float32, (factors,).
+        allowed
+            bool, (rows,): rows that may be listed.
+
+        Returns
+        -------
+        callable
+            From a length to the best so many rows and their scores, best first; never padded.
+        """
+        allowed = allowed[self._longest_first]
+        (error,) = self.error(query[None])
+        length = float(np.linalg.norm(query)) * _ROUNDING
+
+        def rough(start: int, stop: int) -> Floats:
+            some = inner_products(self._ordered[start:stop], query)
+            return np.where(allowed[start:stop], some, np.float32(-np.inf))
+
+        def rank(k: int) -> Ranked:
+            if not query.any():
+                return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
+            reach = min(max(_REACH, 8 * k), len(self.rows))
+            scores = rough(0, reach)
+            _, near, (floor,) = _near_the_best(scores[None], k, np.array([2 * error]))
+            possible = int(np.searchsorted(-self._lengths, -float(floor) / length, side="right"))
+            if possible > reach:
+                scores = np.append(scores, rough(reach, possible))
+                _, near, _ = _near_the_best(scores[None], k, np.array([2 * error]))
+            rows = np.sort(self._longest_first[near])
+            scores = scores_for(query, self.rows[rows])
+            best = top_k(scores, k)
+            return rows[best], scores[best]
+
+        return rank
+
+    def error(self, queries: Floats) -> npt.NDArray[np.float64]:
+        """Return how far a rough score may be from the settled one; float64, (n,).
+
+        Whatever the order of a sum of n products, its rounding stays below n·2^-24 times the product of both lengths
+        (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1).
+        """
+        factors = self.rows.shape[1]
+        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
+        bound = 1.01 * (factors + 2) * 2.0**-24 * lengths * self._lengths.max(initial=0)
+        error: npt.NDArray[np.float64] = bound + factors * float(np.finfo(np.float32).tiny)
+        return error
+
+    def _settled(self, queries: Floats, rough: Floats, k: int) -> Lists:
+        """Return the lists by settled scores, from rough ones, ``-inf`` where a row may not be listed."""
+        places, columns, _ = _near_the_best(rough, k, 2 * self.error(queries))
+        some = np.any(queries, axis=1, keepdims=True)[places, 0]
+        places, columns = places[some], columns[some]
+        scores = np.empty(len(places), dtype=np.float32)
+        step = max(1, _SUMMED_AT_ONCE // max(self.rows.shape[1], 1))
+        for start in range(0, len(places), step):
+            part = slice(start, start + step)
+            scores[part] = scores_for(queries[places[part]], self.rows[columns[part]])
+        return _listed(places, columns, scores, shape=(len(queries), k))
+
+
+def _near_the_best(
+    scores: Floats, k: int, slack: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
+    """Return rows and columns, in order, of what is at most ``slack`` below the best ``k`` of its row, and the floors.
+
+    A few more may be among them. The columns are dealt into stripes; the k-th best of the stripes' highest scores is no
+    higher than the k-th best of all, so that only the few stripes that reach it are looked into.
+    """
+    rows, columns = scores.shape
+    width = min(max(isqrt(k * columns), k), columns)
+    if not rows or not k or not width:
+        nothing = np.zeros(0, dtype=np.intp)
+        return nothing, nothing, np.full(rows, np.inf, dtype=np.float32)
+    whole = columns // width * width
+    highest = scores[:, :whole].reshape(rows, -1, width).max(axis=1)
+    rest = columns - whole
+    np.maximum(highest[:, :rest], scores[:, whole:], out=highest[:, :rest])
+    floor = np.partition(highest, width - k, axis=1)[:, width - k] if k < width else highest.min(axis=1)
+    floor = np.maximum(floor - slack, np.finfo(np.float32).min).astype(np.float32)  # nothing that may not be listed
+    row, first = np.nonzero(highest >= floor[:, None])
+    column = first[:, None] + width * np.arange(-(-columns // width))
+    inside = column < columns
+    near = inside & (scores[row[:, None], np.where(inside, column, 0)] >= floor[row][:, None])
+    places = np.sort((row[:, None] * columns + column)[near])
+    return places // columns, places % columns, floor
+
+
+def _listed(
+    places: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], scores: Floats, shape: tuple[int, int]
+) -> Lists:
+    """Return the best of scored entries, which go row by row and, within a row, column by column."""
+    counts = np.bincount(places, minlength=shape[0])
+    at = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+    size = shape[0], int(counts.max(initial=0))
+    values, whose = np.full(size, -np.inf, dtype=np.float32), np.zeros(size, dtype=np.int32)
+    values[places, at], whose[places, at] = scores, columns
+    order = best_columns(values, shape[1])
+    if not size[1]:
+        return Lists(order, np.full(shape, -np.inf, dtype=np.float32))
+    row, listed = np.arange(shape[0])[:, None], order >= 0
+    return Lists(np.where(listed, whose[row, order], -1), np.where(listed, values[row, order], np.float32(-np.inf)))
