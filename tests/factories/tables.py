@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from recsys.sources import QueryResult
+from recsys.sources import QueryResult, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
     import pyarrow as pa
 
@@ -84,7 +82,7 @@ class WordEncoder:
         return rows
 
 
-class TableSource:
+class TableSource(Source):
     """A source over two Arrow tables, which can be told to promise more rows than it sends."""
 
     name = "tables"
@@ -102,11 +100,3 @@ class TableSource:
 
     def close(self) -> None:
         """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

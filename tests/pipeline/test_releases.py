@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +15,12 @@ from recsys.errors import ArtifactCorrupt, DataContractError, ModelNotFound, Rel
 from recsys.release.check import check_here
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
-from recsys.sources import QueryResult
+from recsys.sources import QueryResult, Source
 from recsys.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from factories.restored import Spoil
 
@@ -46,7 +45,7 @@ class HashEncoder:
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-class Marts:
+class Marts(Source):
     """A source that answers from two tables in memory, in a new order of rows every time."""
 
     name = "tables in memory"
@@ -80,14 +79,6 @@ class Marts:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def trainer(

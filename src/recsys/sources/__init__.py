@@ -47,7 +47,8 @@ class QueryResult:
 class Source(Protocol):
     """Something that answers the two queries of the contract.
 
-    A source is a context manager; leaving it closes every connection. Failures are raised as
+    A source is a context manager, which a class that names this one as its base need not say again;
+    leaving it closes every connection. Failures are raised as
     errors of :mod:`recsys.errors`, never as the vendor's own, by ``execute`` and by the
     consumption of its batches.
     """
@@ -72,11 +73,13 @@ class Source(Protocol):
         """Release every resource; may be called twice."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 def open_source(url: str, settings: Settings | None = None, credentials: dict[str, str] | None = None) -> Source:

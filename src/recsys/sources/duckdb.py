@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Self
 
 from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceUnavailable
 from recsys.marts.query import MartQuery
-from recsys.sources import QueryResult
+from recsys.sources import QueryResult, Source
 from recsys.sources.folder import create_views, find_marts, glob_escaped, literal, one_line
 from recsys.system.cores import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-    from types import TracebackType
 
     import duckdb
     import pyarrow as pa
@@ -29,7 +28,7 @@ BATCH_ROWS = 122_880
 _CATALOG = "recsys_source"
 
 
-class DuckDBSource:
+class DuckDBSource(Source):
     """Answers SQL from DuckDB; made by one of the ``from_…`` methods.
 
     Parameters
@@ -153,14 +152,6 @@ class DuckDBSource:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of its own for one answer, so that two answers may be read in turns."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,12 +24,11 @@ from recsys.marts.schema import (
     RATINGS_TABLE,
     USER_ID,
 )
+from recsys.sources import Source
 from recsys.sources.duckdb import DuckDBSource
 from recsys.sources.vocabulary import COMMON_SENTENCES, TASTES, Taste
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import numpy.typing as npt
     import pyarrow as pa
 
@@ -74,7 +73,7 @@ class SampleWarehouse:
     user_tastes: dict[int, str]
 
 
-class SampleSource:
+class SampleSource(Source):
     """Answers SQL from the sample warehouse, through DuckDB like any other table."""
 
     def __init__(self) -> None:
@@ -94,14 +93,6 @@ class SampleSource:
     def close(self) -> None:
         """Forget the tables; may be called twice."""
         self._tables.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def taste_groups() -> dict[int, str]:

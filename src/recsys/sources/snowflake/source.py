@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from recsys.config import SnowflakeSettings
 from recsys.errors import PrivilegeError, QueryFailed, TruncatedResult
 from recsys.marts.query import MartQuery
-from recsys.sources import QueryResult
+from recsys.sources import QueryResult, Source
 from recsys.sources.snowflake.columns import cast, described, widen
 from recsys.sources.snowflake.deadline import Prefetch
 from recsys.sources.snowflake.privileges import refusal, secure
@@ -17,7 +17,6 @@ from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     import pyarrow as pa
 
@@ -28,7 +27,7 @@ log = events(__name__)
 _NOW = """SELECT TO_VARCHAR(CURRENT_TIMESTAMP(), 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') AS NOW"""
 
 
-class SnowflakeSource:
+class SnowflakeSource(Source):
     """A session with Snowflake that reads and does nothing else.
 
     Parameters
@@ -57,7 +56,7 @@ class SnowflakeSource:
         *,
         backoff: Callable[[], Iterator[float]] = backoff,
     ) -> None:
-        self.name = f"snowflake:{credentials.account}" + (f"/{credentials.database}" if credentials.database else "")
+        self._name = f"snowflake:{credentials.account}" + (f"/{credentials.database}" if credentials.database else "")
         self._moment: str | None = None
         self._one_moment = True
         self._session = Session(credentials, settings, backoff)
@@ -67,13 +66,10 @@ class SnowflakeSource:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    @property
+    def name(self) -> str:
+        """The account, and the database where one is named."""
+        return self._name
 
     def close(self) -> None:
         """End the session; may be called twice."""
