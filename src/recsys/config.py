@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recsys.errors import ConfigError
-from recsys.marts.schema import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
+from recsys.marts import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
 from recsys.settings_source import SettingsSource
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from recsys.pipeline import github
 from recsys.pipeline.observers import failure_line
 from recsys.pipeline.outcome import Failure
 from recsys.release.durable import writing
-from recsys.system.interrupt import end_at_once_on_signals
-from recsys.system.log import set_up
-from recsys.system.streams import answer, note, take_over, undelivered
+from recsys.system import end_at_once_on_signals, set_up, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+__all__ = ["app", "main", "run"]
 
 app = typer.Typer(
     name="recsys",
@@ -56,7 +56,7 @@ _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 def _version(*, wanted: bool) -> None:
     if wanted:
-        answer(f"recsys {__version__}")
+        streams.answer(f"recsys {__version__}")
         raise typer.Exit
 
 
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     The process ends at once, whatever threads of other libraries still do: a download that hangs
     must not keep a run alive that has already failed.
     """
-    take_over()  # first of all: whatever is opened before could get the number of a closed stream
+    streams.take_over()  # first of all: whatever is opened before could get the number of a closed stream
     arguments = sys.argv[1:] if argv is None else argv
     set_up(quiet=True)  # for commands that set up nothing: warnings with their keys
     hand_over = end_at_once_on_signals(_last_words if "--json" in arguments else None)
@@ -101,7 +101,7 @@ def run(argv: Sequence[str], state: State | None = None) -> int:
     state = state or State()
     try:
         result = app(list(argv), prog_name="recsys", standalone_mode=False, obj=state)
-        if (failure := undelivered(but_left=True)) is not None:
+        if (failure := streams.undelivered(but_left=True)) is not None:
             with writing("write the answer to stdout"):
                 raise failure
     except typer.Abort:
@@ -126,8 +126,8 @@ def _last_words(code: int) -> str:
 def _failed(state: State, failure: Failure) -> int:
     if not state.observed:
         github.summarize(f"❌ {failure.message}", failure.trial)
-    note(f"recsys: error: {failure.message}")
+    streams.note(f"recsys: error: {failure.message}")
     github.announce(failure.kind, failure.message)
     if state.json and not state.observed:
-        answer(failure_line(failure))
+        streams.answer(failure_line(failure))
     return failure.exit_code

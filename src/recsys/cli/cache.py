@@ -10,7 +10,7 @@ import typer
 
 from recsys.cli.options import Config, Json, Overrides, Verbose, overrides
 from recsys.cli.state import begin
-from recsys.system.streams import answer, tell
+from recsys.system import streams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def info(
     """Say where the cache lies, how many vectors it holds, and how near it is to its bound."""
     begin(context, json=json, verbose=verbose, quiet=True)
     state = _cache(config, set_).info()
-    answer(json_.dumps(_entries(state)) if json else _sentence(state))
+    streams.answer(json_.dumps(_entries(state)) if json else _sentence(state))
 
 
 @app.command("clear")
@@ -49,7 +49,7 @@ def clear(
     removed = _cache(config, set_).clear()
     size = (removed.size + removed.damaged) / 1e6
     sentence = f"removed {removed.vectors:,} vectors ({size:.1f} MB): {removed.path}"
-    tell(json_.dumps(_entries(removed)) if json else sentence)
+    streams.tell(json_.dumps(_entries(removed)) if json else sentence)
 
 
 def _cache(config: Path | None, set_: list[str] | None) -> VectorCache:

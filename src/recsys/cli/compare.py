@@ -10,7 +10,7 @@ import typer
 from recsys.cli.options import MODELS, Json, Models, Verbose
 from recsys.cli.state import begin
 from recsys.cli.tables import draw, ruled
-from recsys.system.streams import answer
+from recsys.system import streams
 
 if TYPE_CHECKING:
     from recsys.evaluation.comparison import Comparison
@@ -33,7 +33,7 @@ def compare(
     store = ReleaseStore(models)
     comparison = side_by_side(store.manifest(a), store.manifest(b))
     if json:
-        answer(json_.dumps(comparison.as_json()))
+        streams.answer(json_.dumps(comparison.as_json()))
     else:
         _print(comparison)
 

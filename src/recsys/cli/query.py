@@ -16,7 +16,7 @@ from recsys.system import streams
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from recsys.marts.ids import Id
+    from recsys.marts import Id
     from recsys.serving import Answer, Recommender
 
 

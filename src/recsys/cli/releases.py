@@ -10,7 +10,7 @@ import typer
 from recsys.cli.options import CURRENT, MODELS, Json, Models, Verbose
 from recsys.cli.state import begin
 from recsys.cli.tables import aligned
-from recsys.system.streams import answer, tell
+from recsys.system import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,14 +29,14 @@ def releases(context: typer.Context, *, models: Models = MODELS, json: Json = Fa
         entries = store.entries()
     except ReleaseError:
         if not json and (entries := store.entries(marked=False)):  # to choose from
-            answer(_table(entries))
+            streams.answer(_table(entries))
         raise
     if json:
-        answer(json_.dumps([_row(entry) for entry in entries]))
+        streams.answer(json_.dumps([_row(entry) for entry in entries]))
     elif not entries:
-        answer(f"there are no releases in {models}; `recsys train` publishes one")
+        streams.answer(f"there are no releases in {models}; `recsys train` publishes one")
     else:
-        answer(_table(entries))
+        streams.answer(_table(entries))
 
 
 def verify(
@@ -61,7 +61,7 @@ def verify(
     sentence = (
         f"{manifest.release} is sound: {len(manifest.files)} files, {size / 1e6:,.1f} MB, {queries} golden queries"
     )
-    tell(json_.dumps(result) if json else sentence)
+    streams.tell(json_.dumps(result) if json else sentence)
 
 
 def rollback(
@@ -80,7 +80,7 @@ def rollback(
     manifest = store.rollback(release)
     result = {"status": "rolled back", "release": manifest.release, "before": before}
     sentence = f"current is now {manifest.release} of {_when(manifest)}; before it was {before or 'none'}"
-    tell(json_.dumps(result) if json else sentence)
+    streams.tell(json_.dumps(result) if json else sentence)
 
 
 def show(
@@ -96,7 +96,7 @@ def show(
     manifest = store.manifest(release)
     tree = json_.loads(manifest.to_bytes())
     tree |= {"path": str(store.path(release)), "current": _current(store, needed=False) == manifest.release}
-    answer(json_.dumps(tree) if json else _page(tree))
+    streams.answer(json_.dumps(tree) if json else _page(tree))
 
 
 def _current(store: ReleaseStore, *, needed: bool) -> str | None:

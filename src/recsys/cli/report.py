@@ -9,7 +9,7 @@ import typer
 
 from recsys.cli.options import CURRENT, MODELS, Models, Verbose
 from recsys.cli.state import begin
-from recsys.system.streams import answer_bytes, tell
+from recsys.system import streams
 
 
 def report(
@@ -33,10 +33,10 @@ def report(
     before = manifest.replaces if manifest.replaces in store.names() else None
     page = render_report(store.path(release), None if before is None else store.path(before))
     if str(out) == "-":
-        answer_bytes(page)
+        streams.answer_bytes(page)
         return
     _write(out, page)
-    tell(f"wrote {out}: the page of release {manifest.release} ({len(page) / 1e3:,.0f} kB)")
+    streams.tell(f"wrote {out}: the page of release {manifest.release} ({len(page) / 1e3:,.0f} kB)")
 
 
 def _write(out: Path, page: bytes) -> None:

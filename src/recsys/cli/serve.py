@@ -9,8 +9,7 @@ import typer
 
 from recsys.cli.options import CURRENT, MODELS, Log, LogFormat, Models, Release, Verbose
 from recsys.cli.state import begin
-from recsys.system.pulse import working
-from recsys.system.streams import tell
+from recsys.system import streams, working
 
 
 def serve(
@@ -36,7 +35,7 @@ def serve(
     state = begin(context, verbose=verbose, log_format=log_format)
 
     def ready(address: str) -> None:
-        tell(address)
+        streams.tell(address)
         # The command line's own watch would end the process at once, requests and all.
         state.hand_over_signals()
 

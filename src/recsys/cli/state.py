@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recsys.cli.options import LogFormat
-from recsys.system.log import set_up
+from recsys.system import set_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from recsys.system.streams import is_terminal
+from recsys.system import streams
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,7 +39,7 @@ def draw(table: Table, note: str = "") -> None:
     """Print a table as wide as the terminal, and a line below it."""
     from rich.console import Console
 
-    console = Console(width=None if is_terminal(sys.stdout) else WIDTH, highlight=False)
+    console = Console(width=None if streams.is_terminal(sys.stdout) else WIDTH, highlight=False)
     console.print(table)
     if note:
         console.print(note)

@@ -8,7 +8,7 @@ import typer
 
 from recsys.cli.options import MODELS, Config, Json, Log, LogFormat, Output, Overrides, Source, Verbose, overrides
 from recsys.cli.state import begin
-from recsys.system.streams import tell
+from recsys.system import streams
 
 
 def _reason(text: str | None) -> str | None:
@@ -60,4 +60,4 @@ def train(
     result = trainer.check() if dry_run else trainer.run_pipeline(force=force, overrides=allowed)
     state.observed = False
     if not json:
-        tell(result.headline)
+        streams.tell(result.headline)

@@ -10,7 +10,7 @@ import typer
 
 from recsys.cli.options import MODELS, Config, Json, Log, LogFormat, Models, Overrides, Source, Verbose, overrides
 from recsys.cli.state import begin
-from recsys.system.streams import tell
+from recsys.system import streams
 
 
 def tune(
@@ -52,4 +52,4 @@ def tune(
     budget = session.budget(minutes, trials)
     remembered = session.remembered(ReleaseStore(models), trainer.settings)
     tuned = search(trainer.checked_ratings(), trainer.settings, study, budget, remembered=remembered)
-    tell(json_.dumps(tuned.as_json()) if json else tuned.as_toml(), end="\n" if json else "")
+    streams.tell(json_.dumps(tuned.as_json()) if json else tuned.as_toml(), end="\n" if json else "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from recsys.errors import DataContractError, EmptyResult
 from recsys.marts.ids import IdMap, rivals
 from recsys.marts.schema import GAME_ID
-from recsys.system.log import events, keys
+from recsys.system import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ from recsys.marts.lists import parse_tags
 from recsys.marts.repairs import Repair, clean_text
 from recsys.marts.schema import CATEGORIES, DESCRIPTION, GAME_ID, MECHANICS, NAME, TEXT_COLUMNS
 from recsys.marts.tags import split_tags
-from recsys.system.log import events, keys
+from recsys.system import events, keys
 
 if TYPE_CHECKING:
     from collections import Counter

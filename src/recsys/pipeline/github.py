@@ -6,8 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from recsys.pipeline.observers import RunObserver
-from recsys.system.log import events, keys
-from recsys.system.streams import note, reason
+from recsys.system import events, keys, streams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +46,7 @@ def announce(title: str, message: str, environ: Mapping[str, str] = os.environ) 
     The command goes to stderr, which the runner reads as well: stdout is for the JSON line.
     """
     if environ.get(_ACTIONS) == "true":
-        note(f"::error title={_escaped(title, ',:')}::{_escaped(message)}")
+        streams.note(f"::error title={_escaped(title, ',:')}::{_escaped(message)}")
 
 
 def summarize(headline: str, trial: dict[str, Any] | None, environ: Mapping[str, str] = os.environ) -> None:
@@ -69,7 +68,7 @@ def summarize(headline: str, trial: dict[str, Any] | None, environ: Mapping[str,
             page = f"### recsys\n\n{_cell(headline)}\n\n{'' if trial is None else _table(trial)}"
             _append(path, page.encode("utf-8", "backslashreplace"))
         except Exception as error:  # noqa: BLE001 - whatever it is, what the run did does not change by it
-            because = f"{reason(error)}; give {SUMMARY} a file that this user can write, or unset it"
+            because = f"{streams.reason(error)}; give {SUMMARY} a file that this user can write, or unset it"
             log.warning("the summary of the step could not be written", extra=keys(file=path, reason=because))
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from recsys.config import Settings
 
 
+__all__ = ["QueryResult", "Source", "open_source"]
+
+
 @dataclass(frozen=True)
 class QueryResult:
     """The answer to one query.

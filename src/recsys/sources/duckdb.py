@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceUnavailable
-from recsys.marts.query import MartQuery
+from recsys.marts import MartQuery
 from recsys.sources import QueryResult, Source
 from recsys.sources.folder import create_views, find_marts, glob_escaped, literal, one_line
-from recsys.system.cores import usable_cores
+from recsys.system import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

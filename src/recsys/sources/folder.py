@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.errors import ConfigError, DataContractError, SourceUnavailable
-from recsys.marts.ids import WHOLE_NUMBER
-from recsys.marts.schema import ENCODED, GAME_ID, GAMES_TABLE, RATING, RATINGS_TABLE
+from recsys.marts import ENCODED, GAME_ID, GAMES_TABLE, RATING, RATINGS_TABLE, WHOLE_NUMBER
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.marts.schema import (
+from recsys.marts import (
     CATEGORIES,
     DESCRIPTION,
     GAME_ID,

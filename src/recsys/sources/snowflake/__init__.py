@@ -6,14 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from recsys.config import Settings
-from recsys.sources.snowflake.credentials import Credentials
+from recsys.sources.snowflake.credentials import Credentials, variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from recsys.sources.snowflake.source import SnowflakeSource
 
-__all__ = ["Credentials", "open_snowflake"]
+__all__ = ["Credentials", "open_snowflake", "variables"]
 
 
 def open_snowflake(settings: Settings | None = None, credentials: Mapping[str, Any] | None = None) -> SnowflakeSource:

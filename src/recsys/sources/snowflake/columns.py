@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from recsys.errors import QueryFailed, SourceUnavailable
-from recsys.marts.cells import DECLARED_TYPE
+from recsys.marts import DECLARED_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

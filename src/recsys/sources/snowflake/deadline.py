@@ -15,7 +15,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from recsys.errors import DeadlineExceeded
-from recsys.system.log import events, keys
+from recsys.system import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

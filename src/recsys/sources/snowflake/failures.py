@@ -21,7 +21,7 @@ from recsys.errors import (
     SourceUnavailable,
     TruncatedResult,
 )
-from recsys.system.log import events, keys
+from recsys.system import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

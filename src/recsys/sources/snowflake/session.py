@@ -11,7 +11,7 @@ from recsys.errors import DeadlineExceeded, MissingExtra, QueryFailed, RecsysErr
 from recsys.sources.snowflake import failures
 from recsys.sources.snowflake.credentials import Credentials, SignIn
 from recsys.sources.snowflake.deadline import Deadline, in_background
-from recsys.system.log import events, keys
+from recsys.system import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

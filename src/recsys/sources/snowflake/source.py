@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from recsys.config import SnowflakeSettings
 from recsys.errors import PrivilegeError, QueryFailed, TruncatedResult
-from recsys.marts.query import MartQuery
+from recsys.marts import MartQuery
 from recsys.sources import QueryResult, Source
 from recsys.sources.snowflake.columns import cast, described, widen
 from recsys.sources.snowflake.deadline import Prefetch
 from recsys.sources.snowflake.privileges import refusal, secure
 from recsys.sources.snowflake.session import Session, backoff
-from recsys.system.log import events, keys
+from recsys.system import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
