@@ -131,15 +131,15 @@ def resolve(recommender: Recommender, text: str) -> Id:
     id_ = catalogue.id_from(text)
     if id_ is not None and catalogue.find(id_) is not None:
         return id_
-    found = recommender.find(text, 5)
-    if not found:
-        told = f"called anything like {text!r}"
-        told = f"no game is {told}" if id_ is None else f"no game has the id {id_}, nor is any {told}"
-        raise NotInModel(f"{told}; try another part of the name, or describe it: recsys search")
-    if not recommender.is_certain(found):
-        close = ", ".join(f"{game.name} ({game.game_id})" for game in found)
+    games = recommender.find(text, 5)
+    if not games:
+        like = f"called anything like {text!r}"
+        nothing = f"no game is {like}" if id_ is None else f"no game has the id {id_}, nor is any {like}"
+        raise NotInModel(f"{nothing}; try another part of the name, or describe it: recsys search")
+    if not recommender.is_certain(games):
+        close = ", ".join(f"{game.name} ({game.game_id})" for game in games)
         raise NotInModel(f"no game is called {text!r}; the nearest names are {close}: ask by name or id of one of them")
-    first, *others = found
+    first, *others = games
     if first.score < 1:
         streams.note(f"taking {text!r} for {first.name} ({first.game_id})")
     elif namesakes := [f"{game.name} ({game.game_id})" for game in others if game.score == 1]:

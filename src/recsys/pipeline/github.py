@@ -105,10 +105,10 @@ def _table(trial: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _score(found: Any) -> str:
-    if isinstance(found, dict):
-        return "–" if found["value"] is None else f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]"
-    return "–" if found is None else f"{found:.1%}"
+def _score(score: Any) -> str:
+    if isinstance(score, dict):
+        return "–" if score["value"] is None else f"{score['value']:.4f} [{score['low']:.4f}, {score['high']:.4f}]"
+    return "–" if score is None else f"{score:.1%}"
 
 
 def _cell(text: str) -> str:

@@ -82,18 +82,18 @@ def find_marts(folder: Path) -> list[MartFile]:
             f"source folder {folder} cannot be read: {error.strerror}; --source takes snowflake, sample, duckdb:FILE "
             f"or a folder with {_wanted('mart_games')} and {_wanted('mart_user_ratings')}"
         ) from error
-    found = {stem: [f for f in FORMATS if f"{stem}.{f}" in names] for stem in MARTS}
-    missing = [_wanted(stem) for stem, formats in found.items() if not formats]
+    endings = {stem: [f for f in FORMATS if f"{stem}.{f}" in names] for stem in MARTS}
+    missing = [_wanted(stem) for stem, formats in endings.items() if not formats]
     if missing:
         there = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
         raise SourceUnavailable(
             f"source folder {folder} lacks a mart: looked for {' and '.join(missing)}; it holds {there or 'nothing'}"
         )
-    for stem, formats in found.items():
+    for stem, formats in endings.items():
         if len(formats) > 1:
             both = " and ".join(f"{stem}.{f}" for f in formats)
             raise ConfigError(f"source folder {folder} holds {both}: which one counts? Keep one and move the rest away")
-    return [MartFile(folder / f"{stem}.{found[stem][0]}", view, found[stem][0]) for stem, view in MARTS.items()]  # type: ignore[arg-type]
+    return [MartFile(folder / f"{stem}.{endings[stem][0]}", view, endings[stem][0]) for stem, view in MARTS.items()]  # type: ignore[arg-type]
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, marts: list[MartFile]) -> None:

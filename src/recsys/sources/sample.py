@@ -205,12 +205,12 @@ def _choices(
     second: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return distinct (user, game) pairs: popular games more often, those of one's tastes much more often."""
-    wanted = 12 + (6.0 / (draws.uniform(len(first)) + 0.05)).astype(np.int64)
+    lengths = 12 + (6.0 / (draws.uniform(len(first)) + 0.05)).astype(np.int64)
     users, items = [], []
     for user in range(len(first)):
         weight = np.where(tastes == first[user], 12.0, np.where(tastes == second[user], 5.0, 1.0)) * popularity
         reach = np.cumsum(weight)
-        chosen = np.unique(np.searchsorted(reach, draws.uniform(int(wanted[user])) * reach[-1], side="right"))
+        chosen = np.unique(np.searchsorted(reach, draws.uniform(int(lengths[user])) * reach[-1], side="right"))
         users.append(np.full(len(chosen), user))
         items.append(chosen)
     return np.concatenate(users), np.concatenate(items)

@@ -78,27 +78,27 @@ def secure(ask: Ask) -> tuple[str, list[str]]:
 
 def excess(role: str, ask: Ask) -> list[str]:
     """Walk from ``role`` and PUBLIC through every role they inherit, and describe each right beyond reading."""
-    found: list[str] = []
+    excess: list[str] = []
     todo = [Holder("ROLE", quoted(role)), Holder("ROLE", '"PUBLIC"')]
     seen = set(todo)
     while todo:
         holder = todo.pop(0)
         if holder.kind == "ROLE" and holder.name.strip('"') in SYSTEM_ROLES:
-            found.append(f"{holder} is a system role")
+            excess.append(f"{holder} is a system role")
             continue
-        for grant in _grants(holder, ask, found):
+        for grant in _grants(holder, ask, excess):
             inherited = _inherited(grant)
             if inherited is None:
-                found += _beyond_reading(grant, holder, ask)
+                excess += _beyond_reading(grant, holder, ask)
             elif inherited not in seen:
                 seen.add(inherited)
                 todo.append(inherited)
-    return found
+    return excess
 
 
-def refusal(role: str, found: list[str]) -> str:
+def refusal(role: str, excess: list[str]) -> str:
     """Return the message for a role with rights beyond reading."""
-    shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+    shown = "; ".join(excess[:_SHOWN]) + (f"; and {len(excess) - _SHOWN} more" if len(excess) > _SHOWN else "")
     return (
         f"role {role} can do more than read: {shown}. Use a role with USAGE and SELECT alone (docs/snowflake.md has "
         "the SQL), or set snowflake.require_read_only to warn"
@@ -110,14 +110,14 @@ def quoted(name: str) -> str:
     return name if name.startswith('"') else '"' + name.replace('"', '""') + '"'
 
 
-def _grants(holder: Holder, ask: Ask, found: list[str]) -> list[Mapping[str, Any]]:
+def _grants(holder: Holder, ask: Ask, excess: list[str]) -> list[Mapping[str, Any]]:
     try:
         return ask(f"SHOW GRANTS TO {holder.kind} {holder.name}")
     except QueryFailed as error:
         # Rights that cannot be seen cannot be ruled out; those of Snowflake's own application, which holds no
         # user data and is granted to PUBLIC in every account, can.
         if not holder.name.startswith('"SNOWFLAKE".'):
-            found.append(f"the grants of {holder} cannot be listed ({error})")
+            excess.append(f"the grants of {holder} cannot be listed ({error})")
         return []
 
 
