@@ -11,6 +11,7 @@ import pytest
 from factories.small_release import make_parts
 from recsys.cli import run
 from recsys.release.check import check_here
+from recsys.release.facts import Facts, Measure
 from recsys.release.store import ReleaseStore
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = make_parts(folder / "parts")
     store = ReleaseStore(folder / "models", check=check_here)
     for name in ("a", "b", "c"):
-        told = replace(parts.facts, scores=SCORES, more={"measure": {"metric": "ndcg@10"}})
+        told = replace(parts.facts, scores=SCORES, more=Facts(measure=Measure(metric="ndcg@10")))
         replace(parts, facts=told).publish(store, name)
     store.rollback("b")
     (store.path("a") / "manifest.json").write_bytes(b"{}")

@@ -19,6 +19,7 @@ from recsys.config import CfSettings, load_settings
 from recsys.evaluation.history import FACT, TuningHistory
 from recsys.models.recipe import CfRecipe
 from recsys.release.check import check_here
+from recsys.release.facts import Facts
 from recsys.release.store import ReleaseStore
 from recsys.tuning.study.session import remembered
 
@@ -54,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     memory = TuningHistory(
         {"winner": WINNER.as_json(), "trials": []}, "no earlier search is remembered", measure=measure
     )
-    told = replace(parts, facts=replace(parts.facts, more={FACT: memory.as_json()}))
+    told = replace(parts, facts=replace(parts.facts, more=Facts.model_validate({FACT: memory.as_json()})))
     told.publish(ReleaseStore(folder / "models", check=check_here), "r1")
     before = files_below(folder / "models")
     yield folder

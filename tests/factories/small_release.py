@@ -58,7 +58,13 @@ class Parts:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in self.files.items():
             (folder / name).write_bytes(data)
-        facts = {name: vars(getattr(self.facts, name)) for name in ("content", "cf")} | {"golden": self.facts.golden}
+        facts = {
+            "content": self.facts.content.model_dump(),
+            "cf": self.facts.cf.model_dump(),
+            "golden": {
+                half: [answer.model_dump() for answer in answers] for half, answers in self.facts.golden.items()
+            },
+        }
         (folder / "facts.json").write_text(json.dumps(facts))
 
 
@@ -83,7 +89,14 @@ def cf_model(seed: int, games: int = GAMES, users: int = USERS) -> Collaborative
 
 def half(seed: int, **rows: int) -> Provenance:
     """Return where a half came from: another seed is other data."""
-    return Provenance(f"run-{seed}", rows, f"fingerprint-{seed}", {"seed": seed}, "code", {"numpy": np.__version__})
+    return Provenance(
+        trained_by=f"run-{seed}",
+        rows=rows,
+        fingerprint=f"fingerprint-{seed}",
+        settings={"seed": seed},
+        code="code",
+        libraries={"numpy": np.__version__},
+    )
 
 
 def make_parts(folder: Path, seed: int = 0, *, games: int = GAMES) -> Parts:

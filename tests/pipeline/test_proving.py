@@ -60,8 +60,9 @@ def test_a_release_carries_its_trial(tmp_path: Path) -> None:
     assert sum(told["exposure"]["recommended"]["cf"]) == pytest.approx(1, abs=1e-4)
     manifest = ReleaseStore(tmp_path).manifest()
     assert manifest.scores["ndcg@10"] == told["evaluation"]["contenders"]["cf"]["ndcg@10"]["value"]
-    assert manifest.facts["trained"].startswith("on all ratings")
-    assert DataProfile.from_json(manifest.facts["data"]).users == USERS
+    assert str(manifest.facts.trained).startswith("on all ratings")
+    assert manifest.facts.data is not None
+    assert DataProfile.from_json(manifest.facts.data.model_dump()).users == USERS
     assert {"hold_out", "train_candidate", "evaluate"} <= set(manifest.steps)
     assert result.to_json()["scores"]["cf"]["coverage"] == told["evaluation"]["contenders"]["cf"]["coverage"]
 
@@ -122,9 +123,10 @@ def test_an_override_publishes_and_is_in_the_manifest(tmp_path: Path) -> None:
     allowed = Overrides(publish_anyway="the scale changed, see ticket 7")
     result = trainer(tmp_path, gate={"floor": 0.99}).run_pipeline(overrides=allowed)
     assert result.status == "published"
-    verdict = ReleaseStore(tmp_path).manifest().facts["verdict"]
-    assert (verdict["passed"], verdict["override"]) == (False, "the scale changed, see ticket 7")
-    assert "below gate.floor 0.99" in verdict["reason"]
+    verdict = ReleaseStore(tmp_path).manifest().facts.verdict
+    assert verdict is not None
+    assert (verdict.passed, verdict.override) == (False, "the scale changed, see ticket 7")
+    assert "below gate.floor 0.99" in verdict.reason
 
 
 def test_the_current_recipe_competes_where_settings_differ(tmp_path: Path) -> None:
@@ -176,9 +178,10 @@ def test_half_the_rows_gone_stops_the_run_before_it_trains(tmp_path: Path) -> No
     assert {"embed", "train_candidate", "train_cf"}.isdisjoint(late.steps.seconds)
     allowed = Overrides(accept_drift="we dropped inactive users", publish_anyway="scores of half the data")
     trainer(tmp_path, half).run_pipeline(overrides=allowed)
-    drift = ReleaseStore(tmp_path).manifest().facts["drift"]
-    assert drift["accepted"] == "we dropped inactive users"
-    assert "ratings went from" in drift["reason"]
+    drift = ReleaseStore(tmp_path).manifest().facts.drift
+    assert drift is not None
+    assert drift.accepted == "we dropped inactive users"
+    assert "ratings went from" in drift.reason
 
 
 def test_a_half_alone_passes_the_gate_too(tmp_path: Path) -> None:
@@ -196,7 +199,7 @@ def test_scores_are_carried_over_with_their_half(tmp_path: Path) -> None:
     store = ReleaseStore(tmp_path)
     assert store.current() != first.run_id
     assert store.manifest().scores == store.manifest(first.run_id).scores
-    assert store.manifest().facts["measure"] == store.manifest(first.run_id).facts["measure"]
+    assert store.manifest().facts == store.manifest(first.run_id).facts
     assert metrics(first) == json.loads((tmp_path / "v1" / "metrics.json").read_text())
 
 
@@ -246,7 +249,8 @@ def test_a_recipe_that_cannot_be_trained_is_told(tmp_path: Path) -> None:
     """A setting that this version does not know: the recipe does not compete, and the verdict says which and why."""
     trainer(tmp_path).run_pipeline()
     manifest = ReleaseStore(tmp_path).manifest()
-    manifest.facts["recipe"]["magic"] = 7
+    assert manifest.facts.recipe is not None
+    manifest.facts.recipe["magic"] = 7
     current = CurrentRelease.of(manifest)
     assert current.recipe is None
     assert "cf.magic: Extra inputs are not permitted" in current.problem

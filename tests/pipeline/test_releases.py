@@ -14,6 +14,7 @@ from recsys.config import ContentSettings, Settings
 from recsys.errors import ArtifactCorrupt, DataContractError, ModelNotFound, ReleaseNotFound
 from recsys.release.check import check_here
 from recsys.release.loading import load_release
+from recsys.release.manifest import ArrayFacts
 from recsys.release.store import ReleaseStore
 from recsys.sources import QueryResult, Source
 from recsys.trainer import Trainer
@@ -102,11 +103,11 @@ def test_a_run_publishes_a_release_with_its_provenance(tmp_path: Path) -> None:
     assert manifest.cf.query_id == "id-of-ANALYTICS.MART_USER_RATINGS"
     assert manifest.content.rows == {"games": 30}
     assert manifest.cf.rows == {"ratings": result.rows["ratings"], "users": 40, "games": 30}
-    assert manifest.cf.settings["cf"]["factors"] == 4
-    assert manifest.content.settings["recipe"] == {"revision": "hash"}
+    assert manifest.cf.section("cf")["factors"] == 4
+    assert manifest.content.section("recipe") == {"revision": "hash"}
     assert manifest.content.computed_on == {"engine": "hashing", "device": "cpu"}
     assert {"numpy", "implicit", "python"} <= set(manifest.cf.libraries)
-    assert manifest.files["cf_factors.npz"].arrays["user_factors"] == {"shape": [40, 4], "dtype": "float32"}
+    assert manifest.files["cf_factors.npz"].arrays["user_factors"] == ArrayFacts(shape=(40, 4), dtype="float32")
     assert {"fetch_games", "fetch_ratings", "embed", "train_cf"} <= set(manifest.steps)
     assert all(step.peak_memory_mb > 0 for step in manifest.steps.values())
     assert manifest.replaces is None

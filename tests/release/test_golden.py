@@ -46,8 +46,8 @@ def test_the_next_one_with_an_answer_is_asked(answered: set[int], asked: list[in
     for ask in (recommendations_of, neighbours_of):
         model = Model(9, answered)
         found = ask(model)
-        assert [query["asked"] for query in found] == asked
-        assert all(query["games"] for query in found)
+        assert [query.asked for query in found] == asked
+        assert all(query.games for query in found)
         assert len(model.asked) == len(set(model.asked)), "nobody is asked twice"
 
 

@@ -222,7 +222,7 @@ def read_in_a_loop(models: Path, stop: object, results: object) -> None:
         try:
             release = load_release(models / "v1")
             check_golden(release)
-            seed = release.manifest.content.settings["seed"]
+            seed = int(str(release.manifest.content.settings["seed"]))
             shapes = (len(release.game_ids), len(release.item_factors), release.games.num_rows)
             if shapes != (20 + 5 * seed,) * 3:
                 failures.append(f"{release.path}: {shapes} of seed {seed}")

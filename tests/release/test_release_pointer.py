@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,7 +160,7 @@ def store_of(models: Path) -> Callable[[str], Path]:
     def make(name: str) -> Path:
         follow_links(models)
         manifest = Manifest.from_bytes((models / "v1" / "manifest.json").read_bytes())
-        other = replace(manifest, format=99) if name == "format" else replace(manifest, release="../x")
+        other = manifest.model_copy(update={"format": 99} if name == "format" else {"release": "../x"})
         (models / "v1" / "manifest.json").write_bytes(other.to_bytes())
         (models / "v1" / "manifest.hmac").unlink()
         (models / "v1" / "manifest.sha256").write_bytes(digest_file(other.to_bytes(), None))

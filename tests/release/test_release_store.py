@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from factories.small_release import Parts, make_parts
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, LockHeld, ReleaseNotFound
 from recsys.release.check import check_here
+from recsys.release.facts import Facts
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
 
@@ -49,8 +49,9 @@ def test_a_fresh_process_checks_the_staged_release(tmp_path: Path, parts: Parts)
     """The default check runs elsewhere, before the release is current, and a wrong golden answer stops it."""
     store = ReleaseStore(tmp_path / "models")
     parts.publish(store, "good")
-    wrong = json.loads(json.dumps(parts.facts.golden))
-    wrong["cf"][0]["values"][0] += 0.1
+    first, *others = parts.facts.golden["cf"]
+    other = first.model_copy(update={"values": (first.values[0] + 0.1, *first.values[1:])})
+    wrong = {**parts.facts.golden, "cf": [other, *others]}
     with pytest.raises(ArtifactWriteError, match=r"fresh process.*golden query otherwise.*current release stays"):
         replace(parts, facts=replace(parts.facts, golden=wrong)).publish(store, "bad")
     assert store.current() == "good"
@@ -229,7 +230,7 @@ def test_secrets_of_the_environment_are_refused(
 ) -> None:
     """A manifest that would hold one is not written; the message names the variable alone."""
     monkeypatch.setenv("SNOWFLAKE_PASSWORD", "canary-4711")
-    leaking = replace(parts.facts, more={"url": ["https://user:canary-4711@host"]})
+    leaking = replace(parts.facts, more=Facts.model_validate({"url": ["https://user:canary-4711@host"]}))
     with pytest.raises(ArtifactWriteError, match=r"SNOWFLAKE_PASSWORD at facts.url\[0\]") as caught:
         replace(parts, facts=leaking).publish(store, "leaking")
     assert "canary" not in str(caught.value)

@@ -67,10 +67,10 @@ def test_a_user_gets_what_the_training_process_wrote_down(served: Recommender) -
     golden = served.snapshot.manifest.golden["cf"]
     assert len(golden) == 5
     for query in golden:
-        answer = served.recommend(query["asked"], len(query["games"]))
+        answer = served.recommend(query.asked, len(query.games))
         assert answer.by == "taste"
-        assert answer.ids == query["games"]
-        np.testing.assert_allclose([game.score for game in answer], query["values"], atol=1e-5)
+        assert answer.ids == list(query.games)
+        np.testing.assert_allclose([game.score for game in answer], query.values, atol=1e-5)
 
 
 def test_users_are_recommended_their_own_shelf(served: Recommender) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from recsys.errors import RecsysError
 from recsys.release.check import FreshProcess, check_here
 from recsys.release.loading import load_release
-from recsys.release.manifest import Provenance
+from recsys.release.manifest import GoldenAnswer, Provenance
 from recsys.release.staging import RunFacts
 from recsys.release.store import ReleaseStore
 
@@ -27,7 +27,8 @@ def read_parts(folder: Path) -> tuple[dict[str, bytes], RunFacts]:
     """Return the files and facts that ``small_release.Parts.save`` wrote."""
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     facts = json.loads(files.pop("facts.json"))
-    return files, RunFacts(Provenance(**facts["content"]), Provenance(**facts["cf"]), facts["golden"])
+    golden = {half: [GoldenAnswer(**answer) for answer in answers] for half, answers in facts["golden"].items()}
+    return files, RunFacts(Provenance(**facts["content"]), Provenance(**facts["cf"]), golden)
 
 
 def publish(files: dict[str, bytes], facts: RunFacts, models: str, run_id: str, keep: str, *check: str) -> int:

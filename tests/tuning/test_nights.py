@@ -61,7 +61,7 @@ class Nights:
 
     def told(self) -> dict[str, Any]:
         """Return the facts of the current release."""
-        return self.store.manifest().facts
+        return self.store.manifest().facts.model_dump(mode="json")
 
 
 @pytest.fixture(scope="module")

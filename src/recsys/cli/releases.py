@@ -150,7 +150,8 @@ def _table(entries: Sequence[Entry]) -> str:
 
 def _headline(manifest: Manifest) -> list[str]:
     """Name the scores that fit a line: the one that the gate decides by, and coverage; `show` prints all."""
-    decides = manifest.facts.get("measure", {}).get("metric")
+    measure = manifest.facts.measure
+    decides = None if measure is None else measure.metric
     return [
         name
         for name in dict.fromkeys((decides or next(iter(manifest.scores), ""), "coverage"))

@@ -61,9 +61,9 @@ class Comparison:
 
 def compare(a: Manifest, b: Manifest) -> Comparison:
     """Put two releases side by side."""
-    measures = [{key: value for key, value in m.facts.get("measure", {}).items() if key != "score"} for m in (a, b)]
-    data = [m.facts.get("data", {}) for m in (a, b)]
-    recipes = [m.facts.get("recipe", m.cf.settings.get("cf", {})) for m in (a, b)]
+    measures = [{} if (how := m.facts.measure) is None else how.model_dump(exclude={"score"}) for m in (a, b)]
+    data = [{} if (profile := m.facts.data) is None else profile.model_dump() for m in (a, b)]
+    recipes = [m.cf.section("cf") if m.facts.recipe is None else m.facts.recipe for m in (a, b)]
     rows = [
         *_rows("scores", a.scores, b.scores, list({**a.scores, **b.scores})),
         *_rows("data", data[0], data[1], _COUNTS),

@@ -54,10 +54,9 @@ class CurrentRelease:
     def of(cls, manifest: Manifest) -> Self:
         """Read what a release says about itself."""
         facts = manifest.facts
-        stored = facts.get("data")
-        profile = DataProfile.from_json(stored) if stored else None
-        measure = facts.get("measure")
-        settings = facts.get("recipe") or manifest.cf.settings.get("cf", {})
+        profile = None if facts.data is None else DataProfile.from_json(facts.data.model_dump())
+        measure = None if facts.measure is None else facts.measure.model_dump()
+        settings = facts.recipe or manifest.cf.section("cf")
         try:
             recipe = CfSettings.model_validate(settings)
         except ValidationError as error:

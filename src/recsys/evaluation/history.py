@@ -10,6 +10,8 @@ from recsys.models.recipe import CfRecipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from recsys.release.facts import Facts
+
 FACT = "tuning"
 """Name of the memory among the manifest's facts."""
 
@@ -46,10 +48,13 @@ class TuningHistory:
     measure: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> TuningHistory | None:
+    def of(cls, facts: Facts) -> TuningHistory | None:
         """Read the memory of a release from its manifest's facts."""
-        stored = facts.get(FACT)
-        return cls(**stored | {"free": tuple(stored.get("free", ()))}) if stored else None
+        stored = facts.tuning
+        if stored is None:
+            return None
+        search, measure = stored.search.model_dump(mode="json"), stored.measure.model_dump()
+        return cls(search, stored.because, stored.age, stored.score, stored.free, measure)
 
     @property
     def winner(self) -> CfRecipe:

@@ -10,6 +10,7 @@ import numpy as np
 from recsys.evaluation.history import FACT
 from recsys.evaluation.newcomers import NEWCOMERS
 from recsys.evaluation.result import Evaluation, plain
+from recsys.release.facts import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,10 +84,10 @@ class Proof:
             **({} if self.data is None else self.data.as_json()),
         }
 
-    def record(self) -> dict[str, Any]:
-        """Return what the manifest of the release says, and the next run's gate reads; ready for JSON."""
+    def record(self) -> Facts:
+        """Return what the manifest of the release says, and the next run's gate reads."""
         verdict = self.verdict.as_json()
-        return {
+        facts = {
             "measure": {**self.measure, "score": round(self.verdict.score.value, 6)},
             "recipe": self.recipe.model_dump(mode="json"),
             "trained": "on all ratings, with the evaluated settings and number of iterations",
@@ -94,6 +95,7 @@ class Proof:
             FACT: self.tuning,
             **({} if self.data is None else self.data.as_json()),
         }
+        return Facts.model_validate(facts)
 
     def _gains(self) -> dict[str, Any]:
         """Return how much better the candidate is than each other contender: a share of its score, paired."""

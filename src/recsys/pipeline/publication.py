@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError, DataContractError
 from recsys.marts.catalogue import Catalogue
@@ -15,20 +15,21 @@ from recsys.release.formats import read_game_ids, read_games, read_vectors
 from recsys.release.games import games_table
 from recsys.release.golden import neighbours_of, recommendations_of
 from recsys.release.layout import CF_FILES, CONTENT_FILES, GAMES, INDEX, METADATA, METRICS, REPORT
-from recsys.release.manifest import Step
+from recsys.release.manifest import GoldenAnswer, Provenance, Step
 from recsys.release.pointer import LINK
 from recsys.release.staging import RunFacts
 from recsys.release.verify import read_manifest, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from recsys.evaluation.proof import Proof
     from recsys.marts.ids import Id, IdMap
     from recsys.models.content import RAGRecommender
     from recsys.models.hybrid import HybridRecommender
-    from recsys.release.manifest import Manifest, Provenance
+    from recsys.release.facts import Facts
+    from recsys.release.manifest import Manifest
     from recsys.release.staging import Staging
     from recsys.system.steps import Steps
 
@@ -51,7 +52,7 @@ class ContentHalf:
 
     catalogue: Catalogue
     provenance: Provenance
-    golden: list[dict[str, Any]]
+    golden: Sequence[GoldenAnswer]
     model: RAGRecommender | None = None
 
     @classmethod
@@ -95,7 +96,7 @@ class CfHalf:
     model: CollaborativeFilter
     provenance: Provenance
     scores: Mapping[str, float]
-    facts: Mapping[str, Any]
+    facts: Facts
 
     @classmethod
     def trained(cls, model: CollaborativeFilter, provenance: Provenance, proof: Proof) -> CfHalf:
@@ -177,11 +178,13 @@ def publish(
     facts = RunFacts(
         content=content.provenance,
         cf=cf.provenance,
-        golden={"content": content.golden, "cf": recommendations_of(cf.model)},
-        steps={name: Step(seconds, steps.peak_mb[name]) for name, seconds in steps.seconds.items()},
+        golden={"content": list(content.golden), "cf": recommendations_of(cf.model)},
+        steps={
+            name: Step(seconds=seconds, peak_memory_mb=steps.peak_mb[name]) for name, seconds in steps.seconds.items()
+        },
         scores=dict(cf.scores),
         commit=git_commit(),
-        more=dict(cf.facts),
+        more=cf.facts,
     )
     if page is not None:
         staging.write(REPORT, page(staging, facts))

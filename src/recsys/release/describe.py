@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError
 from recsys.release.formats import read_game_ids
 from recsys.release.layout import METADATA
+from recsys.release.manifest import ArrayFacts
 from recsys.release.npz import open_npz
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def describe(path: Path) -> dict[str, dict[str, Any]]:
+def describe(path: Path) -> dict[str, ArrayFacts]:
     """Return shape and dtype of every array in an artifact; empty for other files.
 
     Parameters
@@ -24,7 +25,7 @@ def describe(path: Path) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Such as ``{"user_factors": {"shape": [411000, 64], "dtype": "float32"}}``.
+        By the array's name, such as ``user_factors``.
 
     Raises
     ------
@@ -41,29 +42,29 @@ def describe(path: Path) -> dict[str, dict[str, Any]]:
         raise ArtifactWriteError(f"{path} cannot be read back: {type(error).__name__}: {error}; run again") from error
 
 
-def _array(shape: tuple[int, ...], dtype: object) -> dict[str, Any]:
-    return {"shape": [int(length) for length in shape], "dtype": str(dtype)}
+def _array(shape: tuple[int, ...], dtype: object) -> ArrayFacts:
+    return ArrayFacts(shape=tuple(int(length) for length in shape), dtype=str(dtype))
 
 
-def _index(path: Path) -> dict[str, dict[str, Any]]:
+def _index(path: Path) -> dict[str, ArrayFacts]:
     import faiss
 
     index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
     return {"vectors": _array((index.ntotal, index.d), "float32")}
 
 
-def _npz(path: Path) -> dict[str, dict[str, Any]]:
+def _npz(path: Path) -> dict[str, ArrayFacts]:
     with open_npz(path) as arrays:
         return {name: _array(arrays[name].shape, arrays[name].dtype) for name in arrays.files}
 
 
-def _parquet(path: Path) -> dict[str, dict[str, Any]]:
+def _parquet(path: Path) -> dict[str, ArrayFacts]:
     import pyarrow.parquet as pq
 
     rows = pq.read_metadata(path).num_rows
     return {field.name: _array((rows,), field.type) for field in pq.read_schema(path)}
 
 
-def _metadata(path: Path) -> dict[str, dict[str, Any]]:
+def _metadata(path: Path) -> dict[str, ArrayFacts]:
     ids = read_game_ids(path.read_bytes())
     return {"ids": _array((len(ids),), "/".join(sorted({type(id_).__name__ for id_ in ids})))}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from recsys.errors import ArtifactCorrupt, QualityGateFailed
+from recsys.release.manifest import GoldenAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,14 +43,13 @@ class Taste(Protocol):
         ...
 
 
-def neighbours_of(model: Content, queries: int = 5, k: int = 10) -> list[dict[str, Any]]:
+def neighbours_of(model: Content, queries: int = 5, k: int = 10) -> list[GoldenAnswer]:
     """Ask the content model for the neighbours of known games, spread over the catalogue.
 
     Returns
     -------
-    list of dict
-        ``{"asked": game id, "games": [ids], "values": [squared distances]}``, fit for JSON; no list of games
-        is empty.
+    list of GoldenAnswer
+        Games asked for, their neighbours and squared distances; no list of games is empty.
 
     Raises
     ------
@@ -62,13 +62,13 @@ def neighbours_of(model: Content, queries: int = 5, k: int = 10) -> list[dict[st
     return found
 
 
-def recommendations_of(model: Taste, queries: int = 5, k: int = 10) -> list[dict[str, Any]]:
+def recommendations_of(model: Taste, queries: int = 5, k: int = 10) -> list[GoldenAnswer]:
     """Ask the collaborative filter for recommendations to known users, spread over all.
 
     Returns
     -------
-    list of dict
-        ``{"asked": user id, "games": [ids], "values": [scores]}``, fit for JSON; no list of games is empty.
+    list of GoldenAnswer
+        Users asked for, their games and scores; no list of games is empty.
 
     Raises
     ------
@@ -84,9 +84,9 @@ def recommendations_of(model: Taste, queries: int = 5, k: int = 10) -> list[dict
     return found
 
 
-def _answered(ids: Sequence[Id], queries: int, ask: Callable[[Id], Sequence[tuple[Id, float]]]) -> list[dict[str, Any]]:
+def _answered(ids: Sequence[Id], queries: int, ask: Callable[[Id], Sequence[tuple[Id, float]]]) -> list[GoldenAnswer]:
     """Ask for some of ``ids``, spread over all; in place of one without an answer, for the next that has one."""
-    answers: dict[int, dict[str, Any]] = {}
+    answers: dict[int, GoldenAnswer] = {}
     silent: set[int] = set()
     for place in _spread(len(ids), queries):
         for number in [*range(place, len(ids)), *range(place)]:
@@ -105,8 +105,9 @@ def _spread(count: int, queries: int) -> list[int]:
     return sorted({place * (count - 1) // max(1, queries - 1) for place in range(queries)}) if count else []
 
 
-def _answer(asked: Id, found: Sequence[tuple[Id, float]]) -> dict[str, Any]:
-    return {"asked": asked, "games": [game for game, _ in found], "values": [float(value) for _, value in found]}
+def _answer(asked: Id, found: Sequence[tuple[Id, float]]) -> GoldenAnswer:
+    games, values = tuple(game for game, _ in found), tuple(float(value) for _, value in found)
+    return GoldenAnswer(asked=asked, games=games, values=values)
 
 
 def replay(release: LoadedRelease) -> int:
@@ -124,17 +125,17 @@ def replay(release: LoadedRelease) -> int:
     """
     golden = release.manifest.golden
     for half in ("content", "cf"):
-        if not any(answer["games"] for answer in golden.get(half, ())):
+        if not any(answer.games for answer in golden.get(half, ())):
             raise ArtifactCorrupt(
                 f"{release.path} holds no golden query with an answer for its {half} half: it cannot prove that it"
                 " answers anybody"
             )
     for answer in golden["content"]:
-        values = _distances(release, answer["asked"])
+        values = _distances(release, answer.asked)
         if not _agrees(answer, release.game_ids, values, order=1):
-            raise _differs(f"neighbours of game {answer['asked']!r}", answer)
+            raise _differs(f"neighbours of game {answer.asked!r}", answer)
     for number, answer in enumerate(golden["cf"], 1):
-        values = _scores(release, answer["asked"])
+        values = _scores(release, answer.asked)
         if not _agrees(answer, release.items.ids(), values, order=-1):
             raise _differs(f"recommendations to the user of golden query {number}", answer)
     return len(golden["content"]) + len(golden["cf"])
@@ -169,7 +170,7 @@ def _scores(release: LoadedRelease, user_id: Id) -> npt.NDArray[Any]:
     return scores
 
 
-def _agrees(answer: dict[str, Any], ids: Sequence[Id], values: npt.NDArray[Any], *, order: Literal[1, -1]) -> bool:
+def _agrees(answer: GoldenAnswer, ids: Sequence[Id], values: npt.NDArray[Any], *, order: Literal[1, -1]) -> bool:
     """Compare an answer with the values of all games: ties may break either way, values may not differ.
 
     Parameters
@@ -186,11 +187,11 @@ def _agrees(answer: dict[str, Any], ids: Sequence[Id], values: npt.NDArray[Any],
     import numpy as np
 
     places = {game: place for place, game in enumerate(ids)}
-    if len(set(answer["games"])) != len(answer["games"]) or not places.keys() >= set(answer["games"]):
+    if len(set(answer.games)) != len(answer.games) or not places.keys() >= set(answer.games):
         return False
-    given = values[[places[game] for game in answer["games"]]]
+    given = values[[places[game] for game in answer.games]]
     best = order * np.sort(order * values[~np.isnan(values)])[: len(given)]
-    expected = np.array(answer["values"], dtype=np.float64)
+    expected = np.array(answer.values, dtype=np.float64)
     limit = TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0.0)))
     # NaN compares as false: a game that may not be in the answer fails here.
     return len(best) == len(given) and bool(
@@ -198,9 +199,9 @@ def _agrees(answer: dict[str, Any], ids: Sequence[Id], values: npt.NDArray[Any],
     )
 
 
-def _differs(what: str, answer: dict[str, Any]) -> ArtifactCorrupt:
-    values = [round(value, 4) for value in answer["values"][:3]]
+def _differs(what: str, answer: GoldenAnswer) -> ArtifactCorrupt:
+    values = [round(value, 4) for value in answer.values[:3]]
     return ArtifactCorrupt(
         "the release answers a golden query otherwise than the training process did: "
-        f"{what} were {answer['games'][:3]}… at {values}…"
+        f"{what} were {list(answer.games[:3])}… at {values}…"
     )

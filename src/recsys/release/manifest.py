@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
-from recsys.errors import ArtifactCorrupt, IncompatibleArtifact
+from pydantic import Field
+
+from recsys.release.facts import Facts
 from recsys.release.layout import MANIFEST, SIGNATURE
+from recsys.release.records import Format, Json, Record, read_record
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-FORMAT = 1
-"""Version of the release format that this package writes, and the newest that it reads."""
-
+FORMAT = Format(1, 1)
+"""Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
 """Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that
@@ -31,8 +29,14 @@ _WHERE_DATA_LIE = frozenset({"url", "games_table", "ratings_table"})
 How Snowflake is asked (``[snowflake]``) is none either. What was read is in the fingerprint."""
 
 
-@dataclass(frozen=True)
-class FileFacts:
+class ArrayFacts(Record):
+    """Shape and dtype of an array in a file."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class FileFacts(Record):
     """One file of a release.
 
     Attributes
@@ -40,19 +44,17 @@ class FileFacts:
     size
         In bytes.
     sha256
-        Of the content, in hex.
+        SHA-256 of the content, in hex.
     arrays
-        What is in it: for each array its shape and dtype, such as
-        ``{"user_factors": {"shape": [411000, 64], "dtype": "float32"}}``.
+        What is in it: for each array its shape and dtype.
     """
 
     size: int
     sha256: str
-    arrays: dict[str, dict[str, Any]] = field(default_factory=dict)
+    arrays: dict[str, ArrayFacts] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(Record):
     """Where one half of a release, content or CF, came from.
 
     Two halves with equal :meth:`inputs` hold the same model.
@@ -64,9 +66,9 @@ class Provenance:
     rows
         Row counts, such as ``{"ratings": 19000000, "users": 411000, "games": 22000}``.
     fingerprint
-        Of the data, independent of the order of rows; see :mod:`recsys.release.fingerprint`.
+        Fingerprint of the data, independent of the order of rows; see :mod:`recsys.release.fingerprint`.
     settings
-        The settings that shape the model. Identity and secrets are no settings.
+        The settings that shape the model, by section. Identity and secrets are no settings.
     code
         SHA-256 of the package's source.
     libraries
@@ -81,44 +83,63 @@ class Provenance:
     trained_by: str
     rows: dict[str, int]
     fingerprint: str
-    settings: dict[str, Any]
+    settings: dict[str, Json]
     code: str
     libraries: dict[str, str]
     query_id: str | None = None
-    computed_on: dict[str, str] = field(default_factory=dict)
+    computed_on: dict[str, str] = Field(default_factory=dict)
 
-    def inputs(self) -> dict[str, Any]:
+    def section(self, name: str) -> dict[str, Json]:
+        """Return one section of the settings; empty where there is none."""
+        section = self.settings.get(name)
+        return section if isinstance(section, dict) else {}
+
+    def inputs(self) -> dict[str, Json]:
         """Return everything that decides what the model is."""
-        settings = json.loads(json.dumps(self.settings))
-        settings.pop("snowflake", None)
-        for name in _WHERE_DATA_LIE & settings.get("source", {}).keys():
-            del settings["source"][name]
-        if "content" in settings:
-            settings["content"] = {
-                name: value for name, value in settings["content"].items() if name not in _HOW_CONTENT_IS_ENCODED
-            }
-        return {
-            "data": self.fingerprint,
-            "settings": settings,
-            "code": self.code,
-            "libraries": self.libraries,
+        without = {"source": _WHERE_DATA_LIE, "content": _HOW_CONTENT_IS_ENCODED}
+        settings: dict[str, Json] = {
+            name: {key: value for key, value in section.items() if key not in without.get(name, ())}
+            if isinstance(section, dict)
+            else section
+            for name, section in self.settings.items()
+            if name != "snowflake"
         }
+        libraries: dict[str, Json] = dict(self.libraries)
+        return {"data": self.fingerprint, "settings": settings, "code": self.code, "libraries": libraries}
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Record):
     """What one step of a run took: wall-clock seconds, and the peak of resident memory in MB so far."""
 
     seconds: float
     peak_memory_mb: float
 
 
-@dataclass(frozen=True)
-class Manifest:
+class GoldenAnswer(Record):
+    """A golden query and its right answer; see :mod:`recsys.release.golden`.
+
+    Attributes
+    ----------
+    asked
+        Id of a game or of a user.
+    games
+        Ids of the games in the answer, best first.
+    values
+        Their squared distances or scores.
+    """
+
+    asked: int | str
+    games: tuple[int | str, ...]
+    values: tuple[float, ...]
+
+
+class Manifest(Record):
     """All that a release says about itself.
 
     Attributes
     ----------
+    format, minor
+        Version of the release format: MAJOR, and MINOR within it.
     release
         Its name: the run id.
     created
@@ -128,7 +149,10 @@ class Manifest:
     content, cf
         Where the two halves came from.
     replaces
-        The release that was current before, if any.
+        Its predecessor: the release that was current when it was published, if any.
+    sequence
+        Its number in the order of publication; None from versions that did not count, see
+        :mod:`recsys.release.sequence`.
     commit
         The git commit of the code, with ``-dirty`` where files were changed; None outside a checkout.
     steps
@@ -136,25 +160,25 @@ class Manifest:
     scores
         Headline scores by name, such as ``{"ndcg@10": 0.31}``.
     golden
-        Golden queries and their right answers; see :mod:`recsys.release.golden`.
+        Golden queries and their right answers by half; see :mod:`recsys.release.golden`.
     facts
         Further facts of the run, free of secrets.
-    format
-        Version of the release format.
     """
 
+    format: int
+    minor: int = 0
     release: str
     created: str
     files: dict[str, FileFacts]
     content: Provenance
     cf: Provenance
     replaces: str | None = None
+    sequence: int | None = None
     commit: str | None = None
-    steps: dict[str, Step] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
-    golden: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    format: int = FORMAT
+    steps: dict[str, Step] = Field(default_factory=dict)
+    scores: dict[str, float] = Field(default_factory=dict)
+    golden: dict[str, tuple[GoldenAnswer, ...]] = Field(default_factory=dict)
+    facts: Facts = Facts()
 
     def to_bytes(self) -> bytes:
         """Return the content of ``manifest.json``.
@@ -164,8 +188,7 @@ class Manifest:
         ValueError
             If a fact is not finite: NaN is no JSON.
         """
-        tree = {"format": self.format, **asdict(self)}
-        return (json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        return (json.dumps(self.model_dump(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -178,19 +201,7 @@ class Manifest:
         ArtifactCorrupt
             If it is not a manifest.
         """
-        try:
-            tree = json.loads(data)
-            version = tree["format"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ArtifactCorrupt(f"{MANIFEST} is not a manifest: {type(error).__name__}: {error}") from error
-        if not isinstance(version, int) or version > FORMAT or version < 1:
-            raise IncompatibleArtifact(
-                f"the release has format {version!r}; this version reads format 1 to {FORMAT}: install a newer recsys"
-            )
-        try:
-            return cls(**_typed(tree, cls))
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ArtifactCorrupt(f"{MANIFEST} lacks or misnames a field of format {version}: {error}") from error
+        return read_record(MANIFEST, data, cls, FORMAT)
 
     def changes(self, content: Provenance, cf: Provenance) -> list[str]:
         """Name every input in which the halves of a new run differ from this release's.
@@ -200,20 +211,11 @@ class Manifest:
         list of str
             Such as ``["cf.data", "content.settings"]``; empty when the run would repeat this release.
         """
-        changed = [] if self.format == FORMAT else ["format"]
+        changed = [] if self.format == FORMAT.major else ["format"]
         for name, before, now in (("content", self.content, content), ("cf", self.cf, cf)):
             old, new = before.inputs(), now.inputs()
             changed += [f"{name}.{key}" for key in new if new[key] != old[key]]
         return changed
-
-
-def _typed(tree: Mapping[str, Any], cls: type[Manifest]) -> dict[str, Any]:
-    known = {f.name for f in fields(cls)}
-    values = {key: value for key, value in tree.items() if key in known}
-    values["files"] = {name: FileFacts(**facts) for name, facts in tree["files"].items()}
-    values["content"], values["cf"] = Provenance(**tree["content"]), Provenance(**tree["cf"])
-    values["steps"] = {name: Step(**step) for name, step in tree["steps"].items()}
-    return values
 
 
 def digest_file(manifest: bytes, signature: bytes | None) -> bytes:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
 from recsys.release.describe import describe
 from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
+from recsys.release.facts import Facts
 from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
-from recsys.release.manifest import FileFacts, Manifest, Provenance, Step, digest_file
+from recsys.release.manifest import FORMAT, FileFacts, GoldenAnswer, Manifest, Provenance, Step, digest_file
 from recsys.release.secrets import refuse_secrets, sign
 from recsys.release.verify import verify
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from recsys.release.pointer import Current
@@ -49,11 +50,26 @@ class RunFacts:
 
     content: Provenance
     cf: Provenance
-    golden: dict[str, Any]
+    golden: Mapping[str, Sequence[GoldenAnswer]]
     steps: dict[str, Step] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     commit: str | None = None
-    more: dict[str, Any] = field(default_factory=dict)
+    more: Facts = field(default_factory=Facts)
+
+
+class Label(NamedTuple):
+    """What a release is called.
+
+    Attributes
+    ----------
+    release
+        Its name: the run id.
+    sequence
+        Its number in the order of publication.
+    """
+
+    release: str
+    sequence: int
 
 
 class Staging:
@@ -63,8 +79,8 @@ class Staging:
 
     Parameters
     ----------
-    release
-        The name that the release will have: the run id.
+    label
+        The name and the number that the release will have.
     folder
         Where models and pages save their files, each through
         :func:`recsys.release.durable.write_bytes`.
@@ -78,13 +94,13 @@ class Staging:
 
     def __init__(
         self,
-        release: str,
+        label: Label,
         folder: Path,
         current: Current | None,
         key: bytes | None,
         publish: Callable[[Staging], None],
     ) -> None:
-        self.release = release
+        self.release, self.sequence = label
         self.folder = folder
         self.current = None if current is None else current.folder
         self.replaces = None if current is None else current.name
@@ -155,16 +171,19 @@ class Staging:
             If anything failed; the current release stays.
         """
         manifest = Manifest(
+            format=FORMAT.major,
+            minor=FORMAT.minor,
             release=self.release,
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             files=self._hash_files(),
             content=facts.content,
             cf=facts.cf,
             replaces=self.replaces,
+            sequence=self.sequence,
             commit=facts.commit,
             steps=facts.steps,
             scores=facts.scores,
-            golden=facts.golden,
+            golden={half: tuple(answers) for half, answers in facts.golden.items()},
             facts=facts.more,
         )
         self._seal(manifest)
@@ -178,7 +197,7 @@ class Staging:
             for path in sorted(self.folder.iterdir()):
                 if not path.is_file() or path.is_symlink():
                     raise ArtifactWriteError(f"{path} is no plain file; a release holds plain files only")
-                facts[path.name] = FileFacts(path.stat().st_size, sha256_of(path), describe(path))
+                facts[path.name] = FileFacts(size=path.stat().st_size, sha256=sha256_of(path), arrays=describe(path))
         return facts
 
     def _seal(self, manifest: Manifest) -> None:

@@ -26,8 +26,9 @@ from recsys.release.durable import make_folder, remove, rename, waiting, writing
 from recsys.release.lock import publisher_lock
 from recsys.release.pointer import Current, Form, Pointer
 from recsys.release.secrets import key_from_environment
+from recsys.release.sequence import next_sequence
 from recsys.release.shelf import RELEASES, is_release_name
-from recsys.release.staging import Staging
+from recsys.release.staging import Label, Staging
 from recsys.release.switch import TRASH, mend, point
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
@@ -245,11 +246,15 @@ class ReleaseStore:
                 )
             folder = self._releases / f"{_STAGING}{run_id}"
             make_folder(folder)
+            label = Label(run_id, self._next_sequence(current))
             try:
-                yield Staging(run_id, folder, current, self.key, self._publish)
+                yield Staging(label, folder, current, self.key, self._publish)
             finally:
                 with suppress(ArtifactWriteError):  # the next run removes it: the error that led here is what matters
                     remove(folder)
+
+    def _next_sequence(self, current: Current | None) -> int:
+        return next_sequence(entry.manifest for entry in self._entries(current) if entry.manifest)
 
     def _clean(self) -> None:
         """Remove what interrupted runs left; nobody reads it."""

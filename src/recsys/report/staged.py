@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 def staged_page(staging: Staging, facts: RunFacts) -> bytes:
     """Return the page of a release in the making, whose files are all there but for the manifest."""
-    told = Facts(staging.release, facts.content, facts.cf, facts.steps, _replaces(staging), facts.commit)
+    told = Facts(staging.release, facts.content, facts.cf, facts.steps, staging.replaces, facts.commit)
     return render_report(staging.folder, staging.current, facts=told)
 
 
 def refused_page(staging: Staging, steps: Steps) -> bytes:
     """Return the page of a refused candidate, of which there is no more than ``metrics.json``."""
-    taken = {name: Step(seconds, steps.peak_mb[name]) for name, seconds in steps.seconds.items()}
-    told = Facts(staging.release, steps=taken, replaces=_replaces(staging))
+    taken = {name: Step(seconds=seconds, peak_memory_mb=steps.peak_mb[name]) for name, seconds in steps.seconds.items()}
+    told = Facts(staging.release, steps=taken, replaces=staging.replaces)
     return render_report(staging.folder, staging.current, facts=told)
 
 

@@ -31,5 +31,5 @@ def encoder_of(manifest: Manifest) -> Encoder:
     if not (is_installed("openvino") or is_installed("torch")):
         raise MissingExtra("train", "searching by text")
 
-    model = manifest.content.settings.get("content", {}).get("model", "")
+    model = str(manifest.content.section("content").get("model", ""))
     return open_encoder(ContentSettings(model=model, cache_mb=0))

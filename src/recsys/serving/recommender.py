@@ -304,7 +304,7 @@ class Recommender:
         from recsys.serving.encoder import encoder_of
 
         with self._encoding:  # one at a time: the model's own threads use the cores
-            made = at.manifest.content.settings.get("recipe", {}).get("revision")
+            made = at.manifest.content.section("recipe").get("revision")
             # A release may have been embedded by another model than the one before it.
             if self._encoder is None or (self._own_encoder and self._encoder.recipe.get("revision") != made):
                 self._encoder = encoder_of(at.manifest)
