@@ -11,6 +11,7 @@ from recsys.evaluation.history import FACT
 from recsys.evaluation.newcomers import NEWCOMERS
 from recsys.evaluation.result import Evaluation, plain
 from recsys.release.facts import Facts
+from recsys.release.metrics import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from recsys.config import CfSettings
     from recsys.evaluation.drift import DataCheck
     from recsys.evaluation.gate import Verdict
-
-FORMAT = 1
-"""Version of that file's layout, told in docs/evaluation.md."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Proof:
     def as_json(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""
         return {
-            "format": FORMAT,
+            "format": FORMAT.major,
             "verdict": self.verdict.as_json(),
             "measure": self.measure,
             "recipe": self.recipe.model_dump(mode="json"),

@@ -7,7 +7,6 @@ and of a refused candidate nothing but ``metrics.json`` was kept: both are read 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from recsys.errors import ArtifactCorrupt
 from recsys.release.arrays import read_factors, read_interactions
 from recsys.release.formats import read_games, read_mappings, read_vectors
 from recsys.release.layout import FACTORS, GAMES, INDEX, INTERACTIONS, MANIFEST, MAPPINGS, METRICS, PAGE_FILES
+from recsys.release.metrics import read_metrics
 from recsys.release.secrets import key_from_environment
 from recsys.release.verify import read_manifest, verify
 from recsys.report.neighbours import unit_rows
@@ -192,20 +192,11 @@ def read_contents(folder: Path, facts: Facts | None = None) -> Contents:
 def _parsed(facts: Facts, contents: Mapping[str, bytes]) -> Contents:
     return Contents(
         facts,
-        metrics=read_metrics(contents[METRICS]) if METRICS in contents else {},
+        metrics=read_metrics(contents[METRICS]).tree() if METRICS in contents else {},
         catalogue=_catalogue(contents[GAMES]) if GAMES in contents else None,
         vectors=read_vectors(contents[INDEX]) if INDEX in contents else None,
         taste=_taste(contents) if FACTORS in contents else None,
     )
-
-
-def read_metrics(data: bytes) -> dict[str, Any]:
-    """Return what ``metrics.json`` holds."""
-    try:
-        tree: dict[str, Any] = json.loads(data)
-    except ValueError as error:
-        raise ArtifactCorrupt(f"{METRICS} cannot be read: {error}") from error
-    return tree
 
 
 def _catalogue(data: bytes) -> Catalogue:
