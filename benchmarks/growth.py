@@ -75,7 +75,7 @@ def games(number: int) -> dict[str, Any]:
     """Index so many games, map them into the taste of 900 rated ones, and ask."""
     from recsys.models.content import build_index
     from recsys.models.hybrid import content_features, fit_ridge
-    from recsys.serving.content import Embeddings
+    from recsys.serving.content import ContentSpace
 
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((number, 384), dtype=np.float32)
@@ -90,7 +90,7 @@ def games(number: int) -> dict[str, Any]:
     predict(features)
     told["hybrid"] = time.perf_counter() - began
     began = time.perf_counter()
-    content = Embeddings(index)
+    content = ContentSpace(index)
     told["load"] = time.perf_counter() - began
     seconds = []
     for row in rng.integers(0, number, 200):

@@ -69,7 +69,7 @@ def in_process(models: Path) -> None:
 
     served = recsys.load(models / "v1")
     at, rng = served.snapshot, random.Random(0)
-    users = at.users.ids(rng.sample(range(len(at.users)), QUERIES))
+    users = at.people.users.ids(rng.sample(range(len(at.people.users)), QUERIES))
     everything = rng.sample(at.catalogue.ids, QUERIES)
     rated = [at.catalogue.ids[rng.choice(at.taste_rows)] for _ in range(QUERIES)]
     likes = [rng.sample(rated, 5) for _ in range(QUERIES)]
@@ -100,7 +100,7 @@ def routes(models: Path) -> dict[str, list[str]]:
     import recsys
 
     at, rng = recsys.load(models / "v1").snapshot, random.Random(1)
-    users = [str(at.users.id_of(rng.randrange(len(at.users)))) for _ in range(3000)]
+    users = [str(at.people.users.id_of(rng.randrange(len(at.people.users)))) for _ in range(3000)]
     rated = [str(at.catalogue.ids[rng.choice(at.taste_rows)]) for _ in range(3000)]
     games = [str(id_) for id_ in rng.sample(at.catalogue.ids, 3000)]
     kinds = {
@@ -243,7 +243,7 @@ def main() -> None:
     chosen = parser.parse_args()
     import recsys
 
-    user = recsys.load(chosen.models / "v1").snapshot.users.id_of(0)
+    user = recsys.load(chosen.models / "v1").snapshot.people.users.id_of(0)
     loader(chosen.models, int(user))
     in_process(chosen.models)
     if chosen.seconds:

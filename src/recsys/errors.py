@@ -22,6 +22,7 @@
     │   └── Diverged                                              its factors are not finite: there is nothing to score
     ├── NotInModel             (KeyError)                    65   an id that the model has never seen
     ├── ConfigError            (ValueError)                  78   a setting or the environment is wrong
+    │   └── ArgumentError                                         what was asked is no question that can be answered
     └── MissingDependency      (ImportError)                 78   the installation lacks something
         ├── MissingExtra                                          an optional package group
         └── ModelNotFound                                         the embedding model
@@ -156,6 +157,10 @@ class ConfigError(RecsysError, ValueError):
     """A setting, an argument or an environment variable is wrong."""
 
     exit_code = 78
+
+
+class ArgumentError(ConfigError):
+    """An argument of a question is wrong: a length, a filter, what to go by, a text of nothing."""
 
 
 class MissingDependency(RecsysError, ImportError):

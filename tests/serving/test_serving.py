@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import cached_property
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import faiss
@@ -73,6 +72,16 @@ def test_a_user_gets_what_the_training_process_wrote_down(served: Recommender) -
         np.testing.assert_allclose([game.score for game in answer], query.values, atol=1e-5)
 
 
+def test_no_bit_of_a_score_depends_on_the_batch(served: Recommender, trained: CollaborativeFilter) -> None:
+    """One user alone, in a batch, by the trained filter itself and in an explanation: the same numbers."""
+    users = trained.users.ids()
+    batch = served.recommend_batch(users, 5)
+    for user, answer in zip(users, batch, strict=True):
+        assert pairs(served.recommend(user, 5)) == pairs(answer)
+        assert pairs(answer) == [(id_, score) for id_, score in trained.recommend(user, 5)]
+        assert [served.explain(user, id_).score for id_ in answer.ids] == [game.score for game in answer]
+
+
 def test_users_are_recommended_their_own_shelf(served: Recommender) -> None:
     """Each club likes one shelf: the four games of it that a user has not rated come first."""
     for user in range(8):
@@ -112,7 +121,7 @@ def test_similar_by_content_is_the_cosine_of_texts(store: Path, served: Recommen
 
 def test_the_scan_widens_until_the_list_is_proven() -> None:
     """Among vectors closer to each other than half precision can tell, the nearest are still exact."""
-    from recsys.serving.content import Embeddings
+    from recsys.serving.content import ContentSpace
 
     rng = np.random.default_rng(0)
     vectors = 1 + 0.02 * rng.standard_normal((3000, 64)).astype(np.float32)
@@ -120,14 +129,14 @@ def test_the_scan_widens_until_the_list_is_proven() -> None:
     index = faiss.IndexFlatL2(64)
     index.add(vectors)
     exact = np.sort(vectors @ vectors[0])[::-1][:20]
-    _, cosines = Embeddings(index).nearest(vectors[0], 20)
+    _, cosines = ContentSpace(index).nearest(vectors[0], 20)
     np.testing.assert_allclose(cosines, exact, atol=1e-6)
 
 
 def test_a_blend_weighs_taste_by_ratings(served: Recommender) -> None:
     """The score is the mean of standard scores that the documentation describes, computed here one by one."""
     at = served.snapshot
-    vectors, names = at.embeddings.vectors, at.catalogue.ids
+    vectors, names = at.content.vectors, at.catalogue.ids
     row = at.catalogue.row(FIRST_GAME)
     taste = {game.game_id: game.score for game in served.similar(FIRST_GAME, 100, by="taste")} | {FIRST_GAME: 1.0}
     content = vectors @ vectors[row]
@@ -181,7 +190,7 @@ def test_folding_into_factors_of_implicit_agrees_with_implicit(tmp_path: Path, c
     for user in range(5):
         ratings = trained.ratings[user]
         weights = ratings if confidence == "rating" else (ratings >= trained.recipe.like_threshold).astype(np.float32)
-        profile = at.profile_of_user(trained.users.id_of(user))
+        profile = at.people.user(trained.users.id_of(user))
         assert profile is not None
         np.testing.assert_allclose(profile.taste.factors, trained.als_model.recalculate_user(0, weights), atol=1e-3)
 
@@ -202,8 +211,8 @@ def test_newcomers_are_scored_by_the_hybrid_model(store: Path, served: Recommend
     model, at = HybridRecommender.load(store / "v1"), served.snapshot
     for likes in ([FIRST_GAME, FIRST_GAME + 4], [UNRATED]):
         rows = [at.catalogue.row(id_) for id_ in likes]
-        mean = at.embeddings.vectors[rows].mean(axis=0)
-        content = at.embeddings.vectors @ (mean / np.linalg.norm(mean))
+        mean = at.content.vectors[rows].mean(axis=0)
+        content = at.content.vectors @ (mean / np.linalg.norm(mean))
         rated = sum(id_ != UNRATED for id_ in likes)
         expected = model.scores(model.fold_in(rows), rated, content)
         answer = served.recommend_from(likes, 50)
@@ -217,8 +226,8 @@ def test_newcomers_are_scored_by_the_hybrid_model(store: Path, served: Recommend
 def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     """A game whose text lifts it over many of a better taste is found, also far beyond the first that are scanned."""
     from recsys.models.hybrid import HybridRecommender
-    from recsys.serving.blend import Blend
-    from recsys.serving.content import Embeddings
+    from recsys.serving.content import ContentSpace
+    from recsys.serving.hybrid import HybridSpace
 
     rng = np.random.default_rng(3)
     model = HybridRecommender()
@@ -233,13 +242,13 @@ def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     allowed[lifted] = True
     index = faiss.IndexFlatL2(16)
     index.add(vectors)
-    blend = Blend(SimpleNamespace(embeddings=Embeddings(index), hybrid=model))  # type: ignore[arg-type]
+    space = HybridSpace(model, ContentSpace(index))
     expected = np.where(allowed, model.scores(visitor, 0, vectors @ vectors[lifted[0]]), -np.inf)
-    rows, scores = blend.hybrid(visitor, vectors[lifted[0]], 0).ranking(allowed)(k)
+    rows, scores = space.scores(visitor, vectors[lifted[0]], 0).ranking(allowed)(k)
     assert rows.tolist() == np.argsort(-expected, kind="stable")[:k].tolist()
     np.testing.assert_allclose(scores, expected[rows], atol=1e-3)
     assert lifted[0] in rows
-    assert not len(blend.hybrid(visitor, vectors[0], 0).ranking(np.zeros(3000, dtype=bool))(k)[0])
+    assert not len(space.scores(visitor, vectors[0], 0).ranking(np.zeros(3000, dtype=bool))(k)[0])
 
 
 def test_an_unknown_user_gets_popularity_labelled_so(served: Recommender, trained: CollaborativeFilter) -> None:
@@ -263,10 +272,10 @@ def test_an_unknown_game_is_a_clear_error(served: Recommender, id_: Any) -> None
 def test_explanations_add_up_to_the_score(served: Recommender, trained: CollaborativeFilter) -> None:
     """A liked game's part is what the score loses when its confidence is taken out of the sum; shares sum to one."""
     at = served.snapshot
-    user = at.profile_of_user(2)
+    user = at.people.user(2)
     assert user is not None
     target = served.recommend(2, 1)[0].game_id
-    factors = at.row_factors[at.place_of_row[[at.catalogue.row(target)]]]
+    factors = at.taste.factors_of(np.array([at.catalogue.row(target)]))
     everything = replace(user.taste, liked_at=np.arange(len(user.taste.rows)))
     assert everything.parts(factors)[0].sum() == pytest.approx(float(factors[0] @ user.taste.factors), abs=1e-5)
     why = served.explain(2, target)
@@ -286,7 +295,7 @@ def test_reasons_of_a_blend_are_parts_of_its_score(store: Path, served: Recommen
     """For a visitor and for a user: a liked game's share is what the hybrid model's score owes to it."""
     from recsys.models.hybrid import HybridRecommender
 
-    model, vectors = HybridRecommender.load(store / "v1"), served.snapshot.embeddings.vectors
+    model, vectors = HybridRecommender.load(store / "v1"), served.snapshot.content.vectors
     likes, folding = [FIRST_GAME, FIRST_GAME + 1, FIRST_GAME + 4, UNRATED], model.folding
     rows = np.array([served.snapshot.catalogue.row(id_) for id_ in likes])
     y = model.factors[rows].astype(np.float64)
@@ -526,11 +535,11 @@ def test_an_eager_recommender_leaves_nothing_to_the_first_question(store: Path) 
 
     def built() -> set[tuple[str, str]]:
         at = served.snapshot
-        parts = [at, at.blend, at.filters, at.editions, at.names, at.users, at.hybrid.folding, at.catalogue]
+        parts = [*vars(at).values(), at.people.users, at.hybrid.model.folding]
         return {
             (type(part).__name__, name)
             for part in parts
-            for name in vars(part)
+            for name in getattr(part, "__dict__", ())
             if isinstance(getattr(type(part), name, None), cached_property)
         }
 

@@ -148,7 +148,7 @@ def resolve(recommender: Recommender, text: str) -> Id:
 
 
 def _user(recommender: Recommender, text: str) -> Id:
-    id_ = recommender.snapshot.user_id(text)
+    id_ = recommender.snapshot.people.user_id(text)
     if id_ is None:
         raise ConfigError(f"{text!r} is no user id: those of this release are whole numbers")
     return id_

@@ -14,6 +14,7 @@ from recsys.marts.ids import Id, IdMap
 from recsys.marts.ratings import Ratings
 from recsys.models.recipe import CfRecipe
 from recsys.models.training import train
+from recsys.ranking.scorer import scores_for
 from recsys.ranking.top import Scored, top_k
 from recsys.release.arrays import (
     FactorsFile,
@@ -170,7 +171,7 @@ class CollaborativeFilter:
         factors = self.user_factors[code]
         if not factors.any():
             return []
-        scores = self.item_factors @ factors
+        scores = scores_for(factors, self.item_factors)
         scores[~self.recommendable] = -np.inf
         scores[self.ratings.indices[self.ratings.indptr[code] : self.ratings.indptr[code + 1]]] = -np.inf
         return self._scored(scores, k)

@@ -9,7 +9,7 @@ order, from the two vectors. A list and its scores are the same for one user, in
 from __future__ import annotations
 
 from math import isqrt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
     Ranked = tuple[npt.NDArray[np.intp], Floats]
+    Ranking: TypeAlias = Callable[[int], Ranked]
+    """From a length to the best so many rows, best first, and their scores; never padded."""
 
 _WORTH_THREADS = 1 << 20
 """Multiplications from which on BLAS, with its threads, is quicker."""
@@ -142,7 +144,7 @@ class Scorer:
             lists.columns[block], lists.scores[block] = self._settled(part, rough, k)
         return lists
 
-    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_]) -> Callable[[int], Ranked]:
+    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_]) -> Ranking:
         """Return the ranking for one vector, the same as :meth:`best` gives it.
 
         No inner product exceeds the product of both lengths: the longest rows are scored first, and most of the others

@@ -49,7 +49,7 @@ def top_k(scores: npt.NDArray[np.floating], k: int) -> npt.NDArray[np.intp]:
     numpy.ndarray
         intp, (k or fewer,).
     """
-    best = best_columns(scores[None, :], max(0, k))[0]
+    best = best_columns(scores[None, :], max(0, min(k, len(scores))))[0]
     places: npt.NDArray[np.intp] = best[best >= 0].astype(np.intp)
     return places
 

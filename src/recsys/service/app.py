@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -14,9 +14,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
 
 from recsys import __version__
-from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
+from recsys.errors import ArgumentError, ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
 from recsys.service import schema
 from recsys.service.page import PAGE, POLICY
+from recsys.serving.answers import Way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -31,7 +32,7 @@ LONGEST = 1000
 _QUICK = 100
 """Games up to which a plain list is made at once; what takes longer gets a thread, and keeps nobody waiting."""
 
-By = Annotated[Literal["taste", "content", "blend"], Query(description="What the answer goes by.")]
+By = Annotated[Way, Query(description="What the answer goes by.")]
 Count = Annotated[int, Query(ge=1, le=LONGEST, description="Games at most.")]
 # What all of them may be at most is an address that servers still take.
 Condition = Annotated[str, StringConstraints(max_length=500)]
@@ -116,7 +117,7 @@ def _add_errors(app: FastAPI) -> None:
         # A place in a list is no name: the parameter's is what comes before it.
         names = [[part for part in problem["loc"] if isinstance(part, str)][-1] for problem in error.errors()]
         told = "; ".join(f"{name}: {problem['msg']}" for name, problem in zip(names, error.errors(), strict=True))
-        return _json({"error": "ConfigError", "message": told}, 422)
+        return _json({"error": "ArgumentError", "message": told}, 422)
 
 
 # Most answers take about a millisecond: handing them to a thread would cost more. They are written as JSON
@@ -228,7 +229,7 @@ def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> N
                 "release": at.name,
                 "created": at.manifest.created,
                 "games": len(at.catalogue),
-                "users": len(at.users),
+                "users": len(at.people.users),
             }
         )
 
@@ -240,14 +241,16 @@ def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> N
 def _game_id(recommender: Recommender, text: str) -> Id:
     id_ = recommender.snapshot.catalogue.id_from(text)
     if id_ is None:
-        raise ConfigError(f"{text!r} is no game id: those of this release are whole numbers; /games finds ids by name")
+        raise ArgumentError(
+            f"{text!r} is no game id: those of this release are whole numbers; /games finds ids by name"
+        )
     return id_
 
 
 def _user_id(recommender: Recommender, text: str) -> Id:
-    id_ = recommender.snapshot.user_id(text)
+    id_ = recommender.snapshot.people.user_id(text)
     if id_ is None:
-        raise ConfigError(f"{text!r} is no user id: those of this release are whole numbers")
+        raise ArgumentError(f"{text!r} is no user id: those of this release are whole numbers")
     return id_
 
 

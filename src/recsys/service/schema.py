@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from recsys.serving.answers import By
+
 Id = int | str
 
 
@@ -37,7 +39,7 @@ class Answer(_Answered):
     """A list of games, best first, all from one release."""
 
     release: str
-    by: Literal["taste", "content", "blend", "popularity"]
+    by: By
     note: str
     """Why the answer is not by what was asked for; empty where it is."""
     games: list[Suggestion]
@@ -47,7 +49,7 @@ class Explanation(_Answered):
     """Which of the games that a user likes speak for a game."""
 
     release: str
-    by: Literal["taste", "content", "blend", "popularity"]
+    by: By
     game_id: Id
     name: str
     score: float

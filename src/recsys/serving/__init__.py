@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from recsys.serving.answers import Answer, Reason, Suggestion
 from recsys.serving.filters import Filter
+from recsys.serving.options import ListOptions
 from recsys.serving.recommender import Recommender, load
 
-__all__ = ["Answer", "Filter", "Reason", "Recommender", "Suggestion", "load"]
+__all__ = ["Answer", "Filter", "ListOptions", "Reason", "Recommender", "Suggestion", "load"]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 if TYPE_CHECKING:
     from recsys.marts.ids import Id
 
-By: TypeAlias = Literal["taste", "content", "blend", "popularity"]
-"""What an answer goes by: the factors of who rated what, the texts, both, or the number of ratings."""
+Way: TypeAlias = Literal["taste", "content", "blend"]
+"""What can be asked for: the factors of who rated what, the texts, or both."""
+By: TypeAlias = Literal[Way, "popularity"]
+"""What an answer goes by: one of these, or the number of ratings."""
 
 
 class Reason(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys.errors import NotInModel
 from recsys.marts.tags import split_tags
+from recsys.ranking.top import top_k
 from recsys.release.games import N_RATINGS
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from recsys.marts.ids import Id
+    from recsys.ranking.scorer import Ranked, Ranking
 
 TAG_COLUMNS = ("CATEGORIES", "MECHANICS")
 YEAR_COLUMNS = ("YEAR", "YEAR_PUBLISHED", "YEARPUBLISHED")
@@ -73,6 +75,20 @@ class Catalogue:
             return self._rows.get(int(game_id) if isinstance(game_id, np.integer) else game_id)  # type: ignore[call-overload,no-any-return]
         except TypeError:  # a list is no id
             return None
+
+    def find_all(self, game_ids: Sequence[Id]) -> npt.NDArray[np.intp]:
+        """Return the row of each game, intp, (ids,); -1 for one that is not in the catalogue."""
+        return np.array([self._rows.get(id_, -1) for id_ in game_ids], dtype=np.intp)
+
+    def most_rated(self, allowed: npt.NDArray[np.bool_]) -> Ranking:
+        """Return the ranking of the games that are allowed, bool (games,), by their number of ratings."""
+        counts = np.where(allowed, self.n_ratings.astype(np.float32), np.float32(-np.inf))
+
+        def rank(k: int) -> Ranked:
+            rows = top_k(counts, k)
+            return rows, counts[rows]
+
+        return rank
 
     def row(self, game_id: object) -> int:
         """Return the row of a game.

@@ -6,19 +6,23 @@ import os
 import sys
 import threading
 import weakref
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt
-from recsys.ranking.scorer import inner_products
+from recsys.ranking.scorer import scores_for
 from recsys.ranking.top import one_faiss_thread
+from recsys.serving.moments import Moments
 
 if TYPE_CHECKING:
     import faiss
     import numpy.typing as npt
 
-    Ranked = tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]
+    from recsys.ranking.scorer import Ranked, Ranking
+
+    Floats = npt.NDArray[np.float32]
 
 HALF = 2.0**-10
 """How far an inner product with a half-precision vector may be off, times both lengths: 2^-11 a component, doubled
@@ -63,8 +67,8 @@ class HalfPrecision:
         return rows[0][found].astype(np.intp), rough[0][found]
 
 
-class Embeddings:
-    """Unit vectors of all games, for nearest-neighbour queries by cosine.
+class ContentSpace:
+    """Ranks all games by the cosine of their texts: unit vectors, and who is nearest.
 
     A query scans a half-precision copy, which moves half the bytes, and re-ranks the best by the
     exact vectors. What half precision may have cost is bounded; where the bound does not prove the
@@ -100,7 +104,7 @@ class Embeddings:
 
     def cosines(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """Return the cosines of a unit vector with the games at ``rows``; float32, in [-1, 1]."""
-        cosines: npt.NDArray[np.float32] = np.clip(inner_products(self.vectors[rows], query), -1, 1)
+        cosines: npt.NDArray[np.float32] = np.clip(scores_for(query, self.vectors[rows]), -1, 1)
         return cosines
 
     def neighbours(self, row: int, k: int) -> Ranked:
@@ -111,13 +115,36 @@ class Embeddings:
         allowed[row] = False
         return self.nearest(self.vectors[row], k, allowed)
 
+    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_]) -> Ranking:
+        """Return the ranking of the games that are allowed, bool (games,), by the cosine with a unit vector."""
+        return lambda k: self.nearest(query, k, allowed)
+
+    def profile(self, rows: npt.NDArray[np.intp]) -> Floats | None:
+        """Return the unit mean of some games' vectors; None without games, or where they cancel out."""
+        if not len(rows):
+            return None
+        mean = self.vectors[rows].mean(axis=0)
+        length = float(np.linalg.norm(mean))
+        unit: Floats = (mean / max(length, 1e-6)).astype(np.float32)
+        return unit if length > 1e-6 else None
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Mean and deviation of the cosines of all games with a unit vector."""
+        return Moments(self.vectors)
+
     def prepare(self) -> None:
+        """Build what the first blend would build, and begin to fill the table of neighbours."""
+        _ = self.moments
+        self.begin()
+
+    def begin(self) -> None:
         """Fill the table of neighbours in a thread of low priority, if nobody has begun to."""
         with self._beginning:
             if self._begun:
                 return
             self._begun = True
-        # It holds no reference while it rests, and ends when the embeddings are forgotten.
+        # It holds no reference while it rests, and ends when the space is forgotten.
         threading.Thread(target=_fill, args=(weakref.ref(self),), name="neighbours", daemon=True).start()
 
     def fill(self) -> bool:
@@ -170,7 +197,7 @@ class Embeddings:
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
 
 
-def _fill(reference: weakref.ref[Embeddings]) -> None:
+def _fill(reference: weakref.ref[ContentSpace]) -> None:
     """Fill the table block by block, giving way to whoever asks."""
     import faiss
 
@@ -178,5 +205,5 @@ def _fill(reference: weakref.ref[Embeddings]) -> None:
     if sys.platform == "linux":
         # On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-    while (embeddings := reference()) is not None and embeddings.fill():
-        del embeddings
+    while (space := reference()) is not None and space.fill():
+        del space

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     import numpy.typing as npt
+
+    from recsys.ranking.scorer import Ranked, Ranking
 
 SAME_TEXT = 0.97
 """Cosine of embeddings from which on two texts tell of the same game."""
@@ -65,6 +68,17 @@ class Editions:
             kept[number] = vector
             number += 1
             yield row
+
+    def collapsed(self, rank: Ranking, k: int, without: npt.NDArray[np.intp]) -> Ranked:
+        """Return the first ``k`` of a ranking, one edition of each game, and none of the games ``without``."""
+        length = k * 2 + 20
+        while True:
+            rows, scores = rank(length)
+            score_of = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+            kept = list(islice(self.distinct(score_of, without.tolist()), k))
+            if len(kept) == k or len(rows) < length:
+                return np.array(kept, dtype=np.intp), np.array([score_of[row] for row in kept], dtype=np.float32)
+            length *= 4
 
     def prepare(self) -> None:
         """Build what the first question would build."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.errors import ConfigError
+from recsys.errors import ArgumentError
 from recsys.serving.catalogue import TAG_COLUMNS
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Filter:
 
         Raises
         ------
-        ConfigError
+        ArgumentError
             If it is not of the form COLUMN=VALUE, COLUMN!=VALUE, COLUMN>=NUMBER or COLUMN<=NUMBER.
         """
         form = _FORM.fullmatch(text.strip())
         if not form:
-            raise ConfigError(
+            raise ArgumentError(
                 f"the filter {text!r} is not of the form COLUMN=VALUE, COLUMN!=VALUE, COLUMN>=NUMBER or "
                 "COLUMN<=NUMBER, such as 'tag=Economic' or 'N_RATINGS>=100'"
             )
@@ -70,7 +70,7 @@ class Filter:
 
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS:
-            raise ConfigError(f"filter {self}: {self.operator!r} is none of {' '.join(OPERATORS)}")
+            raise ArgumentError(f"filter {self}: {self.operator!r} is none of {' '.join(OPERATORS)}")
 
     def __str__(self) -> str:
         return f"{self.column}{self.operator}{self.value}"
@@ -81,7 +81,7 @@ def read_filters(filters: Iterable[Filter | str] | Filter | str) -> tuple[Filter
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         If one cannot be read.
     """
     several = [filters] if isinstance(filters, str | Filter) else filters
@@ -105,7 +105,7 @@ class Filters:
 
         Raises
         ------
-        ConfigError
+        ArgumentError
             If a filter names a column, tag or number that the catalogue does not have.
         """
         if not filters:
@@ -129,7 +129,7 @@ class Filters:
             return self._tagged(wanted, list(TAG_COLUMNS) if column == ANY_TAG.upper() else [column])
         names = {name.upper(): name for name in self._catalogue.columns}
         if column not in names:
-            raise ConfigError(f"filter {wanted}: the catalogue has no column {wanted.column}; it has {self._known()}")
+            raise ArgumentError(f"filter {wanted}: the catalogue has no column {wanted.column}; it has {self._known()}")
         values = self._catalogue.column(names[column])
         if wanted.operator in _ORDERS:
             return _compared(wanted, values)
@@ -139,12 +139,12 @@ class Filters:
 
     def _tagged(self, wanted: Filter, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
         if wanted.operator in _ORDERS:
-            raise ConfigError(f"filter {wanted}: tags have no order; write {wanted.column}={wanted.value}")
+            raise ArgumentError(f"filter {wanted}: tags have no order; write {wanted.column}={wanted.value}")
         rows: list[npt.NDArray[np.int32]] = []
         for tag in wanted.value.split("|"):
             found = [self._index[name][key] for name in columns if (key := tag.strip().casefold()) in self._index[name]]
             if not found:
-                raise ConfigError(f"filter {wanted}: no game has the tag {tag.strip()!r}{self._close(tag, columns)}")
+                raise ArgumentError(f"filter {wanted}: no game has the tag {tag.strip()!r}{self._close(tag, columns)}")
             rows += found
         mask = np.zeros(len(self._catalogue), dtype=bool)
         mask[np.concatenate(rows)] = True
@@ -182,11 +182,11 @@ def _compared(wanted: Filter, values: Sequence[Any]) -> npt.NDArray[np.bool_]:
     except ValueError:
         bound = np.nan
     if not np.isfinite(bound):
-        raise ConfigError(f"filter {wanted}: {wanted.value!r} is no number; {wanted.operator} compares numbers")
+        raise ArgumentError(f"filter {wanted}: {wanted.value!r} is no number; {wanted.operator} compares numbers")
     odd = next((value for value in values if not isinstance(value, int | float | Decimal | None)), None)
     if odd is not None:
         kind = "text" if isinstance(odd, str) else f"values such as {odd}"
-        raise ConfigError(f"filter {wanted}: {wanted.column} holds {kind}; {wanted.operator} compares numbers")
+        raise ArgumentError(f"filter {wanted}: {wanted.column} holds {kind}; {wanted.operator} compares numbers")
     numbers = np.array([np.nan if value is None else float(value) for value in values])
     result: npt.NDArray[np.bool_] = _ORDERS[wanted.operator](numbers, bound)
     return result

@@ -3,67 +3,70 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from recsys.errors import ConfigError, NotInModel
+from recsys.errors import ArgumentError, NotInModel
 from recsys.ranking.top import top_k
-from recsys.serving.answers import Answer, By, Explanation, Reason
-from recsys.serving.snapshot import SHOWN_REASONS, ranking
+from recsys.serving.answers import Answer, By, Explanation, Reason, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy.typing as npt
 
-    from recsys.serving.snapshot import ListOptions, Profile, Snapshot
+    from recsys.serving.options import ListOptions
+    from recsys.serving.people import Profile
+    from recsys.serving.snapshot import Snapshot
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
 
-WAYS = ("taste", "content", "blend")
+SHOWN_REASONS = 3
+"""Games that are named as reasons for a suggestion in a list."""
+WAYS = get_args(Way)
 NOBODY = np.zeros(0, dtype=np.intp)
 
 
 def _check(by: str) -> None:
     if by not in WAYS:
-        raise ConfigError(f"by = {by!r}: an answer goes by {', '.join(WAYS)}")
+        raise ArgumentError(f"by = {by!r}: an answer goes by {', '.join(WAYS)}")
 
 
-def similar(at: Snapshot, game_id: object, by: By, wanted: ListOptions) -> Answer:
+def similar(at: Snapshot, game_id: object, by: By, options: ListOptions) -> Answer:
     """Answer with the games that are most like one.
 
     Raises
     ------
     NotInModel
         If the catalogue does not have the game; by taste, also if nobody has rated it.
-    ConfigError
+    ArgumentError
         If ``by`` or a filter is none.
     """
     _check(by)
     row = at.catalogue.row(game_id)
     without = np.array([row], dtype=np.intp)
-    allowed, note = at.allowed(wanted, without), ""
-    if at.place_of_row[row] < 0:
+    allowed, note = at.allowed(options, without), ""
+    if not at.taste.has(row):
         if by == "taste":
             raise NotInModel(
                 f"game {game_id!r} has too few ratings for a taste in release {at.name}; ask by content or blend"
             )
         note = "too few ratings for a taste: by content alone" if by == "blend" else ""
         by = "content"
-    vector = at.embeddings.vectors[row]
-    near = at.by_content(vector, allowed) if wanted.conditions else partial(at.embeddings.neighbours, row)
+    content = at.content
+    near = content.ranking(content.vectors[row], allowed) if options.conditions else partial(content.neighbours, row)
     if by == "content":
         rank = near
     elif by == "taste":
-        rank = ranking(at.taste_rows, at.taste_cosines(row), allowed)
+        rank = at.taste.neighbours(row, allowed)
     else:
-        rank = at.blend.ranking(at.taste_cosines(row), vector, int(at.catalogue.n_ratings[row]), allowed, near)
-    return at.answer(at.best(rank, wanted, without), by, note)
+        rank = at.blend.neighbours(row, allowed, near)
+    return at.answer(at.best(rank, options, without), by, note)
 
 
-def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: ListOptions, *, unknown: str) -> Answer:
+def recommend(at: Snapshot, profile: Profile | None, by: By, options: ListOptions, *, unknown: str) -> Answer:
     """Answer with games for somebody.
 
     Parameters
@@ -75,39 +78,39 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, wanted: ListOptions
     by
         What to go by. Where it says nothing about them, the next of taste, content and popularity
         answers, and the answer says so.
-    wanted
+    options
         What the list should be like.
     unknown
         The note for a person of whom nothing is known.
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         If ``by`` or a filter is none.
     """
     _check(by)
     seen = NOBODY if profile is None else profile.seen
-    allowed = at.allowed(wanted, seen)
+    allowed = at.allowed(options, seen)
     way, query = _way(at, profile, by)
     if profile is None or way == "popularity":
-        rank = ranking(at.all_rows, at.popularity, allowed)
+        rank = at.catalogue.most_rated(allowed)
         note = unknown if profile is None else "no rating of theirs speaks for a game: the most rated games"
-        return at.answer(at.best(rank, wanted, seen), "popularity", note)
+        return at.answer(at.best(rank, options, seen), "popularity", note)
     if way == "taste":
-        rank = ranking(at.taste_rows, at.taste_scores(profile.factors), allowed)
+        rank = at.taste.ranking(profile.factors, allowed)
     elif way == "content":
         assert query is not None
-        rank = at.by_content(query, allowed)
+        rank = at.content.ranking(query, allowed)
     else:
         assert query is not None
-        rank = at.blend.hybrid(profile.hybrid_factors, query, profile.n_ratings).ranking(allowed)
-    best = at.best(rank, wanted, seen)
-    reasons = reasons_for(at, profile, best[0], way, SHOWN_REASONS) if wanted.why else []
+        rank = at.hybrid.scores(profile.hybrid_factors, query, profile.n_ratings).ranking(allowed)
+    best = at.best(rank, options, seen)
+    reasons = reasons_for(at, profile, best[0], way, SHOWN_REASONS) if options.why else []
     note = "" if way == by else f"nothing to go by {by} for them: by {way}"
     return at.answer(best, way, note, reasons)
 
 
-def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, wanted: ListOptions) -> Answer:
+def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, options: ListOptions) -> Answer:
     """Answer with games for somebody of whom only some liked games are known; see :func:`recommend`.
 
     Raises
@@ -116,20 +119,20 @@ def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, wante
         If the catalogue does not have one of the games.
     """
     rows = [at.catalogue.row(id_) for id_ in liked_game_ids]
-    profile = at.profile_of_likes(rows) if rows else None
-    return recommend(at, profile, by, wanted, unknown="no liked game was given: the most rated games")
+    profile = at.people.visitor(rows) if rows else None
+    return recommend(at, profile, by, options, unknown="no liked game was given: the most rated games")
 
 
 def _way(at: Snapshot, profile: Profile | None, by: By) -> tuple[By, Floats | None]:
     """Return what can be gone by for a person, as near to ``by`` as it goes, and the content to look for."""
     if profile is None:
         return "popularity", None
-    query = None if by == "taste" else at.content_profile(profile.liked)
+    query = None if by == "taste" else at.content.profile(profile.liked)
     if by == "blend" and query is not None and profile.hybrid_factors.any():
         return "blend", query
     if by != "content" and profile.factors.any():
         return "taste", None
-    query = at.content_profile(profile.liked) if query is None else query
+    query = at.content.profile(profile.liked) if query is None else query
     if query is not None:
         return "content", query
     return ("taste" if profile.factors.any() else "popularity"), None
@@ -145,13 +148,13 @@ def explain(at: Snapshot, profile: Profile, game_id: object) -> Explanation:
     """
     row = at.catalogue.row(game_id)
     rows = np.array([row], dtype=np.intp)
-    query = at.content_profile(profile.liked)
-    if at.place_of_row[row] >= 0 and profile.factors.any():
+    query = at.content.profile(profile.liked)
+    if at.taste.has(row) and profile.factors.any():
         way: By = "taste"
-        score = float(at.row_factors[at.place_of_row[row]] @ profile.factors)
+        score = float(at.taste.scores(profile.factors, rows)[0])
     else:
         way = "content"
-        score = float(at.embeddings.cosines(query, rows)[0]) if query is not None else 0.0
+        score = float(at.content.cosines(query, rows)[0]) if query is not None else 0.0
     (because,) = reasons_for(at, profile, rows, way, len(profile.liked))
     return Explanation(at.catalogue.ids[row], at.catalogue.names[row], score, way, at.name, because)
 
@@ -165,11 +168,9 @@ def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -
     liked, and in a blend the mean user, is no reason.
     """
     if by == "taste":
-        places = at.place_of_row[rows]
-        targets = np.where((places >= 0)[:, None], at.row_factors[places], np.float32(0))
-        parts = profile.taste.parts(targets)
+        parts = profile.taste.parts(at.taste.factors_of(rows))
     else:
-        vectors = at.embeddings.vectors
+        vectors = at.content.vectors
         parts = vectors[rows] @ vectors[profile.liked].T
         if by == "blend":
             parts = _blended(at, profile, rows, parts)
@@ -182,11 +183,11 @@ def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -
 
 def _blended(at: Snapshot, profile: Profile, rows: Rows, cosines: Floats) -> Floats:
     """Return what each liked game adds to a blended score, from its cosines; float32, (games, liked)."""
-    mean = at.embeddings.vectors[profile.liked].mean(axis=0)
+    mean = at.content.vectors[profile.liked].mean(axis=0)
     length = max(float(np.linalg.norm(mean)), 1e-6)
-    blend = at.blend.hybrid(profile.hybrid_factors, mean / np.float32(length), profile.n_ratings)
-    taste = profile.hybrid.parts(at.hybrid.factors[rows])
-    return blend.weighted(rows, taste, cosines / np.float32(len(profile.liked) * length))
+    scores = at.hybrid.scores(profile.hybrid_factors, mean / np.float32(length), profile.n_ratings)
+    taste = profile.hybrid.parts(at.hybrid.model.factors[rows])
+    return scores.weighted(rows, taste, cosines / np.float32(len(profile.liked) * length))
 
 
 def _named(at: Snapshot, liked: Rows, shares: npt.NDArray[np.float64], most: int) -> tuple[Reason, ...]:

@@ -6,12 +6,13 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys.errors import ConfigError, IncompatibleArtifact, NotInModel
+from recsys.errors import ArgumentError, IncompatibleArtifact, NotInModel
 from recsys.release.loading import load_release
 from recsys.release.path import follow
 from recsys.serving import questions
 from recsys.serving.names import certain
-from recsys.serving.snapshot import ListOptions, Snapshot
+from recsys.serving.options import ListOptions
+from recsys.serving.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from recsys.embedding import Encoder
     from recsys.marts.ids import Id
-    from recsys.serving.answers import Answer, By, Explanation, Suggestion
+    from recsys.serving.answers import Answer, Explanation, Suggestion, Way
     from recsys.serving.filters import Filter
 
     Conditions = Iterable[Filter | str] | Filter | str
@@ -114,7 +115,7 @@ class Recommender:
             return changed
 
     def similar(
-        self, game_id: Id, k: int = 10, *, by: By = "blend", filters: Conditions = (), collapse: bool = False
+        self, game_id: Id, k: int = 10, *, by: Way = "blend", filters: Conditions = (), collapse: bool = False
     ) -> Answer:
         """Return the games that are most like one, without it.
 
@@ -137,7 +138,7 @@ class Recommender:
         ------
         NotInModel
             If the catalogue does not have the game; by taste, also if it has too few ratings.
-        ConfigError
+        ArgumentError
             If an argument is none of what is described here.
         """
         return questions.similar(self._snapshot, game_id, by, ListOptions(k, filters, collapse))
@@ -147,7 +148,7 @@ class Recommender:
         user_id: Id,
         k: int = 10,
         *,
-        by: By = "taste",
+        by: Way = "taste",
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
@@ -171,20 +172,22 @@ class Recommender:
 
         Raises
         ------
-        ConfigError
+        ArgumentError
             If an argument is none of what is described here.
         """
         at = self._snapshot
-        unknown = f"user {user_id!r} is not among the {len(at.users):,} users of this release: the most rated games"
-        wanted = ListOptions(k, filters, collapse, why)
-        return questions.recommend(at, at.profile_of_user(user_id), by, wanted, unknown=unknown)
+        unknown = (
+            f"user {user_id!r} is not among the {len(at.people.users):,} users of this release: the most rated games"
+        )
+        options = ListOptions(k, filters, collapse, why)
+        return questions.recommend(at, at.people.user(user_id), by, options, unknown=unknown)
 
     def recommend_from(  # noqa: PLR0913 - what a list should be like
         self,
         liked_game_ids: Iterable[Id],
         k: int = 10,
         *,
-        by: By = "blend",
+        by: Way = "blend",
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
@@ -203,33 +206,39 @@ class Recommender:
         ------
         NotInModel
             If the catalogue does not have one of the games.
-        ConfigError
+        ArgumentError
             If an argument is none of what is described here.
         """
         return questions.recommend_from(self._snapshot, liked_game_ids, by, ListOptions(k, filters, collapse, why))
 
     def similar_batch(
-        self, game_ids: Iterable[Id], k: int = 10, *, by: By = "blend", filters: Conditions = (), collapse: bool = False
+        self,
+        game_ids: Iterable[Id],
+        k: int = 10,
+        *,
+        by: Way = "blend",
+        filters: Conditions = (),
+        collapse: bool = False,
     ) -> list[Answer]:
         """Return :meth:`similar` of each game, all from one release."""
-        at, wanted = self._snapshot, ListOptions(k, filters, collapse)
-        return [questions.similar(at, id_, by, wanted) for id_ in game_ids]
+        at, options = self._snapshot, ListOptions(k, filters, collapse)
+        return [questions.similar(at, id_, by, options) for id_ in game_ids]
 
     def recommend_batch(  # noqa: PLR0913 - what a list should be like
         self,
         user_ids: Iterable[Id],
         k: int = 10,
         *,
-        by: By = "taste",
+        by: Way = "taste",
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
     ) -> list[Answer]:
         """Return :meth:`recommend` for each user, all from one release."""
-        at, wanted = self._snapshot, ListOptions(k, filters, collapse, why)
-        unknown = f"not among the {len(at.users):,} users of this release: the most rated games"
+        at, options = self._snapshot, ListOptions(k, filters, collapse, why)
+        unknown = f"not among the {len(at.people.users):,} users of this release: the most rated games"
         return [
-            questions.recommend(at, at.profile_of_user(id_), by, wanted, unknown=f"user {id_!r} is {unknown}")
+            questions.recommend(at, at.people.user(id_), by, options, unknown=f"user {id_!r} is {unknown}")
             for id_ in user_ids
         ]
 
@@ -238,14 +247,14 @@ class Recommender:
         liked_game_ids: Iterable[Iterable[Id]],
         k: int = 10,
         *,
-        by: By = "blend",
+        by: Way = "blend",
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
     ) -> list[Answer]:
         """Return :meth:`recommend_from` for each set of liked games, all from one release."""
-        at, wanted = self._snapshot, ListOptions(k, filters, collapse, why)
-        return [questions.recommend_from(at, ids, by, wanted) for ids in liked_game_ids]
+        at, options = self._snapshot, ListOptions(k, filters, collapse, why)
+        return [questions.recommend_from(at, ids, by, options) for ids in liked_game_ids]
 
     def explain(self, user_id: Id, game_id: Id) -> Explanation:
         """Return which of the games that a user likes speak for a game.
@@ -256,9 +265,9 @@ class Recommender:
             If the release does not know the user or the game.
         """
         at = self._snapshot
-        profile = at.profile_of_user(user_id)
+        profile = at.people.user(user_id)
         if profile is None:
-            raise NotInModel(f"user {user_id!r} is not among the {len(at.users):,} users of release {at.name}")
+            raise NotInModel(f"user {user_id!r} is not among the {len(at.people.users):,} users of release {at.name}")
         return questions.explain(at, profile, game_id)
 
     def search(self, text: str, k: int = 10, *, filters: Conditions = (), collapse: bool = False) -> Answer:
@@ -272,15 +281,15 @@ class Recommender:
             If the embedding model is nowhere to be found.
         IncompatibleArtifact
             If the release was embedded by another model.
-        ConfigError
+        ArgumentError
             If the text is empty, or another argument is none.
         """
-        at, wanted = self._snapshot, ListOptions(k, filters, collapse)
+        at, options = self._snapshot, ListOptions(k, filters, collapse)
         if not text.strip():
-            raise ConfigError("the text to search for is empty")
+            raise ArgumentError("the text to search for is empty")
         vector = self._embedded(at, text)
         nobody = questions.NOBODY
-        best = at.best(at.by_content(vector, at.allowed(wanted, nobody)), wanted, nobody)
+        best = at.best(at.content.ranking(vector, at.allowed(options, nobody)), options, nobody)
         return at.answer(best, "content")
 
     def find(self, name: str, k: int = 10) -> Sequence[Suggestion]:

@@ -1,97 +1,123 @@
-"""The taste side of a release: what ratings and likes say in its factors."""
+"""The taste side of a release: factors of its games, by which they are ranked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.models.confidence import scale_top, weigh
-from recsys.models.recipe import CfRecipe
-from recsys.models.solvers import solver_of
+from recsys.ranking.scorer import Scorer, scores_for
+from recsys.serving.moments import Moments
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from recsys.models.folding import FoldIn
-    from recsys.release.loading import LoadedRelease
+    from recsys.ranking.scorer import Ranking
 
     Floats = npt.NDArray[np.float32]
+    Rows = npt.NDArray[np.intp]
 
 
-class Weights:
-    """Turns the ratings of one release into confidences, as its training did.
+class TasteSpace:
+    """Ranks the games that have factors.
 
     Parameters
     ----------
-    release
-        Its recipe and all of its ratings, whose scale counts.
-    """
-
-    def __init__(self, release: LoadedRelease) -> None:
-        self._recipe = CfRecipe.from_json(release.recipe)
-        self._top = scale_top(release.ratings)
-
-    @property
-    def like_threshold(self) -> float:
-        """The rating from which on a game counts as liked."""
-        return self._recipe.like_threshold
-
-    def of(self, ratings: Floats) -> Floats:
-        """Return the confidence of each rating, float32; not positive where it does not count."""
-        weights = weigh(ratings, self._recipe.confidence, self._recipe.like_threshold, self._top)
-        return weights * np.float32(solver_of(self._recipe).scale(self._recipe))
-
-
-@dataclass(frozen=True, eq=False)
-class Grounds:
-    """What somebody's factors rest on: games with factors, and how sure each is.
+    item_factors
+        float32, (items, factors): of the rated games; zeros where no rating counts.
+    row_of_item
+        intp, (items,): row of each in the catalogue; -1 for one that may not be suggested.
+    games
+        Games of the catalogue.
 
     Attributes
     ----------
-    folding
-        Solves a user's row of the objective that the release was trained with.
-    table
-        float32, (any, factors): factors of games.
     rows
-        (n,): rows of the table.
-    confidence
-        float32, (n,): only positive ones count.
-    liked_at
-        Place of each liked game in ``rows``; -1 where it has no factors.
+        intp, (games with factors,): their rows in the catalogue, ascending.
+    factors
+        float32, (games with factors, factors), in that order.
+    item_of_row
+        int32, (games,): the item at each row; -1 for a game without factors.
     """
 
-    folding: FoldIn
-    table: Floats
-    rows: npt.NDArray[np.integer]
-    confidence: Floats
-    liked_at: npt.NDArray[np.intp]
+    def __init__(self, item_factors: Floats, row_of_item: Rows, games: int) -> None:
+        self.row_of_item = row_of_item
+        items = np.flatnonzero(row_of_item >= 0)
+        items = items[item_factors[items].any(axis=1)]
+        self.item_of_row = np.full(games, -1, dtype=np.int32)
+        self.item_of_row[row_of_item[items]] = items
+        self.rows = np.flatnonzero(self.item_of_row >= 0)
+        self.factors: Floats = item_factors[self.item_of_row[self.rows]]
+        self._place_of_row = np.full(games, -1, dtype=np.intp)
+        self._place_of_row[self.rows] = np.arange(len(self.rows))
 
-    @cached_property
-    def factors(self) -> Floats:
-        """float32, (factors,): folded in; zeros where nothing counts."""
-        counts = self.confidence > 0
-        return self.folding.user(self.table[self.rows[counts]], self.confidence[counts])
+    def has(self, rows: Rows | int) -> npt.NDArray[np.bool_]:
+        """Return which rows of the catalogue have factors."""
+        return np.asarray(self._place_of_row[rows] >= 0)
 
-    def parts(self, targets: Floats) -> Floats:
-        """Return what each liked game adds to the scores of some games.
+    def factors_of(self, rows: Rows) -> Floats:
+        """Return the factors of the games at some rows; float32, (n, factors), zeros for those without."""
+        return _taken(self.factors, self._place_of_row[rows])
+
+    def scores(self, query: Floats, rows: Rows) -> Floats:
+        """Return the scores of the games at some rows for a person's factors; 0 for games without factors."""
+        return scores_for(query, self.factors_of(rows))
+
+    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_]) -> Ranking:
+        """Return the ranking by the inner product with a person's factors.
 
         Parameters
         ----------
-        targets
-            float32, (games, factors).
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, (games, liked).
+        query
+            float32, (factors,).
+        allowed
+            bool, (games,): games of the catalogue that may be suggested.
         """
-        counts = self.confidence > 0
-        # The last column is that of a liked game without factors, which has no part.
-        added = np.zeros((len(targets), len(self.rows) + 1), dtype=np.float32)
-        added[:, :-1][:, counts] = self.folding.contributions(
-            self.table[self.rows[counts]], self.confidence[counts], targets
-        )
-        return added[:, self.liked_at]
+        return self._by_row(self._scorer.ranking(query, allowed[self.rows]))
+
+    def cosines(self, row: int, rows: Rows) -> Floats:
+        """Return the cosines of the factors at ``row`` with those at some rows; 0 for games without factors."""
+        return scores_for(self._direction(row), _taken(self._directions.rows, self._place_of_row[rows]))
+
+    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_]) -> Ranking:
+        """Return the ranking by the cosine with the factors of the game at ``row``; see :meth:`ranking`."""
+        return self._by_row(self._directions.ranking(self._direction(row), allowed[self.rows]))
+
+    def usual(self, row: int) -> tuple[float, float]:
+        """Return mean and standard deviation of the cosines of all games with the one at ``row``."""
+        return self._moments.of(self._direction(row))
+
+    def prepare(self) -> None:
+        """Build what the first question would build."""
+        _ = self._scorer, self._directions, self._moments
+
+    def _by_row(self, ranking: Ranking) -> Ranking:
+        def rank(k: int) -> tuple[Rows, Floats]:
+            places, scores = ranking(k)
+            return self.rows[places], scores
+
+        return rank
+
+    def _direction(self, row: int) -> Floats:
+        direction: Floats = self._directions.rows[self._place_of_row[row]]
+        return direction
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return Scorer(self.factors)
+
+    @cached_property
+    def _directions(self) -> Scorer:
+        return Scorer((self.factors / np.linalg.norm(self.factors, axis=1, keepdims=True)).astype(np.float32))
+
+    @cached_property
+    def _moments(self) -> Moments:
+        return Moments(self._directions.rows)
+
+
+def _taken(table: Floats, places: Rows) -> Floats:
+    """Return rows of a table; zeros at place -1."""
+    taken = np.zeros((len(places), table.shape[1]), dtype=np.float32)
+    taken[places >= 0] = table[places[places >= 0]]
+    return taken

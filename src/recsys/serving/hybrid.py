@@ -1,0 +1,139 @@
+"""Games for people, by the hybrid model: by factors, which every game has, and by content where ratings say little.
+
+The scores are those of :meth:`recsys.models.hybrid.HybridRecommender.scores`; a list is proven without scoring
+every game by both.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.models.hybrid import CONTENT_SHARE, HALF_TRUST
+from recsys.ranking.scorer import Scorer, scores_for
+from recsys.ranking.top import top_k
+from recsys.serving.moments import Moments
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from recsys.models.hybrid import HybridRecommender
+    from recsys.ranking.scorer import Ranked, Ranking
+    from recsys.serving.content import ContentSpace
+
+    Floats = npt.NDArray[np.float32]
+    Rows = npt.NDArray[np.intp]
+
+_LOOKED_AT = 64
+
+
+class HybridSpace:
+    """Ranks all games by the hybrid model of a release.
+
+    Parameters
+    ----------
+    model
+        Factors of all games, and how far each is trusted.
+    content
+        The vectors of the same games.
+    """
+
+    def __init__(self, model: HybridRecommender, content: ContentSpace) -> None:
+        self.model, self.content = model, content
+
+    def scores(self, factors: Floats, query: Floats, n_ratings: int) -> HybridScores:
+        """Return the scores for one person.
+
+        Parameters
+        ----------
+        factors
+            float32, (factors,): the person's own, by games of the whole catalogue.
+        query
+            float32, (dimension,): the unit mean of the texts that they liked.
+        n_ratings
+            On how many ratings the factors rest.
+        """
+        return HybridScores(self, factors, query, n_ratings)
+
+    def prepare(self) -> None:
+        """Build what the first question would build."""
+        _ = self.scorer, self.moments
+        self.model.folding.prepare()
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Ranks the games by factors alone."""
+        return Scorer(self.model.factors)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Mean and deviation of the inner products of all games with somebody's factors."""
+        return Moments(self.model.factors)
+
+
+class HybridScores:
+    """The hybrid model's scores for one person.
+
+    Parameters
+    ----------
+    space
+        The games of the release.
+    factors, query, n_ratings
+        As for :meth:`HybridSpace.scores`.
+    """
+
+    def __init__(self, space: HybridSpace, factors: Floats, query: Floats, n_ratings: int) -> None:
+        self._space, self._query = space, query
+        self._visitor = space.model.visitor(factors)
+        self._mean, self._deviation = space.moments.of(self._visitor)
+        self._usual, self._unlike = space.content.moments.of(query)
+        self._sure = n_ratings / (n_ratings + HALF_TRUST)
+
+    def ranking(self, allowed: npt.NDArray[np.bool_]) -> Ranking:
+        """Return the ranking of the games that are allowed; bool, (games,).
+
+        Content moves a score by little: the best by taste are scored by text too. No other can be among the best:
+        that is checked, and more are looked at until it holds.
+        """
+        by_taste = self._space.scorer.ranking(self._visitor, allowed)
+        most = CONTENT_SHARE * (1 - self._usual) / self._unlike  # no cosine is above 1
+
+        def rank(k: int) -> Ranked:
+            count = max(_LOOKED_AT, 2 * k)
+            while True:
+                near, taste = by_taste(count)
+                rows = np.sort(near)
+                scores = self._scores(rows)
+                best = top_k(scores, k)
+                if len(near) < count:  # these are all
+                    return rows[best], scores[best]
+                if scores[best[-1]] > (float(taste[-1]) - self._mean) / self._deviation + most:
+                    return rows[best], scores[best]
+                count *= 4
+
+        return rank
+
+    def weighted(self, rows: Rows, taste: Floats, content: Floats) -> Floats:
+        """Return what parts of both sides add to the scores of some games.
+
+        Parameters
+        ----------
+        rows
+            (games,).
+        taste, content
+            float32, (games, parts): parts of inner products with the factors, and of cosines.
+        """
+        added: Floats = taste / self._deviation + self._doubt(rows)[:, None] * content / self._unlike
+        return added
+
+    def _scores(self, rows: Rows) -> Floats:
+        taste = scores_for(self._visitor, self._space.model.factors[rows])
+        content = self._space.content.cosines(self._query, rows)
+        scores = (taste - self._mean) / self._deviation + self._doubt(rows) * (content - self._usual) / self._unlike
+        return scores.astype(np.float32)
+
+    def _doubt(self, rows: Rows) -> Floats:
+        doubt: Floats = CONTENT_SHARE * (1 - self._space.model.trust[rows] * self._sure)
+        return doubt

@@ -1,0 +1,196 @@
+"""The people of a release, and visitors: what their ratings and likes say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.models.confidence import scale_top, weigh
+from recsys.models.recipe import CfRecipe
+from recsys.models.solvers import solver_of
+from recsys.serving.catalogue import id_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from recsys.marts.ids import Id
+    from recsys.models.folding import FoldIn
+    from recsys.models.hybrid import HybridRecommender
+    from recsys.release.loading import LoadedRelease
+    from recsys.serving.taste import TasteSpace
+
+    Floats = npt.NDArray[np.float32]
+    Rows = npt.NDArray[np.intp]
+
+
+class Weights:
+    """Turns the ratings of one release into confidences, as its training did.
+
+    Parameters
+    ----------
+    release
+        Its recipe and all of its ratings, whose scale counts.
+    """
+
+    def __init__(self, release: LoadedRelease) -> None:
+        self._recipe = CfRecipe.from_json(release.recipe)
+        self._top = scale_top(release.ratings)
+
+    @property
+    def like_threshold(self) -> float:
+        """The rating from which on a game counts as liked."""
+        return self._recipe.like_threshold
+
+    def of(self, ratings: Floats) -> Floats:
+        """Return the confidence of each rating, float32; not positive where it does not count."""
+        weights = weigh(ratings, self._recipe.confidence, self._recipe.like_threshold, self._top)
+        return weights * np.float32(solver_of(self._recipe).scale(self._recipe))
+
+
+@dataclass(frozen=True, eq=False)
+class Grounds:
+    """What somebody's factors rest on: games with factors, and how sure each is.
+
+    Attributes
+    ----------
+    folding
+        Solves a user's row of the objective that the release was trained with.
+    table
+        float32, (any, factors): factors of games.
+    rows
+        (n,): rows of the table.
+    confidence
+        float32, (n,): only positive ones count.
+    liked_at
+        Place of each liked game in ``rows``; -1 where it has no factors.
+    """
+
+    folding: FoldIn
+    table: Floats
+    rows: npt.NDArray[np.integer]
+    confidence: Floats
+    liked_at: npt.NDArray[np.intp]
+
+    @cached_property
+    def factors(self) -> Floats:
+        """float32, (factors,): folded in; zeros where nothing counts."""
+        counts = self.confidence > 0
+        return self.folding.user(self.table[self.rows[counts]], self.confidence[counts])
+
+    def parts(self, targets: Floats) -> Floats:
+        """Return what each liked game adds to the scores of some games.
+
+        Parameters
+        ----------
+        targets
+            float32, (games, factors).
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, (games, liked).
+        """
+        counts = self.confidence > 0
+        # The last column is that of a liked game without factors, which has no part.
+        added = np.zeros((len(targets), len(self.rows) + 1), dtype=np.float32)
+        added[:, :-1][:, counts] = self.folding.contributions(
+            self.table[self.rows[counts]], self.confidence[counts], targets
+        )
+        return added[:, self.liked_at]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is known of a person.
+
+    Attributes
+    ----------
+    liked
+        Rows of the games that speak for them.
+    seen
+        Rows of the games that are not suggested again.
+    n_ratings
+        On how many ratings their taste rests.
+    taste, hybrid
+        What their factors rest on: rated games, and games of the whole catalogue.
+    trained
+        float32, (factors,): what training found for a user; None for a visitor.
+    """
+
+    liked: Rows
+    seen: Rows
+    n_ratings: int
+    taste: Grounds
+    hybrid: Grounds
+    trained: Floats | None = None
+
+    @cached_property
+    def factors(self) -> Floats:
+        """float32, (factors,): by rated games; zeros without a taste."""
+        return self.taste.factors if self.trained is None else self.trained
+
+    @cached_property
+    def hybrid_factors(self) -> Floats:
+        """float32, (factors,): by games of the whole catalogue; zeros without a taste."""
+        return self.hybrid.factors if self.trained is None else self.trained
+
+
+class People:
+    """Tells what a release knows of its users, and of who likes some games.
+
+    Parameters
+    ----------
+    release
+        Its users, their ratings and factors.
+    taste
+        The factors of its games, by item and by row of the catalogue.
+    hybrid
+        The factors of all games.
+    """
+
+    def __init__(self, release: LoadedRelease, taste: TasteSpace, hybrid: HybridRecommender) -> None:
+        self.users = release.users
+        self._weights = Weights(release)
+        self._taste, self._hybrid = taste, hybrid
+        # Not the release itself, whose index would be a second one where the vectors are shared.
+        self._user_factors, self._item_factors = release.user_factors, release.item_factors
+        self._indptr, self._indices, self._ratings = release.indptr, release.indices, release.ratings
+
+    def user_id(self, text: str) -> Id | None:
+        """Return the user id that a text spells; None if it can be none."""
+        return id_from(text, integer=self.users.kind == "integer")
+
+    def user(self, user_id: object) -> Profile | None:
+        """Return what the release knows of a user, or None."""
+        code = self.users.code_of(user_id)
+        if code is None:
+            return None
+        rated = slice(self._indptr[code], self._indptr[code + 1])
+        items, ratings = self._indices[rated], self._ratings[rated]
+        rows = self._taste.row_of_item[items]
+        liked_at = np.flatnonzero((ratings >= self._weights.like_threshold) & (rows >= 0))
+        grounds = self._grounds(self._item_factors, items, self._weights.of(ratings), liked_at)
+        return Profile(rows[liked_at], rows[rows >= 0], len(items), grounds, grounds, self._user_factors[code])
+
+    def visitor(self, rows: Sequence[int]) -> Profile:
+        """Return the profile of somebody who likes the games at these rows of the catalogue."""
+        liked = np.unique(np.array(rows, dtype=np.intp))
+        items = self._taste.item_of_row[liked]
+        rated = items >= 0
+        liked_at = np.where(rated, np.cumsum(rated) - 1, -1)
+        sure = np.full(len(liked), self._hybrid.folding.confidence, dtype=np.float32)
+        taste = self._grounds(self._item_factors, items[rated], sure[rated], liked_at)
+        hybrid = self._grounds(self._hybrid.factors, liked, sure, np.arange(len(liked)))
+        return Profile(liked, liked, int(rated.sum()), taste, hybrid)
+
+    def prepare(self) -> None:
+        """Build what the first question would build: the map from ids to codes."""
+        self.user(None)
+
+    def _grounds(self, table: Floats, rows: npt.NDArray[np.integer], confidence: Floats, liked_at: Rows) -> Grounds:
+        return Grounds(self._hybrid.folding, table, rows, confidence, liked_at)
