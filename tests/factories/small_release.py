@@ -15,9 +15,9 @@ from recsys.models.cf import CollaborativeFilter
 from recsys.models.content import RAGRecommender, build_index
 from recsys.models.hybrid import HybridRecommender
 from recsys.release.games import games_table
-from recsys.release.golden import neighbours_of, recommendations_of
 from recsys.release.manifest import Manifest, Provenance
 from recsys.release.staging import RunFacts
+from recsys.serving.golden import neighbours_of, recommendations_of
 
 if TYPE_CHECKING:
     from pathlib import Path

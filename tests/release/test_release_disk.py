@@ -236,7 +236,7 @@ def read_in_a_loop(models: Path, stop: object, results: object) -> None:
 
 def check_golden(release: object) -> None:
     """Put the golden queries of its manifest to a loaded release."""
-    from recsys.release.golden import replay
+    from recsys.serving.golden import replay
 
     replay(release)  # type: ignore[arg-type]
 

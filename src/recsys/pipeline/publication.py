@@ -13,12 +13,12 @@ from recsys.models.cf import CollaborativeFilter
 from recsys.pipeline.provenance import git_commit
 from recsys.release.formats import read_game_ids, read_games, read_vectors
 from recsys.release.games import games_table
-from recsys.release.golden import neighbours_of, recommendations_of
 from recsys.release.layout import CF_FILES, CONTENT_FILES, GAMES, INDEX, METADATA, METRICS, REPORT
 from recsys.release.manifest import GoldenAnswer, Provenance, Step
 from recsys.release.pointer import LINK
 from recsys.release.staging import RunFacts
 from recsys.release.verify import read_manifest, verify
+from recsys.serving.golden import neighbours_of, recommendations_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

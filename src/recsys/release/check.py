@@ -1,11 +1,13 @@
-"""The check in a fresh process: ``python -m recsys.release.check FOLDER``.
+"""The check of a release: by what serves it, in this process or in a fresh one.
 
 What a process has in memory proves nothing about what is on the disk. So a staged release is
 loaded by a process that has never seen it, which verifies every byte and answers the golden queries.
+What answers stands above this package, and is known here by its name alone.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -13,12 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from recsys.errors import ArtifactWriteError, RecsysError
+from recsys.errors import ArtifactWriteError
 from recsys.release.secrets import VARIABLE
 
 Check: TypeAlias = Callable[[Path, bytes | None], None]
 """Takes a release's folder and the signing key; raises if the release is not sound."""
 
+CHECKER = "recsys.serving.check"
+"""The module that checks: ``python -m recsys.serving.check FOLDER``, or its function ``check``."""
 LIMIT_S = 900
 """A check that takes longer is given up."""
 
@@ -31,10 +35,8 @@ def check_here(folder: Path, key: bytes | None = None) -> None:
     ArtifactCorrupt, IncompatibleArtifact, ReleaseNotFound
         If it is not sound.
     """
-    from recsys.release.golden import replay
-    from recsys.release.loading import load_release
-
-    replay(load_release(folder, key=key))
+    check: Check = importlib.import_module(CHECKER).check
+    check(folder, key)
 
 
 class FreshProcess:
@@ -58,7 +60,7 @@ class FreshProcess:
             If the release is not sound, or the process could not do its work.
         """
         # -P: nothing is imported from the working directory.
-        command = [*self._prefix, sys.executable, "-P", "-m", "recsys.release.check", str(folder)]
+        command = [*self._prefix, sys.executable, "-P", "-m", CHECKER, str(folder)]
         try:
             done = subprocess.run(
                 command,
@@ -92,24 +94,3 @@ def _environment(key: bytes | None) -> dict[str, str]:
     if key is not None:
         environment[VARIABLE] = key.decode("utf-8", "surrogateescape")
     return environment
-
-
-def main(arguments: list[str]) -> int:
-    """Check one folder; the last line on stderr says what is wrong."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m recsys.release.check FOLDER\n")
-        return 2
-    try:
-        check_here(Path(arguments[0]))
-    except RecsysError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    exit_code = main(sys.argv[1:])
-    sys.stderr.flush()
-    # Not sys.exit: thread pools of C++ libraries now and then abort while they are torn down, and what was
-    # found is not to depend on that.
-    os._exit(exit_code)

@@ -160,7 +160,7 @@ class Manifest(Record):
     scores
         Headline scores by name, such as ``{"ndcg@10": 0.31}``.
     golden
-        Golden queries and their right answers by half; see :mod:`recsys.release.golden`.
+        Golden queries and their right answers by half; see :mod:`recsys.serving.golden`.
     facts
         Further facts of the run, free of secrets.
     """

@@ -37,7 +37,7 @@ class RunFacts:
         Where the two halves came from.
     golden
         ``{"content": neighbours_of(model), "cf": recommendations_of(model)}``, see
-        :mod:`recsys.release.golden`.
+        :mod:`recsys.serving.golden`.
     steps
         Seconds and peak memory of every step, in order.
     scores

@@ -8,7 +8,7 @@ import pytest
 
 from recsys.errors import QualityGateFailed
 from recsys.marts.ids import Id, IdMap
-from recsys.release.golden import neighbours_of, recommendations_of
+from recsys.serving.golden import neighbours_of, recommendations_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

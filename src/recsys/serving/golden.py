@@ -6,10 +6,15 @@ loaded it and given the same answers; ``recsys verify`` asks them again at any t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from recsys.errors import ArtifactCorrupt, QualityGateFailed
 from recsys.release.manifest import GoldenAnswer
+from recsys.serving import questions
+from recsys.serving.options import ListOptions
+from recsys.serving.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,7 +116,7 @@ def _answer(asked: Id, found: Sequence[tuple[Id, float]]) -> GoldenAnswer:
 
 
 def replay(release: LoadedRelease) -> int:
-    """Put the golden queries of its manifest to a loaded release.
+    """Put the golden queries of its manifest to what serves a loaded release.
 
     Returns
     -------
@@ -130,71 +135,60 @@ def replay(release: LoadedRelease) -> int:
                 f"{release.path} holds no golden query with an answer for its {half} half: it cannot prove that it"
                 " answers anybody"
             )
+    at = Snapshot(release)
     for answer in golden["content"]:
-        values = _distances(release, answer.asked)
-        if not _agrees(answer, release.game_ids, values, order=1):
+        if not _same_neighbours(at, answer):
             raise _differs(f"neighbours of game {answer.asked!r}", answer)
     for number, answer in enumerate(golden["cf"], 1):
-        values = _scores(release, answer.asked)
-        if not _agrees(answer, release.items.ids(), values, order=-1):
+        if not _same_recommendations(at, answer):
             raise _differs(f"recommendations to the user of golden query {number}", answer)
     return len(golden["content"]) + len(golden["cf"])
 
 
-def _distances(release: LoadedRelease, game_id: Id) -> npt.NDArray[Any]:
-    """Return each game's squared distance to one; NaN for the game itself."""
-    import numpy as np
-
-    if game_id not in release.game_ids:
-        raise ArtifactCorrupt(f"{release.path} does not know the game {game_id!r} of a golden query")
-    row = release.game_ids.index(game_id)
-    vectors = release.index.reconstruct_n(0, release.index.ntotal)
-    distances: npt.NDArray[Any] = ((vectors - vectors[row]) ** 2).sum(axis=1)
-    distances[row] = np.nan
-    return distances
-
-
-def _scores(release: LoadedRelease, user_id: Id) -> npt.NDArray[Any]:
-    """Return each game's score for a user; NaN for what may not be recommended."""
-    import numpy as np
-
-    code = release.users.code_of(user_id)
-    if code is None:
-        raise ArtifactCorrupt(f"{release.path} does not know the user of a golden query")
-    factors = release.user_factors[code]
-    scores: npt.NDArray[Any] = release.item_factors @ factors
-    scores[~release.recommendable] = np.nan
-    scores[release.indices[release.indptr[code] : release.indptr[code + 1]]] = np.nan
-    if not factors.any():
-        scores[:] = np.nan
-    return scores
+def _same_neighbours(at: Snapshot, answer: GoldenAnswer) -> bool:
+    row = at.catalogue.find(answer.asked)
+    if row is None:
+        raise ArtifactCorrupt(f"{at.path} does not know the game {answer.asked!r} of a golden query")
+    rows = at.catalogue.find_all(answer.games)
+    if (rows < 0).any() or row in rows:
+        return False
+    served = questions.similar(at, answer.asked, "content", ListOptions(max(len(rows), 1)))
+    given = at.content.cosines(at.content.vectors[row], rows)
+    # Of unit vectors: the squared distance is 2 - 2 cos.
+    return _agrees(answer, given=2 - 2 * given, best=2 - 2 * np.array([game.score for game in served]))
 
 
-def _agrees(answer: GoldenAnswer, ids: Sequence[Id], values: npt.NDArray[Any], *, order: Literal[1, -1]) -> bool:
-    """Compare an answer with the values of all games: ties may break either way, values may not differ.
+def _same_recommendations(at: Snapshot, answer: GoldenAnswer) -> bool:
+    profile = at.people.user(answer.asked)
+    if profile is None:
+        raise ArtifactCorrupt(f"{at.path} does not know the user of a golden query")
+    rows = at.catalogue.find_all(answer.games)
+    options = ListOptions(max(len(rows), 1))
+    served = questions.recommend(at, profile, "taste", options, unknown="")
+    if (rows < 0).any() or served.by != "taste" or not at.allowed(options, profile.seen)[rows].all():
+        return False
+    # The filter itself also lists games without factors, at 0; no list that is served holds them.
+    unlisted = np.zeros(np.count_nonzero(~at.taste.has(rows)))
+    scores = np.append([game.score for game in served], unlisted)
+    best = -np.sort(-scores)[: len(rows)]
+    return _agrees(answer, given=at.taste.scores(profile.factors, rows), best=best)
+
+
+def _agrees(answer: GoldenAnswer, *, given: npt.NDArray[Any], best: npt.NDArray[Any]) -> bool:
+    """Compare an answer with what is served: ties may break either way, values may not differ.
 
     Parameters
     ----------
     answer
         A golden query.
-    ids
-        Of all games.
-    values
-        Theirs; NaN where a game may not be in the answer.
-    order
-        1 if small values are best, -1 if large ones are.
+    given
+        The values of its games now.
+    best
+        The values of as many games as are served now, best first.
     """
-    import numpy as np
-
-    places = {game: place for place, game in enumerate(ids)}
-    if len(set(answer.games)) != len(answer.games) or not places.keys() >= set(answer.games):
-        return False
-    given = values[[places[game] for game in answer.games]]
-    best = order * np.sort(order * values[~np.isnan(values)])[: len(given)]
     expected = np.array(answer.values, dtype=np.float64)
     limit = TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0.0)))
-    # NaN compares as false: a game that may not be in the answer fails here.
-    return len(best) == len(given) and bool(
+    return len(set(answer.games)) == len(answer.games) == len(expected) == len(best) and bool(
         np.all(np.abs(given - expected) <= limit) and np.all(np.abs(best - expected) <= limit)
     )
 

@@ -1,0 +1,43 @@
+"""The check of a release by what serves it: ``python -m recsys.serving.check FOLDER``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from recsys.errors import RecsysError
+from recsys.release.loading import load_release
+from recsys.serving.golden import replay
+
+
+def check(folder: Path, key: bytes | None = None) -> None:
+    """Verify and load a release, and put its golden queries to what serves it.
+
+    Raises
+    ------
+    ArtifactCorrupt, IncompatibleArtifact, ReleaseNotFound
+        If it is not sound.
+    """
+    replay(load_release(folder, key=key))
+
+
+def main(arguments: list[str]) -> int:
+    """Check one folder; the last line on stderr says what is wrong."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m recsys.serving.check FOLDER\n")
+        return 2
+    try:
+        check(Path(arguments[0]))
+    except RecsysError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    exit_code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # Not sys.exit: thread pools of C++ libraries now and then abort while they are torn down, and what was
+    # found is not to depend on that.
+    os._exit(exit_code)
