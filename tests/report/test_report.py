@@ -365,3 +365,11 @@ def test_a_point_of_the_map_tells_its_name(browser: Chrome, nights: Nights) -> N
     )
     assert len(names) == tables.GAMES
     assert any(name.startswith(ATTACK) for name in names)
+
+
+def test_a_run_can_ask_whether_its_page_can_be_drawn() -> None:
+    """Where one of the packages is missing it cannot, and nothing is raised."""
+    from recsys.report import can_render
+
+    assert can_render(lambda _: object())
+    assert not can_render(lambda name: None if name == "vl_convert" else object())

@@ -24,6 +24,17 @@ _NEEDED = ("jinja2", "vl_convert")
 _STARTED = re.compile(r"(\d{8}T\d{6})Z")
 
 
+def can_render(find: Callable[[str], object] = find_spec) -> bool:
+    """Return whether the packages that draw the page are installed.
+
+    Parameters
+    ----------
+    find
+        Returns None for a package that is not installed.
+    """
+    return all(find(name) is not None for name in _NEEDED)
+
+
 def require_extra(find: Callable[[str], object] = find_spec) -> None:
     """Say at once, before hours of training, that no page could be made.
 
@@ -37,7 +48,7 @@ def require_extra(find: Callable[[str], object] = find_spec) -> None:
     MissingExtra
         If the packages that draw it are not installed.
     """
-    if any(find(name) is None for name in _NEEDED):
+    if not can_render(find):
         raise MissingExtra("report", "the page of a release")
 
 
