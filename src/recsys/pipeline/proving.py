@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from recsys.errors import DataContractError, Diverged, QualityGateFailed, ReleaseError
 from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Factors, Popularity
 from recsys.evaluation.current import CurrentRelease, measure_of
-from recsys.evaluation.curve import LearningCurve
+from recsys.evaluation.curves import LearningCurve, exposure
 from recsys.evaluation.drift import DataCheck, DataProfile, measure_drift
-from recsys.evaluation.exposure import exposure
 from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import Split, split
 from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newcomers, not_measured
