@@ -254,7 +254,10 @@ class ReleaseStore:
                     remove(folder)
 
     def _next_sequence(self, current: Current | None) -> int:
-        return next_sequence(entry.manifest for entry in self._entries(current) if entry.manifest)
+        try:
+            return next_sequence(entry.manifest for entry in self._entries(current) if entry.manifest)
+        except ReleaseNotFound as error:  # a release is in the making: its number cannot be guessed
+            raise ArtifactWriteError(f"the new release cannot be numbered: {error}; mend the cause") from error
 
     def _clean(self) -> None:
         """Remove what interrupted runs left; nobody reads it."""
