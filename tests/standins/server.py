@@ -10,17 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import recsys
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TESTS = Path(__file__).parents[1]
+_TESTS = Path(__file__).parents[1]
 
 
 @contextmanager
 def running(*command: str | Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a server until the block ends; yields the process and the address that it printed."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("SNOWFLAKE_", "RECSYS_"))}
-    clean["PYTHONPATH"] = str(TESTS)
+    clean["PYTHONPATH"] = os.pathsep.join([str(_TESTS), str(Path(recsys.__file__).parents[1])])
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=errors, text=True, env=clean

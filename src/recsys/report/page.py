@@ -52,11 +52,6 @@ def require_extra(find: Callable[[str], object] = find_spec) -> None:
         raise MissingExtra("report", "the page of a release")
 
 
-def can_render(find: Callable[[str], object] = find_spec) -> bool:
-    """Whether what draws a page is installed."""
-    return all(find(name) is not None for name in _NEEDED)
-
-
 def render_report(folder: Path, current: Path | None = None, *, facts: Facts | None = None) -> bytes:
     """Make the page of a release from the release's own files.
 
