@@ -71,7 +71,7 @@ def in_process(models: Path) -> None:
     at, rng = served.snapshot, random.Random(0)
     users = at.people.users.ids(rng.sample(range(len(at.people.users)), QUERIES))
     everything = rng.sample(at.catalogue.ids, QUERIES)
-    rated = [at.catalogue.ids[rng.choice(at.taste_rows)] for _ in range(QUERIES)]
+    rated = [at.catalogue.ids[rng.choice(at.taste.rows)] for _ in range(QUERIES)]
     likes = [rng.sample(rated, 5) for _ in range(QUERIES)]
     kinds: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
         "similar, blend, rated games": (served.similar, rated),
@@ -101,7 +101,7 @@ def routes(models: Path) -> dict[str, list[str]]:
 
     at, rng = recsys.load(models / "v1").snapshot, random.Random(1)
     users = [str(at.people.users.id_of(rng.randrange(len(at.people.users)))) for _ in range(3000)]
-    rated = [str(at.catalogue.ids[rng.choice(at.taste_rows)]) for _ in range(3000)]
+    rated = [str(at.catalogue.ids[rng.choice(at.taste.rows)]) for _ in range(3000)]
     games = [str(id_) for id_ in rng.sample(at.catalogue.ids, 3000)]
     kinds = {
         "/recommend/user": [f"/recommend/user/{user}" for user in users],

@@ -9,7 +9,7 @@ order, from the two vectors. A list and its scores are the same for one user, in
 from __future__ import annotations
 
 from math import isqrt
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,8 @@ _REACH = 1024
 """Rows that are scored first for one vector; on real catalogues hardly a list needs more."""
 _ROUNDING = 1 + 1e-5
 """What rounding may add to a length."""
+_LOWEST = float(np.finfo(np.float32).min)
+"""Below it is only what may not be listed."""
 _SUMMED_AT_ONCE = 1 << 20
 """Products held at once, 8 MiB as float64."""
 
@@ -105,6 +107,8 @@ class Scorer:
         self._longest_first = np.argsort(-lengths, kind="stable")
         self._ordered: Floats = rows[self._longest_first]
         self._lengths: Floats = lengths[self._longest_first]
+        self._negative_lengths: Floats = -self._lengths
+        self._longest = float(lengths.max(initial=0))
 
     def best(
         self,
@@ -162,25 +166,29 @@ class Scorer:
         callable
             From a length to the best so many rows and their scores, best first; never padded.
         """
-        allowed = allowed[self._longest_first]
-        (error,) = self.error(query[None])
-        length = float(np.linalg.norm(query)) * _ROUNDING
+        size = float(np.linalg.norm(query))
+        slack, length = float(2 * self._error(size)), size * _ROUNDING
 
         def rough(start: int, stop: int) -> Floats:
             some = inner_products(self._ordered[start:stop], query)
-            return np.where(allowed[start:stop], some, np.float32(-np.inf))
+            some[~allowed[self._longest_first[start:stop]]] = -np.inf
+            return some
+
+        def floor_of(scores: Floats, k: int) -> float:
+            edge = float(np.partition(scores, len(scores) - k)[len(scores) - k]) if k <= len(scores) else -np.inf
+            return max(edge - slack, _LOWEST)
 
         def rank(k: int) -> Ranked:
-            if not query.any():
+            if not size or k < 1:
                 return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
             reach = min(max(_REACH, 8 * k), len(self.rows))
             scores = rough(0, reach)
-            _, near, (floor,) = _near_the_best(scores[None], k, np.array([2 * error]))
-            possible = int(np.searchsorted(-self._lengths, -float(floor) / length, side="right"))
+            floor = floor_of(scores, k)
+            possible = int(np.searchsorted(self._negative_lengths, -floor / length, side="right"))
             if possible > reach:
                 scores = np.append(scores, rough(reach, possible))
-                _, near, _ = _near_the_best(scores[None], k, np.array([2 * error]))
-            rows = np.sort(self._longest_first[near])
+                floor = floor_of(scores, k)
+            rows = np.sort(self._longest_first[np.flatnonzero(scores >= floor)])
             scores = scores_for(query, self.rows[rows])
             best = top_k(scores, k)
             return rows[best], scores[best]
@@ -193,11 +201,13 @@ class Scorer:
         Whatever the order of a sum of n products, its rounding stays below n·2^-24 times the product of both lengths
         (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1).
         """
-        factors = self.rows.shape[1]
-        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
-        bound = 1.01 * (factors + 2) * 2.0**-24 * lengths * self._lengths.max(initial=0)
-        error: npt.NDArray[np.float64] = bound + factors * float(np.finfo(np.float32).tiny)
+        error: npt.NDArray[np.float64] = self._error(np.linalg.norm(queries.astype(np.float64), axis=1))
         return error
+
+    def _error(self, lengths: Any) -> Any:
+        factors = self.rows.shape[1]
+        bound = 1.01 * (factors + 2) * 2.0**-24 * lengths * self._longest
+        return bound + factors * float(np.finfo(np.float32).tiny)
 
     def _settled(self, queries: Floats, rough: Floats, k: int) -> Lists:
         """Return the lists by settled scores, from rough ones, ``-inf`` where a row may not be listed."""

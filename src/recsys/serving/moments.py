@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.ranking.scorer import scores_for
-
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -37,6 +35,7 @@ class Moments:
 
     def of(self, query: Floats) -> tuple[float, float]:
         """Return mean and standard deviation of the inner products of all vectors with one, float32 (dimension,)."""
-        (mean,) = scores_for(query, self._mean[None])
-        (variance,) = scores_for(scores_for(query, self._covariance), query[None])
+        # Of one vector at a time, and without BLAS: the bits depend on nothing but it, and the tables are small.
+        mean = np.einsum("i,i->", self._mean, query)
+        variance = np.einsum("i,i->", np.einsum("ij,j->i", self._covariance, query), query)
         return float(mean), float(np.sqrt(max(float(variance), 1e-18)))
