@@ -181,9 +181,9 @@ class _Rules:
         gain = self.evaluation.difference(self.settings.contender, POPULARITY, self.metric)
         theirs = self.evaluation.value(POPULARITY, self.metric)
         passed = gain.low > 0
-        told = "above" if passed else "not surely above"
+        standing = "above" if passed else "not surely above"
         reason = (
-            f"{self.title} {self.score:.4f} is {told} popularity's {theirs:.4f}"
+            f"{self.title} {self.score:.4f} is {standing} popularity's {theirs:.4f}"
             f" (difference {gain.value:+.4f}, interval {gain.low:+.4f} to {gain.high:+.4f})"
         )
         return Check("popularity", passed, reason, gain, 0.0)
@@ -198,10 +198,10 @@ class _Rules:
         gain = self.evaluation.difference(self.settings.contender, CURRENT, self.metric, relative=True)
         theirs = self.evaluation.value(CURRENT, self.metric)
         passed = not gain.high < bound
-        told = "not surely more than" if passed else "surely more than"
+        standing = "not surely more than" if passed else "surely more than"
         reason = (
-            f"{self.title} {self.score:.4f} is {told} {self.settings.margin:.1%} below the {theirs:.4f} that the recipe"
-            f" of the current release {current.name} reaches on the same data"
+            f"{self.title} {self.score:.4f} is {standing} {self.settings.margin:.1%} below the {theirs:.4f} that the"
+            f" recipe of the current release {current.name} reaches on the same data"
             f" (difference {gain.value:+.1%}, interval {gain.low:+.1%} to {gain.high:+.1%})"
         )
         return Check("current recipe", passed, reason, gain, bound)
@@ -222,13 +222,13 @@ class _Rules:
         return Check("recorded score", passed, reason, number(self.score), number(bound))
 
     def coverage(self) -> Check:
-        found = self.evaluation.contenders[self.settings.contender].coverage
-        passed = found >= self.settings.min_coverage
+        coverage = self.evaluation.contenders[self.settings.contender].coverage
+        passed = coverage >= self.settings.min_coverage
         reason = (
-            f"{found:.1%} of the rated games in the catalogue are recommended to somebody,"
+            f"{coverage:.1%} of the rated games in the catalogue are recommended to somebody,"
             f" {'enough for' if passed else 'fewer than'} gate.min_coverage {self.settings.min_coverage:.1%}"
         )
-        return Check("coverage", passed, reason, number(found), self.settings.min_coverage)
+        return Check("coverage", passed, reason, number(coverage), self.settings.min_coverage)
 
     def floor(self) -> Check:
         passed = self.score >= self.settings.floor

@@ -122,13 +122,13 @@ def _by_time(
     rated_at: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64], fraction: float
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Return which ratings are held out when the latest are, and the moment of the cut."""
-    wanted = int(fraction * len(rated_at))
-    if not wanted:
+    size = int(fraction * len(rated_at))
+    if not size:
         return np.zeros(len(rated_at), dtype=bool), int(rated_at.max())
-    cut = int(np.partition(rated_at, -wanted)[-wanted])
+    cut = int(np.partition(rated_at, -size)[-size])
     out = rated_at > cut
     tied = np.flatnonzero(rated_at == cut)
-    lowest = np.argsort(hashes[tied], kind="stable")[: wanted - int(np.count_nonzero(out))]
+    lowest = np.argsort(hashes[tied], kind="stable")[: size - int(np.count_nonzero(out))]
     out[tied[lowest]] = True
     return out, cut
 

@@ -62,7 +62,7 @@ class Proof:
     def headline(self) -> dict[str, float]:
         """Return the deciding contender's scores, by metric."""
         name = self.verdict.contender
-        scores = {metric: round(found.value, 6) for metric, found in self.evaluation.intervals[name].items()}
+        scores = {metric: round(estimate.value, 6) for metric, estimate in self.evaluation.intervals[name].items()}
         finite = {metric: value for metric, value in scores.items() if np.isfinite(value)}
         return {**finite, "coverage": round(self.evaluation.contenders[name].coverage, 6)}
 

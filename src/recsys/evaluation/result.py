@@ -89,10 +89,10 @@ class Evaluation:
         names = [(scores.name, metric) for scores in self.contenders.values() for metric in scores.per_user]
         columns = np.column_stack([self.contenders[name].per_user[metric] for name, metric in names])
         resampled = resampled_means(columns, self.settings.resamples, self.settings.seed)
-        found: dict[str, dict[str, Interval]] = {}
+        intervals: dict[str, dict[str, Interval]] = {}
         for (name, metric), means in zip(names, resampled.T, strict=True):
-            found.setdefault(name, {})[metric] = interval(self.value(name, metric), means)
-        return found
+            intervals.setdefault(name, {})[metric] = interval(self.value(name, metric), means)
+        return intervals
 
     def as_json(self) -> dict[str, object]:
         """Return the scores ready for JSON: ``value``, ``low`` and ``high`` by contender and metric; null for NaN.
@@ -109,13 +109,13 @@ class Evaluation:
 
     def _row(self, name: str) -> dict[str, object]:
         scores = self.contenders[name]
-        row: dict[str, object] = {metric: plain(found) for metric, found in self.intervals[name].items()}
+        row: dict[str, object] = {metric: plain(estimate) for metric, estimate in self.intervals[name].items()}
         return {**row, "coverage": number(scores.coverage)}
 
 
-def plain(found: Interval) -> dict[str, float | None]:
+def plain(estimate: Interval) -> dict[str, float | None]:
     """Return an interval ready for JSON."""
-    return {key: number(value) for key, value in found._asdict().items()}
+    return {key: number(value) for key, value in estimate._asdict().items()}
 
 
 def number(value: float) -> float | None:

@@ -157,26 +157,26 @@ class _Judge:
         return ContenderScores(name, per_user, lists, coverage)
 
     def _accuracy(self, lists: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.float64]]:
-        found, relevant, k = self.hits(lists), self.relevant, self.k
+        hits, relevant, k = self.hits(lists), self.relevant, self.k
         return {
-            f"ndcg@{k}": metrics.ndcg(found, relevant, k),
-            f"recall@{k}": metrics.recall(found, relevant, k),
-            f"recall@{2 * k}": metrics.recall(found, relevant, 2 * k),
-            f"map@{k}": metrics.average_precision(found, relevant, k),
-            f"mrr@{k}": metrics.reciprocal_rank(found, relevant, k),
-            f"hit_rate@{k}": metrics.hit_rate(found, relevant, k),
+            f"ndcg@{k}": metrics.ndcg(hits, relevant, k),
+            f"recall@{k}": metrics.recall(hits, relevant, k),
+            f"recall@{2 * k}": metrics.recall(hits, relevant, 2 * k),
+            f"map@{k}": metrics.average_precision(hits, relevant, k),
+            f"mrr@{k}": metrics.reciprocal_rank(hits, relevant, k),
+            f"hit_rate@{k}": metrics.hit_rate(hits, relevant, k),
         }
 
     def hits(self, lists: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which places of the lists hold a relevant game; bool, the lists' shape."""
-        found = np.empty(lists.shape, dtype=bool)
+        relevant = np.empty(lists.shape, dtype=bool)
         for block in blocks(self.split.users, len(self.raters), BLOCK_CELLS):
-            found[block] = hits(lists[block], self.split.relevant, self.split.users[block])
-        return found
+            relevant[block] = hits(lists[block], self.split.relevant, self.split.users[block])
+        return relevant
 
 
 def _diversity(lists: npt.NDArray[np.int32], embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    found = np.empty(len(lists))
+    diversity = np.empty(len(lists))
     for block in blocks(np.arange(len(lists), dtype=np.int32), embeddings.shape[1], BLOCK_CELLS):
-        found[block] = metrics.intra_list_diversity(lists[block], embeddings)
-    return found
+        diversity[block] = metrics.intra_list_diversity(lists[block], embeddings)
+    return diversity

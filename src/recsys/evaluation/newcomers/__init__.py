@@ -74,23 +74,23 @@ def measure_newcomers(
         "cold_games": lambda: cold_games(sample, counted, settings, rankings),
         "short_profiles": lambda: short_profiles(sample, counted, settings, rankings),
     }
-    found: dict[str, Any] = {"sample": sample.description()}
+    results: dict[str, Any] = {"sample": sample.description()}
     # Thousands of small systems: BLAS is many times slower with threads that wait for one another, and with
     # one the scores are the same on any number of cores.
     with threadpool_limits(1, "blas"), progress("training for newcomers", FOLDS + 1) as advance:
         for name, measure in parts.items():
             started = time.perf_counter()
             try:
-                found[name] = measure()
+                results[name] = measure()
             except TooFew as few:
-                found[name] = not_measured(str(few))
+                results[name] = not_measured(str(few))
                 log.info("not measured", extra=keys(part=name, because=few))
             except (Diverged, np.linalg.LinAlgError) as error:  # on so few ratings a training may diverge
-                found[name] = not_measured(f"The measurement failed: {error}.")
+                results[name] = not_measured(f"The measurement failed: {error}.")
                 log.warning("not measured", extra=keys(part=name, because=error))
             else:
                 log.info("measured newcomers", extra=keys(part=name, seconds=time.perf_counter() - started))
-    return found
+    return results
 
 
 def not_measured(because: str) -> dict[str, Any]:

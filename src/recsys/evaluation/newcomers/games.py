@@ -34,7 +34,7 @@ def cold_games(sample: Sample, train: Train, settings: EvaluationSettings, ranki
     """Hold a fifth of the games out whole, five times; users rank them for those that they like.
 
     Each fold's filter is trained without a rating of the fold's games. Every user ranks these
-    games, and, second, all games but those they have rated otherwise; wanted are the fold's games
+    games, and, second, all games but those they have rated otherwise; relevant are the fold's games
     that they like. The score is Recall@2k (at most 2k games can be found).
 
     Parameters
@@ -105,25 +105,25 @@ class _Fold:
         self.sample, self.model, self.cold = sample, model, cold
         self.hybrid = sample.hybrid(model)
         liked = sample.liked
-        self.wanted = liked[:, np.flatnonzero(cold)]
+        self.relevant = liked[:, np.flatnonzero(cold)]
         self.profile = part(liked, ~cold[liked.indices])
         self.tags = _tag_popularity(sample.tags, np.bincount(model.ratings.indices, minlength=len(cold)), cold)
 
     def able(self) -> npt.NDArray[np.int64]:
         """Return the users who like games on either side."""
-        return np.flatnonzero((np.diff(self.wanted.indptr) > 0) & (np.diff(self.profile.indptr) > 0))
+        return np.flatnonzero((np.diff(self.relevant.indptr) > 0) & (np.diff(self.profile.indptr) > 0))
 
     def rank(self, users: npt.NDArray[np.int32], depth: int, among: Rankings, overall: Rankings) -> None:
         """Add the scores of some users' rankings, among the fold's games and among all."""
-        wanted = np.zeros((len(users), len(self.cold)), dtype=bool)
-        wanted[:, self.cold] = self.wanted[users].toarray() > 0
-        number = np.count_nonzero(wanted, axis=1)
+        relevant = np.zeros((len(users), len(self.cold)), dtype=bool)
+        relevant[:, self.cold] = self.relevant[users].toarray() > 0
+        number = np.count_nonzero(relevant, axis=1)
         known = entries(self.model.ratings, users)
         for name, scores in self._scores(users).items():
-            hits = np.take_along_axis(wanted[:, self.cold], best_columns(scores[:, self.cold], depth), axis=1)
+            hits = np.take_along_axis(relevant[:, self.cold], best_columns(scores[:, self.cold], depth), axis=1)
             among.add(name, metrics.recall(hits, number, depth))
             scores[known] = -np.inf
-            hits = np.take_along_axis(wanted, best_columns(scores, depth), axis=1)
+            hits = np.take_along_axis(relevant, best_columns(scores, depth), axis=1)
             overall.add(name, metrics.recall(hits, number, depth))
 
     def _scores(self, users: npt.NDArray[np.int32]) -> dict[str, Floats]:
@@ -143,9 +143,9 @@ class _Fold:
 
 def _tag_popularity(tags: Sequence[Sequence[str]], ratings: npt.NDArray[np.int64], cold: Mask) -> Floats:
     """Return, summed over a game's tags, the mean number of ratings of the known games with the tag; float32."""
-    found: dict[str, list[int]] = {}
+    counts: dict[str, list[int]] = {}
     for game in np.flatnonzero(~cold).tolist():
         for tag in tags[game]:
-            found.setdefault(tag, []).append(int(ratings[game]))
-    means = {tag: float(np.mean(numbers)) for tag, numbers in found.items()}
+            counts.setdefault(tag, []).append(int(ratings[game]))
+    means = {tag: float(np.mean(numbers)) for tag, numbers in counts.items()}
     return np.array([sum(means.get(tag, 0.0) for tag in own) for own in tags], dtype=np.float32)

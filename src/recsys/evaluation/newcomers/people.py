@@ -63,11 +63,11 @@ def short_profiles(sample: Sample, train: Train, settings: EvaluationSettings, r
     unseen[tested] = True
     model = train(sample.without(np.repeat(unseen, np.diff(matrix.indptr))))
     people = _People(sample, model, liked, first_likes(sample, tested, settings.seed), settings.k)
-    found = {size: Rankings() for size in range(1, LONGEST + 1)}
+    by_size = {size: Rankings() for size in range(1, LONGEST + 1)}
     for block in blocks(tested, max(matrix.shape[1], model.item_factors.shape[1] ** 2), BLOCK_CELLS):
-        for size, rankings_of_size in found.items():
+        for size, rankings_of_size in by_size.items():
             people.rank(block, size, rankings_of_size)
-    profiles = [{"liked": size, **rankings_of_size.as_json(settings)} for size, rankings_of_size in found.items()]
+    profiles = [{"liked": size, **rankings_of_size.as_json(settings)} for size, rankings_of_size in by_size.items()]
     return {"metric": f"ndcg@{settings.k}", "seeds": SEEDS, "profiles": profiles}
 
 
@@ -96,12 +96,12 @@ class _People:
     def rank(self, block: slice, size: int, collected: Rankings) -> None:
         """Add the scores of some people's rankings, by profiles of one size."""
         profiles = self.known_by[block, :size]
-        wanted = self.liked[block].toarray() > 0
-        np.put_along_axis(wanted, profiles, values=False, axis=1)
-        number = np.count_nonzero(wanted, axis=1)
+        relevant = self.liked[block].toarray() > 0
+        np.put_along_axis(relevant, profiles, values=False, axis=1)
+        number = np.count_nonzero(relevant, axis=1)
         for name, scores in self._scores(profiles).items():
             np.put_along_axis(scores, profiles, np.float32(-np.inf), axis=1)
-            hits = np.take_along_axis(wanted, best_columns(scores, self.k), axis=1)
+            hits = np.take_along_axis(relevant, best_columns(scores, self.k), axis=1)
             collected.add(name, metrics.ndcg(hits, number, self.k))
 
     def _scores(self, profiles: Codes) -> dict[str, npt.NDArray[np.float32]]:

@@ -43,11 +43,11 @@ class Rankings:
         rivals = [name for name in scores if name != HYBRID]
         columns = np.column_stack([*scores.values(), *(scores[HYBRID] - scores[name] for name in rivals)])
         resampled = resampled_means(columns, settings.resamples, settings.seed)
-        found = [
+        estimates = [
             plain(interval(float(column.mean()), means)) for column, means in zip(columns.T, resampled.T, strict=True)
         ]
         return {
             "rankings": len(columns),
-            "models": dict(zip(scores, found, strict=False)),
-            "leads": dict(zip(rivals, found[len(scores) :], strict=True)),
+            "models": dict(zip(scores, estimates, strict=False)),
+            "leads": dict(zip(rivals, estimates[len(scores) :], strict=True)),
         }
