@@ -140,7 +140,7 @@ def headlines(trial: dict[str, Any]) -> dict[str, Any]:
     """Return what a line has room for of ``metrics.json``: the verdict, and scores without intervals."""
     rows = trial["evaluation"]["contenders"]
     scores = {
-        name: {metric: found["value"] if isinstance(found, dict) else found for metric, found in row.items()}
+        name: {metric: score["value"] if isinstance(score, dict) else score for metric, score in row.items()}
         for name, row in rows.items()
     }
     return {"verdict": trial["verdict"], "scores": scores}

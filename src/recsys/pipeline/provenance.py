@@ -89,13 +89,13 @@ def code_digest(package: Path = PACKAGE) -> str:
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:
     """Return the installed versions of distributions, and Python's; what is not installed is left out."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in names:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def git_commit(package: Path = PACKAGE) -> str | None:

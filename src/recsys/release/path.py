@@ -29,12 +29,12 @@ def follow(path: Path) -> Path:
     """
     pointer = Pointer(path.parent) if path.name == LINK and path.parent.name != RELEASES else None
     while True:
-        found = None if pointer is None else pointer.read()
-        target = path if found is None else found.folder
+        current = None if pointer is None else pointer.read()
+        target = path if current is None else current.folder
         try:
             return _folder(target)
         except ReleaseNotFound:
-            if pointer is None or pointer.read() == found:
+            if pointer is None or pointer.read() == current:
                 raise  # otherwise it was moved or removed in between, and the next look finds what is current now
 
 

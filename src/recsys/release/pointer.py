@@ -102,14 +102,14 @@ class Pointer:
         while True:
             before = self._identity()
             try:
-                found = self.look()
+                current = self.look()
             except ReleaseError:
                 if self._identity() == before:
                     raise
                 continue
             if self._identity() == before:
-                self._tell(found, before)
-                return found
+                self._tell(current, before)
+                return current
 
     def look(self) -> Current | None:
         """Look once, and tell nobody; otherwise as :meth:`read`."""
@@ -198,8 +198,8 @@ class Pointer:
         try:
             name = read_seal(folder).release
         except ArtifactCorrupt as error:
-            told = str(error).removesuffix(f"; {REPAIR}")
-            raise self._refusal(f"{where} ({told})", ArtifactCorrupt, "restore it") from error
+            problem = str(error).removesuffix(f"; {REPAIR}")
+            raise self._refusal(f"{where} ({problem})", ArtifactCorrupt, "restore it") from error
         if not is_release_name(name):
             raise self._refusal(f"{where} (its name is {name!r})", ArtifactCorrupt, "restore it")
         return name
@@ -217,16 +217,20 @@ class Pointer:
         """Return what changes where another hand has been at work."""
         return _inode(self.link), _inode(waiting(self.link))
 
-    def _tell(self, found: Current | None, identity: Identity) -> None:
-        if found is None or found.form is Form.link or (found.form is Form.outside and not self.shelf.path.is_dir()):
+    def _tell(self, current: Current | None, identity: Identity) -> None:
+        if (
+            current is None
+            or current.form is Form.link
+            or (current.form is Form.outside and not self.shelf.path.is_dir())
+        ):
             return
-        _say(found.form.format(link=self.link, releases=self.shelf.path, name=found.name), identity)
+        _say(current.form.format(link=self.link, releases=self.shelf.path, name=current.name), identity)
 
 
 @cache
-def _say(told: str, _: Identity) -> None:
+def _say(message: str, _: Identity) -> None:
     """Warn once in a process. The words say all: commands that set up no logging show them alone."""
-    log.warning(told)
+    log.warning(message)
 
 
 def _inode(path: Path) -> tuple[int, int, int] | None:

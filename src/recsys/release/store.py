@@ -107,8 +107,8 @@ class ReleaseStore:
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
             If what stands at ``v1`` names no release: that is not the same as none.
         """
-        found = self._pointer.read()
-        return found.name if found else None
+        current = self._pointer.read()
+        return current.name if current else None
 
     def names(self) -> list[str]:
         """Return the names of all releases, oldest first.
@@ -141,8 +141,8 @@ class ReleaseStore:
         places = {path: path.name for path in self._pointer.shelf.folders()}
         if current is not None and current.form is not Form.copy:
             places[current.folder] = current.name
-        found = [self._entry(name, path, current) for path, name in places.items()]
-        return sorted(found, key=lambda entry: (entry.manifest.created if entry.manifest else "", entry.name))
+        entries = [self._entry(name, path, current) for path, name in places.items()]
+        return sorted(entries, key=lambda entry: (entry.manifest.created if entry.manifest else "", entry.name))
 
     def _entry(self, name: str, path: Path, current: Current | None) -> Entry:
         is_current = current is not None and (
@@ -173,11 +173,11 @@ class ReleaseStore:
         path = self._releases / name
         if name != CURRENT and is_release_name(name) and path.is_dir():
             return Current(name, path)
-        found = None
+        current = None
         with suppress(ReleaseError) if name != CURRENT else nullcontext():
-            found = self._pointer.read()
-        if found is not None and name in {CURRENT, found.name}:
-            return found
+            current = self._pointer.read()
+        if current is not None and name in {CURRENT, current.name}:
+            return current
         if name == CURRENT:
             raise ReleaseNotFound(f"{self._pointer.link} points to no release; {self._known()}")
         raise ReleaseNotFound(f"there is no release {name!r} in {self._releases}; {self._known()}")
@@ -287,10 +287,10 @@ class ReleaseStore:
 
     def _points_to(self, name: str) -> bool:
         try:
-            found = self._pointer.look()
+            current = self._pointer.look()
         except ReleaseError:
             return False
-        return found is not None and found.form is Form.link and found.name == name
+        return current is not None and current.form is Form.link and current.name == name
 
     def rollback(self, name: str | None = None) -> Manifest:
         """Make an older release current again.

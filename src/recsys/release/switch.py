@@ -41,11 +41,11 @@ def mend(pointer: Pointer) -> Current | None:
     ArtifactWriteError
         If the link cannot be made; what stood there still does.
     """
-    found = pointer.read()
-    if found is None or found.form in {Form.link, Form.outside}:
-        return found
-    point(pointer, found.name)
-    return replace(found, folder=pointer.shelf.path / found.name, form=Form.link)
+    current = pointer.read()
+    if current is None or current.form in {Form.link, Form.outside}:
+        return current
+    point(pointer, current.name)
+    return replace(current, folder=pointer.shelf.path / current.name, form=Form.link)
 
 
 def point(pointer: Pointer, name: str) -> None:
@@ -77,10 +77,10 @@ def _room_for_what_is_there(pointer: Pointer) -> Path | None:
     if pointer.link.is_symlink() or not os.path.lexists(pointer.link):
         return None
     try:
-        found = pointer.look()
+        standing = pointer.look()
     except ReleaseError:
-        found = None
-    match found:
+        standing = None
+    match standing:
         case Current(form=Form.text):
             return None
         case Current(name=name, form=Form.folder):

@@ -115,7 +115,7 @@ def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedF
         raise ArtifactCorrupt(f"{folder}: {_listed(missing)} is missing; {REPAIR}")
     contents = {}
     for name, facts in manifest.files.items():
-        data = _checked(folder / name, facts, wanted=name in keep)
+        data = _checked(folder / name, facts, keep=name in keep)
         if data is not None:
             contents[name] = data
     if absent := set(keep) - set(contents):
@@ -123,12 +123,12 @@ def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedF
     return VerifiedFiles(folder, manifest, contents)
 
 
-def _checked(path: Path, facts: FileFacts, *, wanted: bool) -> bytes | None:
+def _checked(path: Path, facts: FileFacts, *, keep: bool) -> bytes | None:
     data, digest = b"", hashlib.sha256()
     with open_plain(path) as file:
         if (size := os.fstat(file.fileno()).st_size) != facts.size:
             raise ArtifactCorrupt(f"{path} has {size} bytes instead of {facts.size}; {REPAIR}")
-        if wanted:
+        if keep:
             data = file.readall()
             digest.update(data)
         else:
@@ -139,7 +139,7 @@ def _checked(path: Path, facts: FileFacts, *, wanted: bool) -> bytes | None:
             f"{path} is not what was published: SHA-256 {digest.hexdigest()[:12]}… instead of {facts.sha256[:12]}…;"
             f" {REPAIR}"
         )
-    return data if wanted else None
+    return data if keep else None
 
 
 def _listed(names: Collection[str]) -> str:
