@@ -112,7 +112,7 @@ class VectorCache:
         """Return the vectors of those keys that are known, and mark them as used."""
         if not self.path.is_file():
             return {}
-        found: dict[bytes, NDArray[np.float32]] = {}
+        vectors: dict[bytes, NDArray[np.float32]] = {}
         with self._tolerant("reading"), self._connection() as database:
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'vectors'").fetchone():
                 return {}  # the first writer has made the file, and not yet the table
@@ -124,7 +124,7 @@ class VectorCache:
                     if zlib.crc32(data) != crc:
                         damaged.append(key)
                         continue
-                    found[key] = np.frombuffer(data, dtype="<f4")
+                    vectors[key] = np.frombuffer(data, dtype="<f4")
                     if used < now - _FRESH_S:
                         stale.append(key)
             if damaged:
@@ -133,7 +133,7 @@ class VectorCache:
                 with _transaction(database):
                     database.executemany("DELETE FROM vectors WHERE key = ?", [(key,) for key in damaged])
                     database.executemany("UPDATE vectors SET used = ? WHERE key = ?", [(now, key) for key in stale])
-        return found
+        return vectors
 
     def store(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         """Keep vectors, all of them or, if the process dies, none.

@@ -107,9 +107,9 @@ class TextEncoder:
         engine = self._engine
         started, done = time.perf_counter(), list[int]()
         with progress("encoding texts", len(rows)) as advance:
-            for places, found in engine.embed([texts[row] for row in rows]):
+            for places, outputs in engine.embed([texts[row] for row in rows]):
                 some = [rows[place] for place in places]
-                vectors[some] = unit(found)
+                vectors[some] = unit(outputs)
                 done += some
                 advance(len(some))
                 if len(done) >= _STORED_AT_ONCE:

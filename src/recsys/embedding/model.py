@@ -119,10 +119,10 @@ def find_model(folder: str = "") -> ModelFolder:
     if folder:
         path = Path(folder).expanduser()
         return ModelFolder(path, "folder", _max_tokens(path))
-    found = _in_hub_cache() or _in_package() or _from_hub()
-    _verify(found)
-    log.info("embedding model found", extra=keys(origin=found.origin, path=found.path))
-    return found
+    model = _in_hub_cache() or _in_package() or _from_hub()
+    _verify(model)
+    log.info("embedding model found", extra=keys(origin=model.origin, path=model.path))
+    return model
 
 
 def _revision(path: Path) -> str:
@@ -199,10 +199,10 @@ def _in_hub_cache() -> ModelFolder | None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = [try_to_load_from_cache(MODEL, name, revision=REVISION) for name in DIGESTS]
-    if not all(isinstance(path, str) for path in found):
+    paths = [try_to_load_from_cache(MODEL, name, revision=REVISION) for name in DIGESTS]
+    if not all(isinstance(path, str) for path in paths):
         return None
-    return ModelFolder(Path(str(found[0])).parent, "hub cache")
+    return ModelFolder(Path(str(paths[0])).parent, "hub cache")
 
 
 def _in_package() -> ModelFolder | None:
@@ -227,13 +227,13 @@ def _from_hub() -> ModelFolder:
     return ModelFolder(Path(path), "hub")
 
 
-def _verify(found: ModelFolder) -> None:
+def _verify(model: ModelFolder) -> None:
     for name, expected in DIGESTS.items():
-        path = found.path / name
+        path = model.path / name
         seen = _sha256(path) if path.is_file() else "missing"
         if seen != expected:
             raise ModelNotFound(
-                f"{path} (from the {found.origin}) is not the pinned {MODEL}: SHA-256 is {seen}, expected {expected}. "
+                f"{path} (from the {model.origin}) is not the pinned {MODEL}: SHA-256 is {seen}, expected {expected}. "
                 f"Remove it and get the model anew: {_WAYS}"
             )
 

@@ -35,7 +35,7 @@ def is_mean_pooled_bert(folder: Path) -> bool:
     config = _read(folder / "config.json")
     pooling = _read(folder / "1_Pooling" / "config.json")
     modules = [str(module.get("type")).rsplit(".", 1)[-1] for module in _read(folder / "modules.json")]
-    modes = {name for name, wanted in pooling.items() if name.startswith("pooling_mode_") and wanted is True}
+    modes = {name for name, enabled in pooling.items() if name.startswith("pooling_mode_") and enabled is True}
     return (
         config.get("model_type", "bert") == "bert"
         and config.get("hidden_act") == "gelu"

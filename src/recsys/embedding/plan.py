@@ -150,13 +150,13 @@ def _do_without_torch(settings: ContentSettings, device: str, *, openvino: bool,
         )
 
 
-def _device(wanted: str, hardware: Hardware, *, torch: bool) -> str:
-    if wanted == "auto":
+def _device(device: str, hardware: Hardware, *, torch: bool) -> str:
+    if device == "auto":
         return "cpu" if not torch else "cuda" if hardware.cuda else "mps" if hardware.mps else "cpu"
     there = {"cpu": True, "mps": hardware.mps, "cuda": hardware.cuda}
-    if not there[wanted.partition(":")[0]]:
+    if not there[device.partition(":")[0]]:
         raise ConfigError(
-            f"content.device = {wanted}, and this machine has no such device (or CUDA_VISIBLE_DEVICES hides it, or the "
+            f"content.device = {device}, and this machine has no such device (or CUDA_VISIBLE_DEVICES hides it, or the "
             "installed torch cannot use it); auto takes what is there"
         )
-    return wanted
+    return device

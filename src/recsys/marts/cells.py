@@ -83,7 +83,7 @@ def read_cells(column: pd.Series[Any], name: str, *, lists: bool, kind: str = ""
         The cells that hold something else, by type.
     """
     cells: list[Cell] = []
-    found: dict[str, list[tuple[int, Any]]] = {}
+    misfits: dict[str, list[tuple[int, Any]]] = {}
     never = _never_text(kind, lists=lists)
     objects = column.astype(object)
     for row, value in enumerate(objects.where(column.notna(), None)):
@@ -96,12 +96,12 @@ def read_cells(column: pd.Series[Any], name: str, *, lists: bool, kind: str = ""
             cells.append(_read(value, lists=lists))
         except NotText as error:
             cells.append(None)
-            found.setdefault(_rule(name, error, kind, lists=lists), []).append((row, value))
+            misfits.setdefault(_rule(name, error, kind, lists=lists), []).append((row, value))
     if kind == "VARIANT":
         cells = [_unquoted(cell) for cell in cells]
     return cells, [
         Misfits(rule, [row for row, _ in some], [_short(value) for _, value in some[:_SAMPLES]])
-        for rule, some in found.items()
+        for rule, some in misfits.items()
     ]
 
 

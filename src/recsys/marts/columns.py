@@ -81,8 +81,8 @@ def _clean_column(cells: Iterable[Cell], name: str, texts: Texts) -> list[str]:
         if kinds:
             texts.repaired.update(kinds)
         cleaned.append(text)
-    if told := notations.unread(name, sum(map(bool, cleaned))):
-        texts.unread.append(told)
+    if unread := notations.unread(name, sum(map(bool, cleaned))):
+        texts.unread.append(unread)
     return cleaned
 
 
@@ -115,7 +115,7 @@ def _clean_tags(cell: Cell, notations: Notations) -> tuple[str, frozenset[Repair
     if is_clean(joined, single_line=True):
         return joined, kinds
     cleaned = [clean_text(tag, single_line=True) for tag in tags]
-    return ", ".join(tag for tag, _ in cleaned if tag), kinds.union(*(found for _, found in cleaned))
+    return ", ".join(tag for tag, _ in cleaned if tag), kinds.union(*(repairs for _, repairs in cleaned))
 
 
 def _listed(cell: str) -> tuple[list[str] | None, str, frozenset[Repair]]:

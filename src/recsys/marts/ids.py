@@ -227,8 +227,8 @@ class IdMap:
         """Return this map's code of each of ``other``'s ids, -1 where unknown; int32."""
         if self.values.type != other.values.type:
             return self.codes_of(other.ids())
-        found = pc.index_in(other.values, value_set=self.values)
-        return np.asarray(found.fill_null(-1), dtype=np.int32)
+        codes = pc.index_in(other.values, value_set=self.values)
+        return np.asarray(codes.fill_null(-1), dtype=np.int32)
 
     @cached_property
     def _codes(self) -> dict[object, int]:

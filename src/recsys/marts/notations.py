@@ -88,14 +88,14 @@ class Notations:
         """
         certain = {name for name, _ in _LISTS}
         doubtful = sum(count for name, count in self._counts.items() if name not in certain)
-        told = Counter(
+        kinds = Counter(
             {name: n for name, n in self._counts.items() if name in certain or doubtful > SHARE * filled}
         ).most_common()
-        if not told:
+        if not kinds:
             return None
-        name, sample = told[0][0], self._samples[told[0][0]]
+        name, sample = kinds[0][0], self._samples[kinds[0][0]]
         short = sample if len(sample) <= _LONGEST else f"{sample[: _LONGEST - 1]}…"
-        return Unread(column, name, sum(count for _, count in told), filled, short)
+        return Unread(column, name, sum(count for _, count in kinds), filled, short)
 
 
 def _separator(cell: str, text: str) -> str:
@@ -104,5 +104,5 @@ def _separator(cell: str, text: str) -> str:
         return ""
     if _LINES.search(cell.strip()):
         return "one tag a line"
-    found = _SEPARATOR.search(text)
-    return f"A{found[0]}B" if found else ""
+    separator = _SEPARATOR.search(text)
+    return f"A{separator[0]}B" if separator else ""

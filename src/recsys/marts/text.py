@@ -150,12 +150,12 @@ def clean_games(games: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
 
 def tell_unread(unread: Iterable[Unread]) -> None:
     """Warn of each column of tags that looks like lists in a notation that is not read."""
-    for told in unread:
+    for column in unread:
         log.warning(
             "tags look like lists in a notation that is not read, so each such cell is one tag: "
             "send lists, or join the tags by ', '",
             extra=keys(
-                column=told.column, notation=told.notation, cells=told.cells, of=told.of, such_as=told.such_as
+                column=column.column, notation=column.notation, cells=column.cells, of=column.of, such_as=column.such_as
             ),
         )  # fmt: skip
 

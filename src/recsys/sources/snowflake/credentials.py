@@ -222,22 +222,22 @@ class _Reading:
             self.problems.append(f"{self.named('PRIVATE_KEY_PASSPHRASE')} is set, but no private key")
         if ways[SignIn.WORKLOAD_IDENTITY]:
             ways[SignIn.ACCESS_TOKEN] = []  # the token is the identity's own
-        found = [way for way, names in ways.items() if names]
-        if len(found) > 1:
-            names = ", ".join(self.named(name) for way in found for name in ways[way])
+        ways_set = [way for way, names in ways.items() if names]
+        if len(ways_set) > 1:
+            names = ", ".join(self.named(name) for way in ways_set for name in ways[way])
             self.problems.append(f"{names} are several ways of signing in: set one")
-        return self._named_sign_in(found[0] if found else None)
+        return self._named_sign_in(ways_set[0] if ways_set else None)
 
-    def _named_sign_in(self, found: SignIn | None) -> SignIn | None:
+    def _named_sign_in(self, implied: SignIn | None) -> SignIn | None:
         """Compare what the variables amount to with what ``SNOWFLAKE_AUTHENTICATOR`` says."""
         text = self.get("AUTHENTICATOR")
         if text is None:
-            if found is None:
+            if implied is None:
                 names = ", ".join(
                     PREFIX + name for name in ("PRIVATE_KEY_FILE", "PRIVATE_KEY_RAW", "TOKEN", "PASSWORD")
                 )
                 self.problems.append(f"no way of signing in is set: one of {names}, {PREFIX}WORKLOAD_IDENTITY_PROVIDER")
-            return found
+            return implied
         try:
             named = SignIn(text.upper())
         except ValueError:
@@ -245,10 +245,10 @@ class _Reading:
             self.problems.append(f"{self.named('AUTHENTICATOR')} is {text!r}, not one of {known}")
             return None
         tokens = {SignIn.ACCESS_TOKEN, SignIn.OAUTH}
-        if found is None:
+        if implied is None:
             self.problems.append(f"{self.named('AUTHENTICATOR')} is {text!r}, but {_NEEDS[named]} is not set")
-        elif named is not found and not {named, found} <= tokens:
-            self.problems.append(f"{self.named('AUTHENTICATOR')} is {text!r}, which does not go with {_NEEDS[found]}")
+        elif named is not implied and not {named, implied} <= tokens:
+            self.problems.append(f"{self.named('AUTHENTICATOR')} is {text!r}, which does not go with {_NEEDS[implied]}")
         return named
 
     def _address(self) -> tuple[str | None, int | None, str | None]:
