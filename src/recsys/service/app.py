@@ -104,20 +104,20 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(404)
     @app.exception_handler(405)
     async def refused(request: Request, error: HTTPException) -> Response:
-        told = f"{request.method} {request.url.path}: {error.detail}; /docs lists what can be asked"
-        return _json({"error": "HTTPException", "message": told}, error.status_code, error.headers)
+        message = f"{request.method} {request.url.path}: {error.detail}; /docs lists what can be asked"
+        return _json({"error": "HTTPException", "message": message}, error.status_code, error.headers)
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> Response:
-        told = f"{type(error).__name__}: a bug, please report it; the service's log says more"
-        return _json({"error": "Unforeseen", "message": told}, 500)
+        message = f"{type(error).__name__}: a bug, please report it; the service's log says more"
+        return _json({"error": "Unforeseen", "message": message}, 500)
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_: Request, error: RequestValidationError) -> Response:
         # A place in a list is no name: the parameter's is what comes before it.
         names = [[part for part in problem["loc"] if isinstance(part, str)][-1] for problem in error.errors()]
-        told = "; ".join(f"{name}: {problem['msg']}" for name, problem in zip(names, error.errors(), strict=True))
-        return _json({"error": "ArgumentError", "message": told}, 422)
+        message = "; ".join(f"{name}: {problem['msg']}" for name, problem in zip(names, error.errors(), strict=True))
+        return _json({"error": "ArgumentError", "message": message}, 422)
 
 
 # Most answers take about a millisecond: handing them to a thread would cost more. They are written as JSON
@@ -159,7 +159,7 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
     def games(name: Text, k: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
         """Return the games whose names resemble a name, forgivingly."""
         at = recommender.snapshot
-        found = [
+        matches = [
             {
                 "game_id": game.game_id,
                 "name": game.name,
@@ -169,7 +169,7 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
             }
             for game in at.named(name, k)
         ]
-        return _json({"release": at.name, "games": found})
+        return _json({"release": at.name, "games": matches})
 
 
 def _add_people(app: FastAPI, recommender: Recommender) -> None:

@@ -89,12 +89,12 @@ class Watch:
         return moved
 
     def _tell(self, target: Path, error: Exception) -> None:
-        told = str(error) if isinstance(error, RecsysError) else f"{type(error).__name__}: {error}"
-        self.problem = f"{target.name} is current and cannot be served: {told}"
+        cause = str(error) if isinstance(error, RecsysError) else f"{type(error).__name__}: {error}"
+        self.problem = f"{target.name} is current and cannot be served: {cause}"
         if target != self._failed:
             log.error(
                 "a release cannot be served; the one before goes on",
-                extra=keys(release=target.name, serving=self._recommender.release, cause=told),
+                extra=keys(release=target.name, serving=self._recommender.release, cause=cause),
             )
         self._failed, self._failed_at = target, self._clock()
 

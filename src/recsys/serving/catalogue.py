@@ -118,8 +118,8 @@ class Catalogue:
     @cached_property
     def years(self) -> list[Any] | None:
         """When each game appeared, or None where the catalogue has no such column."""
-        found = [name for name in self.columns if name.upper() in YEAR_COLUMNS]
-        return self.column(found[0]) if found else None
+        years = [name for name in self.columns if name.upper() in YEAR_COLUMNS]
+        return self.column(years[0]) if years else None
 
     def _texts(self, name: str) -> list[str]:
         return [text or "" for text in self.column(name)]

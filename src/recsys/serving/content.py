@@ -63,8 +63,8 @@ class HalfPrecision:
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         with one_faiss_thread():
             rough, rows = self._half.search(query[None, :], k, params=parameters)
-        found = rows[0] >= 0
-        return rows[0][found].astype(np.intp), rough[0][found]
+        filled = rows[0] >= 0
+        return rows[0][filled].astype(np.intp), rough[0][filled]
 
 
 class ContentSpace:
@@ -159,8 +159,8 @@ class ContentSpace:
             cosines[np.arange(stop - start), np.arange(start, stop)] = -2  # no game is its own neighbour
             # A few more than are kept: the product rounds otherwise than `cosines` does.
             reach = min(depth + _MARGIN, len(self.vectors) - 1)
-            found = np.argpartition(cosines, -reach, axis=1)[:, -reach:]
-            for row, rows in zip(range(start, stop), found, strict=True):
+            candidates = np.argpartition(cosines, -reach, axis=1)[:, -reach:]
+            for row, rows in zip(range(start, stop), candidates, strict=True):
                 exact = self.cosines(self.vectors[row], rows)
                 order = np.lexsort((rows, -exact))[:depth]
                 self._table[row], self._table_cosines[row] = rows[order], exact[order]
@@ -185,15 +185,15 @@ class ContentSpace:
         """
         available = len(self.vectors) if allowed is None else int(allowed.sum())
         k = max(0, min(k, available))
-        wanted = min(k + max(_MARGIN, k // 4), available)
+        reach = min(k + max(_MARGIN, k // 4), available)
         while k:
-            rows, rough = self._half.scan(query, wanted, allowed)
+            rows, rough = self._half.scan(query, reach, allowed)
             exact = self.cosines(query, rows)
             order = np.lexsort((rows, -exact))[:k]
             # What was not re-ranked is at most `rough[-1]` roughly, and so at most that much exactly.
-            if wanted == available or exact[order[-1]] >= rough[-1] + HALF:
+            if reach == available or exact[order[-1]] >= rough[-1] + HALF:
                 return rows[order], exact[order]
-            wanted = min(4 * wanted, available)
+            reach = min(4 * reach, available)
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
 
 

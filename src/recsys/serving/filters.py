@@ -123,32 +123,38 @@ class Filters:
         """Build what the first question would build."""
         _ = self._index
 
-    def _one(self, wanted: Filter) -> npt.NDArray[np.bool_]:
-        column = wanted.column.upper()
+    def _one(self, condition: Filter) -> npt.NDArray[np.bool_]:
+        column = condition.column.upper()
         if column == ANY_TAG.upper() or column in TAG_COLUMNS:
-            return self._tagged(wanted, list(TAG_COLUMNS) if column == ANY_TAG.upper() else [column])
+            return self._tagged(condition, list(TAG_COLUMNS) if column == ANY_TAG.upper() else [column])
         names = {name.upper(): name for name in self._catalogue.columns}
         if column not in names:
-            raise ArgumentError(f"filter {wanted}: the catalogue has no column {wanted.column}; it has {self._known()}")
+            raise ArgumentError(
+                f"filter {condition}: the catalogue has no column {condition.column}; it has {self._known()}"
+            )
         values = self._catalogue.column(names[column])
-        if wanted.operator in _ORDERS:
-            return _compared(wanted, values)
-        meant = {part.strip().casefold() for part in wanted.value.split("|")}
+        if condition.operator in _ORDERS:
+            return _compared(condition, values)
+        meant = {part.strip().casefold() for part in condition.value.split("|")}
         equal = np.array([value is not None and str(value).casefold() in meant for value in values], dtype=bool)
-        return equal if wanted.operator == "=" else ~equal
+        return equal if condition.operator == "=" else ~equal
 
-    def _tagged(self, wanted: Filter, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
-        if wanted.operator in _ORDERS:
-            raise ArgumentError(f"filter {wanted}: tags have no order; write {wanted.column}={wanted.value}")
+    def _tagged(self, condition: Filter, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+        if condition.operator in _ORDERS:
+            raise ArgumentError(f"filter {condition}: tags have no order; write {condition.column}={condition.value}")
         rows: list[npt.NDArray[np.int32]] = []
-        for tag in wanted.value.split("|"):
-            found = [self._index[name][key] for name in columns if (key := tag.strip().casefold()) in self._index[name]]
-            if not found:
-                raise ArgumentError(f"filter {wanted}: no game has the tag {tag.strip()!r}{self._close(tag, columns)}")
-            rows += found
+        for tag in condition.value.split("|"):
+            tagged = [
+                self._index[name][key] for name in columns if (key := tag.strip().casefold()) in self._index[name]
+            ]
+            if not tagged:
+                raise ArgumentError(
+                    f"filter {condition}: no game has the tag {tag.strip()!r}{self._close(tag, columns)}"
+                )
+            rows += tagged
         mask = np.zeros(len(self._catalogue), dtype=bool)
         mask[np.concatenate(rows)] = True
-        return mask if wanted.operator == "=" else ~mask
+        return mask if condition.operator == "=" else ~mask
 
     @cached_property
     def _index(self) -> dict[str, dict[str, npt.NDArray[np.int32]]]:
@@ -176,17 +182,21 @@ class Filters:
         return ", ".join([*self._catalogue.columns, ANY_TAG])
 
 
-def _compared(wanted: Filter, values: Sequence[Any]) -> npt.NDArray[np.bool_]:
+def _compared(condition: Filter, values: Sequence[Any]) -> npt.NDArray[np.bool_]:
     try:
-        bound = float(wanted.value)
+        bound = float(condition.value)
     except ValueError:
         bound = np.nan
     if not np.isfinite(bound):
-        raise ArgumentError(f"filter {wanted}: {wanted.value!r} is no number; {wanted.operator} compares numbers")
+        raise ArgumentError(
+            f"filter {condition}: {condition.value!r} is no number; {condition.operator} compares numbers"
+        )
     odd = next((value for value in values if not isinstance(value, int | float | Decimal | None)), None)
     if odd is not None:
         kind = "text" if isinstance(odd, str) else f"values such as {odd}"
-        raise ArgumentError(f"filter {wanted}: {wanted.column} holds {kind}; {wanted.operator} compares numbers")
+        raise ArgumentError(
+            f"filter {condition}: {condition.column} holds {kind}; {condition.operator} compares numbers"
+        )
     numbers = np.array([np.nan if value is None else float(value) for value in values])
-    result: npt.NDArray[np.bool_] = _ORDERS[wanted.operator](numbers, bound)
+    result: npt.NDArray[np.bool_] = _ORDERS[condition.operator](numbers, bound)
     return result

@@ -61,10 +61,10 @@ def neighbours_of(model: Content, queries: int = 5, k: int = 10) -> list[GoldenA
     QualityGateFailed
         If no game has a neighbour.
     """
-    found = _answered(model.game_ids, queries, lambda game: model.similar(game, k))
-    if not found:
+    answers = _answered(model.game_ids, queries, lambda game: model.similar(game, k))
+    if not answers:
         raise QualityGateFailed(f"no game of the {len(model.game_ids):,} in the catalogue has a neighbour")
-    return found
+    return answers
 
 
 def recommendations_of(model: Taste, queries: int = 5, k: int = 10) -> list[GoldenAnswer]:
@@ -80,13 +80,13 @@ def recommendations_of(model: Taste, queries: int = 5, k: int = 10) -> list[Gold
     QualityGateFailed
         If nobody gets a recommendation.
     """
-    found = _answered(model.users.ids(), queries, lambda user: model.recommend(user, k))
-    if not found:
+    answers = _answered(model.users.ids(), queries, lambda user: model.recommend(user, k))
+    if not answers:
         raise QualityGateFailed(
             f"the model recommends nothing to any of its {len(model.users):,} users: they have rated every game that it"
             " may recommend, none of their ratings counts, or the catalogue lacks the games that they rated"
         )
-    return found
+    return answers
 
 
 def _answered(ids: Sequence[Id], queries: int, ask: Callable[[Id], Sequence[tuple[Id, float]]]) -> list[GoldenAnswer]:
@@ -99,8 +99,8 @@ def _answered(ids: Sequence[Id], queries: int, ask: Callable[[Id], Sequence[tupl
                 break
             if number in silent:
                 continue
-            if found := ask(ids[number]):
-                answers[number] = _answer(ids[number], found)
+            if answer := ask(ids[number]):
+                answers[number] = _answer(ids[number], answer)
                 break
             silent.add(number)
     return [answers[number] for number in sorted(answers)]
@@ -110,8 +110,8 @@ def _spread(count: int, queries: int) -> list[int]:
     return sorted({place * (count - 1) // max(1, queries - 1) for place in range(queries)}) if count else []
 
 
-def _answer(asked: Id, found: Sequence[tuple[Id, float]]) -> GoldenAnswer:
-    games, values = tuple(game for game, _ in found), tuple(float(value) for _, value in found)
+def _answer(asked: Id, answer: Sequence[tuple[Id, float]]) -> GoldenAnswer:
+    games, values = tuple(game for game, _ in answer), tuple(float(value) for _, value in answer)
     return GoldenAnswer(asked=asked, games=games, values=values)
 
 

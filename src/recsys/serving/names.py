@@ -62,41 +62,41 @@ class NameIndex:
 
     def find(self, text: str, k: int = 10) -> list[Match]:
         """Return up to ``k`` games whose names resemble ``text``, likeliest first, then most rated."""
-        wanted = plain(text[:_LONGEST])
-        if not wanted or k < 1:
+        query = plain(text[:_LONGEST])
+        if not query or k < 1:
             return []
-        alike = [Match(row, likeness) for row in self._candidates(wanted) if (likeness := self._likeness(wanted, row))]
-        return sorted(alike, key=lambda match: self._order(wanted, match))[:k]
+        alike = [Match(row, likeness) for row in self._candidates(query) if (likeness := self._likeness(query, row))]
+        return sorted(alike, key=lambda match: self._order(query, match))[:k]
 
-    def _order(self, wanted: str, match: Match) -> tuple[float, int, int]:
-        begins = self._names[match.row].startswith(wanted)
+    def _order(self, query: str, match: Match) -> tuple[float, int, int]:
+        begins = self._names[match.row].startswith(query)
         return -max(match.likeness, BEGINS if begins else 0), -self._n_ratings[match.row], match.row
 
     def prepare(self) -> None:
         """Build what the first question would build."""
         _ = self._index
 
-    def _likeness(self, wanted: str, row: int) -> float:
+    def _likeness(self, query: str, row: int) -> float:
         """Compare two plain names: equal, begun with, containing all words, or spelled alike."""
         name = self._names[row]
-        if name == wanted:
+        if name == query:
             return 1.0
-        ratio = difflib.SequenceMatcher(None, wanted, name, autojunk=False).ratio()
-        if name.startswith(wanted):
+        ratio = difflib.SequenceMatcher(None, query, name, autojunk=False).ratio()
+        if name.startswith(query):
             return max(0.75, min(ratio, 0.99))
-        if set(wanted.split()) <= set(name.split()):
+        if set(query.split()) <= set(name.split()):
             return max(0.65, min(ratio, 0.99))
         return min(ratio, 0.99) if ratio >= 0.5 else 0.0
 
-    def _candidates(self, wanted: str) -> list[int]:
-        """Return the rows that share most trigrams with ``wanted``, and those whose names begin with it."""
+    def _candidates(self, query: str) -> list[int]:
+        """Return the rows that share most trigrams with ``query``, and those whose names begin with it."""
         shared: Counter[int] = Counter()
-        for trigram in _trigrams(wanted):
+        for trigram in _trigrams(query):
             shared.update(self._index.get(trigram, ()))
         # Long names share many trigrams by chance: count what is not shared against them.
-        alike = {row: 2 * n / (len(wanted) + len(self._names[row]) + 2) for row, n in shared.items()}
+        alike = {row: 2 * n / (len(query) + len(self._names[row]) + 2) for row, n in shared.items()}
         best = sorted(alike, key=lambda row: (-alike[row], -self._n_ratings[row]))[:100]
-        begins = [row for row, name in enumerate(self._names) if name.startswith(wanted)]
+        begins = [row for row, name in enumerate(self._names) if name.startswith(query)]
         begins.sort(key=lambda row: -self._n_ratings[row])
         return list(dict.fromkeys([*begins[:200], *best]))
 
