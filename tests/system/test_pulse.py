@@ -111,7 +111,7 @@ def test_share_rate_and_time_left() -> None:
         clock.now += 14
         with pulse.during(Activity("encoding texts", clock(), counted=True, total=27941, done=5120)):
             clock.now += 116
-            assert pulse.told() == {
+            assert pulse.as_event() == {
                 "step": "embed", "what": "encoding texts", "done": 5120, "of": 27941,
                 "share": 0.183, "per_second": 44.1, "seconds_left": 517, "seconds": 130,
             }  # fmt: skip
@@ -123,7 +123,7 @@ def test_a_part_without_a_total_tells_what_is_known() -> None:
     pulse = pulse_of(clock)
     with pulse.during(Activity("searching", clock(), counted=True, seconds_at_most=900.0, done=12)):
         clock.now += 96
-        assert pulse.told() == {
+        assert pulse.as_event() == {
             "what": "searching", "done": 12, "per_second": 0.125,
             "seconds_used": 96, "seconds_at_most": 900, "seconds": 96,
         }  # fmt: skip
@@ -132,13 +132,13 @@ def test_a_part_without_a_total_tells_what_is_known() -> None:
 @pytest.mark.parametrize("limit", [float("inf"), float("nan")])
 def test_a_limit_that_is_none_is_not_told(limit: float) -> None:
     """``--minutes inf`` is a limit that nobody could print as a number."""
-    assert "seconds_at_most" not in Activity("searching", 0.0, counted=True, seconds_at_most=limit).told(1.0)
+    assert "seconds_at_most" not in Activity("searching", 0.0, counted=True, seconds_at_most=limit).as_event(1.0)
 
 
 def test_before_the_first_and_after_the_last_nothing_is_guessed() -> None:
     """No rate of nothing, and no time left where there is more than was announced."""
-    assert Activity("fetching", 0.0, counted=True, total=5).told(9.0) == {"what": "fetching", "done": 0, "of": 5}
-    late = Activity("fetching", 0.0, counted=True, total=5, done=9).told(9.0)
+    assert Activity("fetching", 0.0, counted=True, total=5).as_event(9.0) == {"what": "fetching", "done": 0, "of": 5}
+    late = Activity("fetching", 0.0, counted=True, total=5, done=9).as_event(9.0)
     assert late == {"what": "fetching", "done": 9, "of": 5, "per_second": 1.0}
 
 
@@ -152,7 +152,7 @@ def test_the_innermost_step_and_its_outermost_part_are_told() -> None:
         pulse.during(Activity("training for newcomers", clock(), counted=True, total=6)),
         pulse.during(Activity("ALS iterations", clock(), counted=True, total=16)),
     ):
-        assert pulse.told() == {
+        assert pulse.as_event() == {
             "step": "newcomers", "what": "training for newcomers", "done": 0, "of": 6, "seconds": 0
         }  # fmt: skip
 

@@ -54,8 +54,8 @@ _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 """Typer brings its own copy of click, and exports no name for this."""
 
 
-def _version(*, wanted: bool) -> None:
-    if wanted:
+def _version(*, show: bool) -> None:
+    if show:
         streams.answer(f"recsys {__version__}")
         raise typer.Exit
 

@@ -56,23 +56,23 @@ class Activity:
     seconds_at_most: float | None = None
     done: int = 0
 
-    def told(self, now: float) -> dict[str, Any]:
+    def as_event(self, now: float) -> dict[str, Any]:
         """Return what is known of a part's progress, as keys of an event."""
-        told: dict[str, Any] = {"what": self.name}
+        event: dict[str, Any] = {"what": self.name}
         took, done, total = now - self.began, self.done, self.total
         if done or total is not None:
-            told["done"] = done
+            event["done"] = done
         if total is not None:
-            told["of"] = total
+            event["of"] = total
         if self.seconds_at_most is not None and math.isfinite(self.seconds_at_most):
-            told |= {"seconds_used": round(took), "seconds_at_most": round(self.seconds_at_most)}
+            event |= {"seconds_used": round(took), "seconds_at_most": round(self.seconds_at_most)}
         if done and took > 0:
             if total is not None and done <= total:
-                told["share"] = round(done / total, 3)
-            told["per_second"] = _figure(done / took)
+                event["share"] = round(done / total, 3)
+            event["per_second"] = _figure(done / took)
             if total is not None and done <= total:
-                told["seconds_left"] = round((total - done) * took / done)
-        return told
+                event["seconds_left"] = round((total - done) * took / done)
+        return event
 
 
 class Pulse:
@@ -124,14 +124,14 @@ class Pulse:
         finally:
             self._activities.remove(activity)
 
-    def told(self) -> dict[str, Any]:
+    def as_event(self) -> dict[str, Any]:
         """Return the keys of an event: the innermost step, and how far its outermost part is."""
         now, activities = self.clock(), list(self._activities)
         steps = [place for place, activity in enumerate(activities) if not activity.counted]
         parts = activities[steps[-1] + 1 if steps else 0 :]
         step = {"step": activities[steps[-1]].name} if steps else {}
         began = activities[steps[-1]].began if steps else self._began
-        return {**step, **(parts[0].told(now) if parts else {}), "seconds": round(now - began)}
+        return {**step, **(parts[0].as_event(now) if parts else {}), "seconds": round(now - began)}
 
     def due_in(self) -> float:
         """Return the seconds until an event is due, 0 if it is."""
@@ -145,7 +145,7 @@ class Pulse:
                     continue
                 wait = self._quiet_s
                 if not self.bar_shown and log.isEnabledFor(logging.INFO):
-                    log.info("working", extra=keys(**self.told()))
+                    log.info("working", extra=keys(**self.as_event()))
 
 
 class _Here(threading.local):
@@ -192,7 +192,7 @@ def progress(
     """
     with _watched(QUIET_S) as pulse:
         part = Activity(what, pulse.clock(), counted=True, total=total, seconds_at_most=seconds_at_most)
-        with pulse.during(part), _bar(pulse, what, total, wanted=bar) as shown:
+        with pulse.during(part), _bar(pulse, what, total, show=bar) as shown:
 
             def advance(steps: int) -> None:
                 part.done += steps
@@ -216,9 +216,9 @@ def _watched(quiet_s: float) -> Iterator[Pulse]:
 
 
 @contextmanager
-def _bar(pulse: Pulse, what: str, total: int | None, *, wanted: bool) -> Iterator[Callable[[int], None]]:
+def _bar(pulse: Pulse, what: str, total: int | None, *, show: bool) -> Iterator[Callable[[int], None]]:
     """Yield what moves the bar, if one is shown."""
-    bar = None if pulse.bar_shown or not wanted else _open_bar()
+    bar = None if pulse.bar_shown or not show else _open_bar()
     if bar is None:
         yield lambda _: None
         return
