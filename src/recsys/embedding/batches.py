@@ -44,7 +44,7 @@ class Tokenization:
     Parameters
     ----------
     folder
-        Of the model.
+        The model's folder.
     max_tokens
         Texts are cut to this many tokens, the two at the ends included.
     """

@@ -140,7 +140,8 @@ def _revision(path: Path) -> str:
 def _decisive(path: Path) -> list[Path]:
     """Return the files that may decide a vector: those of the folders that ``modules.json`` names, and of the root.
 
-    Of the root itself, not of what lies below: exports to other formats, and a training's checkpoints.
+    Files of the root itself count, but not the folders below it: they hold exports to other formats, and a
+    training's checkpoints.
     """
     folders = {path / module["path"] for module in _modules(path)} - {path}
     files = {file for folder in folders for file in folder.rglob("*")}

@@ -34,7 +34,7 @@ class OpenVinoEngine:
     Parameters
     ----------
     folder
-        Of the model: one that :func:`recsys.embedding.openvino_bert.is_mean_pooled_bert` says yes to.
+        The model's folder: one that :func:`recsys.embedding.openvino_bert.is_mean_pooled_bert` says yes to.
     plan
         Precision, threads and tokens in a batch.
     """

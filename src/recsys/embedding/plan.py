@@ -39,7 +39,7 @@ class Plan:
     device
         ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
     precision
-        Of matrix products and activations; vectors are always float32.
+        Precision of matrix products and activations; vectors are always float32.
     engine
         What runs the model.
     threads

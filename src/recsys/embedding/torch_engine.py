@@ -24,7 +24,7 @@ class TorchEngine:
     Parameters
     ----------
     folder
-        Of the model.
+        The model's folder.
     plan
         Device, precision, threads and tokens in a batch.
     """

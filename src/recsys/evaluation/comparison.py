@@ -20,7 +20,7 @@ class Row:
     section
         ``scores``, ``data``, ``recipe`` or ``measure``.
     name
-        Of the figure or setting.
+        Name of the figure or setting.
     a, b
         Its values; None where a release does not say.
     change

@@ -34,12 +34,12 @@ class DataProfile:
     ratings, users, rated_games, games
         How many there are; ``games`` are those of the catalogue.
     mean_rating
-        In rating points.
+        Mean of all ratings, in rating points.
     unknown_share
         Share of the ratings that are of games which the catalogue lacks.
     edges
-        Of the histogram's bins, ascending; one more than there are bins. Ratings beyond them count
-        in the outermost bins.
+        float, in rating points: the edges of the histogram's bins, ascending; one more than there are
+        bins. Ratings beyond them count in the outermost bins.
     histogram
         Ratings in each bin.
     """
@@ -68,7 +68,7 @@ class DataProfile:
         settings
             The range of ratings, which the bins divide.
         edges
-            Of the bins, where they must be those of an older profile.
+            float, in rating points: the edges of the bins, where they must be those of an older profile.
         """
         values = ratings.matrix.data
         bins = np.asarray(edges or np.linspace(settings.rating_min, settings.rating_max, BINS + 1))
@@ -104,7 +104,7 @@ class Change:
     figure
         Its name.
     before, now
-        Of the current release, and of this run.
+        The figure in the current release, and in this run.
     change
         What is held against the bounds: relative growth, difference, or stability index.
     low, high

@@ -29,7 +29,7 @@ class ContenderScores:
     Attributes
     ----------
     name
-        Of the contender.
+        Name of the contender.
     per_user
         float64, (users,) for each metric, in the order of ``Split.users``; NaN where a user has no
         score. Metrics of accuracy carry their cut-off: ``ndcg@10``.

@@ -103,7 +103,7 @@ def check_join(ratings: Ratings, catalogue: IdMap, data: DataSettings, source: S
     catalogue
         Ids of the games.
     data, source
-        As for :func:`check_marts`.
+        The arguments of :func:`check_marts`.
 
     Raises
     ------

@@ -68,9 +68,9 @@ class ContractReport:
         Parameters
         ----------
         mart, rule, count, samples
-            As in :class:`Violation`.
+            The fields of :class:`Violation`.
         users
-            Whose rows the samples are. Ids of people are told to those who debug, and in no message.
+            Ids of the users whose rows the samples are. They are logged at level DEBUG, and stand in no message.
         """
         if count:
             texts = tuple(str(sample) for sample in islice(samples, SAMPLES))

@@ -34,7 +34,7 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     Parameters
     ----------
     schema
-        Of every batch.
+        Schema of every batch.
     batches
         Consumed once.
     encoded

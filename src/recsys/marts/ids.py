@@ -52,7 +52,7 @@ def id_array(column: pa.Array) -> pa.Array:
     Returns
     -------
     pyarrow.Array
-        Of ``int64`` when every value fits, else ``decimal128(38, 0)``; or ``string``.
+        The ids: ``int64`` when every value fits, else ``decimal128(38, 0)``; or ``string``.
 
     Raises
     ------

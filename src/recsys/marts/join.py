@@ -98,7 +98,7 @@ class Meeting:
         Parameters
         ----------
         items, catalogue
-            As in the class.
+            Ids of the rated games, and of the catalogue's.
         indices
             int, (ratings,): the code of each rating's game.
         """

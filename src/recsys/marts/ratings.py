@@ -49,7 +49,7 @@ class Ratings:
         Parameters
         ----------
         frame, settings, time_column
-            As for :func:`read_ratings`.
+            The arguments of :func:`read_ratings`.
 
         Raises
         ------
@@ -70,7 +70,7 @@ def read_ratings(
 ) -> Ratings | None:
     """Check the ratings mart and convert it to codes.
 
-    Of several ratings of one game by one user the highest stays; the others are counted as
+    Where a user rated a game several times, the highest rating stays; the others are counted as
     repairs.
 
     Parameters

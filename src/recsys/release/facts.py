@@ -55,7 +55,7 @@ class TrialFacts(Finding):
     Attributes
     ----------
     stage
-        Of the search.
+        Name of the search's stage.
     recipe
         What was trained.
     iterations, ratings

@@ -43,7 +43,7 @@ def open_npz(source: Path | io.BytesIO) -> np.lib.npyio.NpzFile:
     Raises
     ------
     Exception
-        Of many kinds, if it is no such archive.
+        An error of any kind, if it is no such archive.
     """
     import numpy as np
 
@@ -61,7 +61,7 @@ def read_npz(
     Parameters
     ----------
     name
-        Of the file, for errors.
+        Name of the file, for errors.
     data
         Its content.
     fields

@@ -29,7 +29,7 @@ def keep_refused(root: Path, run_id: str, files: Mapping[str, bytes], keep: int)
     root
         The folder of the release store.
     run_id
-        Of the run; names sort by time.
+        Id of the run; ids sort by time.
     files
         Contents by file name.
     keep

@@ -20,7 +20,7 @@ def next_sequence(manifests: Iterable[Manifest]) -> int:
     Parameters
     ----------
     manifests
-        Of all releases that can be read.
+        The manifests of all releases that can be read.
     """
     known = {manifest.release: manifest for manifest in manifests}
     return 1 + max((_number(name, known) for name in known), default=0)

@@ -163,7 +163,7 @@ class Staging:
         Returns
         -------
         Manifest
-            Of the release, which is current now.
+            The manifest of the release, which is current now.
 
         Raises
         ------

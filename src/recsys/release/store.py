@@ -303,7 +303,7 @@ class ReleaseStore:
         Returns
         -------
         Manifest
-            Of the release that is current now.
+            The manifest of the release that is current now.
 
         Raises
         ------

@@ -34,13 +34,13 @@ def cold_games(sample: Sample, train: Train, settings: EvaluationSettings, ranki
     """Hold a fifth of the games out whole, five times; users rank them for those that they like.
 
     Each fold's filter is trained without a rating of the fold's games. Every user ranks these
-    games, and, second, all games but those they have rated otherwise; relevant are the fold's games
-    that they like. The score is Recall@2k (at most 2k games can be found).
+    games, and, second, all games but those they have rated otherwise; the fold's games that they
+    like are relevant. The score is Recall@2k (at most 2k games can be found).
 
     Parameters
     ----------
     sample, train, settings
-        As for :func:`recsys.evaluation.newcomers.measure_newcomers`.
+        The arguments of :func:`recsys.evaluation.newcomers.measure_newcomers`.
     rankings
         Users of a fold at most.
 

@@ -42,7 +42,7 @@ def short_profiles(sample: Sample, train: Train, settings: EvaluationSettings, r
     Parameters
     ----------
     sample, train, settings
-        As for :func:`recsys.evaluation.newcomers.measure_newcomers`.
+        The arguments of :func:`recsys.evaluation.newcomers.measure_newcomers`.
     rankings
         People at most.
 

@@ -37,7 +37,7 @@ class Sample:
     vectors
         float32, (games, dimension): unit embeddings, in the order of ``ratings.items``.
     tags
-        Of each game, in the same order.
+        The tags of each game, in the order of ``vectors``.
     like_threshold
         From this rating on, a game counts as liked.
     """
@@ -54,15 +54,15 @@ class Sample:
         Parameters
         ----------
         ratings
-            That may be learnt from.
+            Ratings that may be learnt from.
         content
             The catalogue.
         like_threshold
             From this rating on, a game counts as liked.
         seed
-            Of the draw.
+            Seed of the draw.
         at_most
-            Ratings that are drawn.
+            How many ratings are drawn at most.
         """
         places = content.places(ratings.items)
         known = part(ratings.matrix, places[ratings.matrix.indices] >= 0)
