@@ -184,7 +184,7 @@ class Trainer:
         Parameters
         ----------
         publish
-            As for :meth:`train_rag_model`. The games that may be recommended are those of the
+            Publish it; see :meth:`train_rag_model`. The games that may be recommended are those of the
             current release; where there is none, all that were rated. What is published has
             passed the gate.
         overrides

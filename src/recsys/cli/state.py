@@ -22,7 +22,7 @@ def _nothing() -> None:
 
 @dataclass
 class State:
-    """Options that decide how a failure is told, and what a command is given from outside.
+    """Options that decide how a failure is shown, and what a command is given from outside.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ def begin(
     context
         The command's.
     json, verbose
-        As in :class:`State`.
+        The fields of :class:`State`.
     log_format
         How events are written.
     quiet

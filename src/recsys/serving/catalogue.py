@@ -37,7 +37,7 @@ class Catalogue:
     table
         Columns GAME_ID, NAME, CATEGORIES, MECHANICS, N_RATINGS and perhaps more.
     game_ids
-        Of its rows.
+        Ids of the rows, in their order.
 
     Attributes
     ----------

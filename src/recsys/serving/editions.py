@@ -45,7 +45,7 @@ class Editions:
     Parameters
     ----------
     names
-        Of all games.
+        Names of all games, in the order of ``vectors``.
     vectors
         float32, (games, dimension): their embeddings, unit rows.
     """

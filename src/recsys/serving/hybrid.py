@@ -81,7 +81,7 @@ class HybridScores:
     space
         The games of the release.
     factors, query, n_ratings
-        As for :meth:`HybridSpace.scores`.
+        The arguments of :meth:`HybridSpace.scores`.
     """
 
     def __init__(self, space: HybridSpace, factors: Floats, query: Floats, n_ratings: int) -> None:

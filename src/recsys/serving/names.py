@@ -32,7 +32,7 @@ class Match(NamedTuple):
     Attributes
     ----------
     row
-        Of the catalogue.
+        The game's row in the catalogue.
     likeness
         1 for the same name but for case, accents and punctuation; else below 1.
     """
@@ -53,7 +53,7 @@ class NameIndex:
     Parameters
     ----------
     catalogue
-        Of which release.
+        The games of one release.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -120,7 +120,7 @@ def certain(likenesses: Sequence[float]) -> bool:
     Parameters
     ----------
     likenesses
-        Of the matches, in their order.
+        The likenesses of the matches, in their order.
     """
     if not likenesses or likenesses[0] < CERTAIN:
         return False

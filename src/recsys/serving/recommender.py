@@ -65,7 +65,7 @@ class Recommender:
     Parameters
     ----------
     path, key, encoder, eager
-        As for :func:`load`.
+        The arguments of :func:`load`.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Recommender:
         NotInModel
             If the catalogue does not have the game; by taste, also if it has too few ratings.
         ArgumentError
-            If an argument is none of what is described here.
+            If an argument has a value that is not described here.
         """
         return questions.similar(self._snapshot, game_id, by, ListOptions(k, filters, collapse))
 
@@ -162,7 +162,7 @@ class Recommender:
         user_id
             Any user.
         k, filters, collapse
-            As for :meth:`similar`.
+            The options of :meth:`similar`.
         by
             ``taste``: the user's factors; ``content``: games described like those that the user
             likes; ``blend``: factors for all games, also those without ratings, and the texts (see
@@ -173,7 +173,7 @@ class Recommender:
         Raises
         ------
         ArgumentError
-            If an argument is none of what is described here.
+            If an argument has a value that is not described here.
         """
         at = self._snapshot
         unknown = (
@@ -199,7 +199,7 @@ class Recommender:
         liked_game_ids
             Games of the catalogue; with none, the most rated games are returned, labelled so.
         k, by, filters, collapse, why
-            As for :meth:`recommend`. By taste, the factors are those that training would give to a
+            The options of :meth:`recommend`. By taste, the factors are those that training would give to a
             user with these likes, for the objective that the release was trained with.
 
         Raises
@@ -207,7 +207,7 @@ class Recommender:
         NotInModel
             If the catalogue does not have one of the games.
         ArgumentError
-            If an argument is none of what is described here.
+            If an argument has a value that is not described here.
         """
         return questions.recommend_from(self._snapshot, liked_game_ids, by, ListOptions(k, filters, collapse, why))
 

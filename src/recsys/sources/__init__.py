@@ -31,7 +31,7 @@ class QueryResult:
     Attributes
     ----------
     schema
-        Of every batch: a source casts its batches to one schema.
+        Schema of every batch: a source casts its batches to one.
     batches
         Arrow record batches, to be consumed once.
     rows_announced

@@ -38,9 +38,9 @@ class Activity:
     Attributes
     ----------
     name
-        Of the step, or what its part does, such as ``encoding texts``.
+        Name of the step, or what its part does, such as ``encoding texts``.
     began
-        On the clock of the pulse.
+        When it began: seconds on the clock of the pulse.
     counted
         Whether it is a part whose progress is counted.
     total, done
@@ -81,11 +81,11 @@ class Pulse:
     Parameters
     ----------
     quiet_s
-        For how long; in seconds.
+        Seconds without an event after which one is due.
     clock
-        Monotonic seconds.
+        Returns monotonic seconds.
     heard
-        When the last event was logged, on the same clock.
+        Returns when the last event was logged, on the same clock.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Pulse:
     @contextmanager
     def started(self) -> Iterator[None]:
         """Watch while the block lasts."""
-        with suppress(RuntimeError):  # the system grants no more threads: then nothing is told
+        with suppress(RuntimeError):  # the system grants no more threads: then nothing is logged
             self._thread.start()
         try:
             yield

@@ -22,9 +22,9 @@ def open_snowflake(settings: Settings | None = None, credentials: Mapping[str, A
     Parameters
     ----------
     settings
-        Of the run; ``settings.snowflake`` is used.
+        Settings of the run; ``settings.snowflake`` is used.
     credentials
-        Instead of the ``SNOWFLAKE_*`` variables of the environment; none of those is read then.
+        What to sign in with, instead of the ``SNOWFLAKE_*`` variables of the environment; none of those is read then.
 
     Raises
     ------

@@ -65,14 +65,14 @@ class Credentials:
     account, user, role, warehouse, database, schema
         As the connector takes them; None leaves the choice to the user's defaults in Snowflake.
     host, port, protocol
-        Of a private link or a test server; None for the account's public address.
+        The address of a private link or a test server; None for the account's public address.
     sign_in
         The one way.
     secret
         What goes with it: the key in DER, the token or the password; empty for a workload
         identity that the platform vouches for.
     provider
-        Of the workload identity.
+        Who vouches for the workload identity.
     """
 
     account: str

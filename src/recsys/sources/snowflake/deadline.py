@@ -71,7 +71,7 @@ class Deadline:
         Parameters
         ----------
         future
-            Of work that runs in the background.
+            The future of work that runs in the background.
         doing
             What is waited for, as it reads in "gave no answer while …".
         limit
@@ -113,7 +113,7 @@ class Prefetch(Generic[T]):
     load
         Turns an item into a result; called in daemon threads.
     items
-        In the order wanted.
+        In the order in which they are asked for.
     threads
         Loads at the same time; never more than twice as many results wait for the consumer.
     """

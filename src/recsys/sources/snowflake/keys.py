@@ -16,7 +16,7 @@ def private_key(text: str, passphrase: str | None, origin: str) -> bytes:
     text
         PEM (also with ``\n`` written out, as one-line variables carry it), or base64 of DER.
     passphrase
-        Of an encrypted key.
+        The passphrase of an encrypted key; None for a plain one.
     origin
         The variable that it came from, for messages.
 

@@ -81,13 +81,13 @@ class Session:
         Parameters
         ----------
         future
-            Of the work.
+            The future of the work.
         doing
             What it does, as it reads in "Snowflake failed while …".
         limit
             Seconds, if it may not take all that is left of the deadline.
         query_id
-            That the work belongs to, where its own errors do not know it.
+            Id of the query that the work belongs to, where its own errors do not know it.
         expected
             The failure that the caller deals with: an event for debugging only.
         """
