@@ -127,9 +127,9 @@ def test_the_inner_score_is_ndcg(ratings: sp.csr_matrix) -> None:
     for user in split.users:
         seen = set(split.train[user].indices)
         order = [game for game in np.argsort(-(factors.items @ factors.users[user])) if game not in seen][:10]
-        wanted = set(split.relevant[user].indices)
-        gain = sum(1 / np.log2(rank + 2) for rank, game in enumerate(order) if game in wanted)
-        expected.append(gain / sum(1 / np.log2(rank + 2) for rank in range(min(10, len(wanted)))))
+        relevant = set(split.relevant[user].indices)
+        gain = sum(1 / np.log2(rank + 2) for rank, game in enumerate(order) if game in relevant)
+        expected.append(gain / sum(1 / np.log2(rank + 2) for rank in range(min(10, len(relevant)))))
     np.testing.assert_allclose(split.score(factors), expected, rtol=1e-6)
 
 
@@ -184,9 +184,9 @@ def test_the_search_is_repeatable(ratings: sp.csr_matrix) -> None:
 
 def test_given_settings_are_never_searched(ratings: sp.csr_matrix) -> None:
     """What is set explicitly has one value in all trials; the rest has several."""
-    found = search(ratings, CfSettings(factors=8, unobserved=5.0, confidence="liked", threads=1))
-    assert found is not None
-    tried = [trial.recipe for trial in found.trials]
+    outcome = search(ratings, CfSettings(factors=8, unobserved=5.0, confidence="liked", threads=1))
+    assert outcome is not None
+    tried = [trial.recipe for trial in outcome.trials]
     assert {(recipe.factors, recipe.unobserved, recipe.confidence) for recipe in tried} == {(8, 5.0, "liked")}
     assert len({recipe.regularization for recipe in tried}) >= 5
 
@@ -205,20 +205,20 @@ def test_nothing_to_search(ratings: sp.csr_matrix, settings: CfSettings) -> None
 
 def test_the_winner_beats_far_off_settings(ratings: sp.csr_matrix) -> None:
     """The best trial is well above the worst, and the winner no worse than the rule."""
-    found = search(ratings, SMALL)
-    assert found is not None
-    scores = [trial.ndcg for trial in found.trials]
+    outcome = search(ratings, SMALL)
+    assert outcome is not None
+    scores = [trial.ndcg for trial in outcome.trials]
     assert max(scores) > 1.1 * min(scores)
-    assert found.best >= found.rule
-    assert found.complete
+    assert outcome.best >= outcome.rule
+    assert outcome.complete
 
 
 def test_good_trials_are_prolonged(ratings: sp.csr_matrix) -> None:
     """Every scale is tried for a few iterations; only the best third goes on, from where it stood."""
-    found = search(ratings, SMALL)
-    assert found is not None
-    first = [trial for trial in found.trials if trial.stage == "scales" and trial.iterations == 4]
-    longer = [trial for trial in found.trials if trial.stage == "scales" and trial.iterations == 10]
+    outcome = search(ratings, SMALL)
+    assert outcome is not None
+    first = [trial for trial in outcome.trials if trial.stage == "scales" and trial.iterations == 4]
+    longer = [trial for trial in outcome.trials if trial.stage == "scales" and trial.iterations == 10]
     assert len(first) == len(space.UNOBSERVED) * len(space.REGULARIZATION)
     best = sorted(first, key=lambda trial: -trial.ndcg)[: len(longer)]
     assert {trial.recipe for trial in longer} == {trial.recipe for trial in best}
@@ -228,14 +228,16 @@ def test_good_trials_are_prolonged(ratings: sp.csr_matrix) -> None:
 @pytest.mark.parametrize("factors", [8, 32])
 def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matrix, factors: int) -> None:
     """The winner is tried after more and fewer iterations; as few are taken as cost a thousandth at most."""
-    found = search(ratings, SMALL.model_copy(update={"factors": factors}))
-    assert found is not None
+    outcome = search(ratings, SMALL.model_copy(update={"factors": factors}))
+    assert outcome is not None
     alike = [
-        trial for trial in found.trials if replace(trial.recipe, iterations=0) == replace(found.winner, iterations=0)
+        trial
+        for trial in outcome.trials
+        if replace(trial.recipe, iterations=0) == replace(outcome.winner, iterations=0)
     ]
     score = {trial.iterations: trial.ndcg for trial in alike}
     best = max(score[number] for number in space.ITERATIONS)
-    assert found.winner.iterations == min(n for n in space.ITERATIONS if score[n] >= 0.999 * best)
+    assert outcome.winner.iterations == min(n for n in space.ITERATIONS if score[n] >= 0.999 * best)
     given = search(ratings, SMALL.model_copy(update={"iterations": 5}))
     assert given is not None
     assert given.winner.iterations == 5
@@ -252,32 +254,32 @@ class Diverging(RecipeScorer):
 
 
 def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: pytest.LogCaptureFixture) -> None:
-    """It is tried once, scores nothing, is told as a warning, and the search goes on to its end."""
+    """It is tried once, scores nothing, is logged as a warning, and the search runs to its end."""
     rule = CfRecipe.by_rule(SMALL, ratings.data)
     scorer = Diverging(ratings, SMALL, rule.like_threshold)
     stages = nightly._Stages(scorer, rule, None, SMALL, itertools.count().__next__, lambda _: None)
     with caplog.at_level("WARNING", "recsys"):
-        found = stages.search(frozenset({"unobserved", "confidence", "iterations"}))
-    (failed,) = (trial for trial in found.trials if trial.recipe.confidence == "rating")
+        outcome = stages.search(frozenset({"unobserved", "confidence", "iterations"}))
+    (failed,) = (trial for trial in outcome.trials if trial.recipe.confidence == "rating")
     assert failed.ndcg == 0
     assert [record.getMessage() for record in caplog.records] == ["a trial diverged"]
-    assert found.complete
-    assert {trial.stage for trial in found.trials} >= {"refine", "iterations"}
+    assert outcome.complete
+    assert {trial.stage for trial in outcome.trials} >= {"refine", "iterations"}
 
 
 @pytest.mark.parametrize(("seconds", "stays"), [(12.0, True), (90.0, False)])
 def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix, *, seconds: float, stays: bool) -> None:
     """The search ends after the limit with the best that is surely better than the rule, else with the rule."""
     settings = SMALL.model_copy(update={"tuning_seconds": seconds})
-    found = search(ratings, settings, clock=itertools.count().__next__)
-    assert found is not None
-    assert not found.complete
-    assert found.as_json()["complete"] is False
-    assert 0 < len(found.trials) < seconds
-    assert (found.winner == CfRecipe.by_rule(settings, ratings.data)) is stays
-    whole = [trial for trial in found.trials if trial.iterations == 10]
-    assert found.best == max(trial.ndcg for trial in whole)
-    assert (found.best > found.rule) is not stays
+    outcome = search(ratings, settings, clock=itertools.count().__next__)
+    assert outcome is not None
+    assert not outcome.complete
+    assert outcome.as_json()["complete"] is False
+    assert 0 < len(outcome.trials) < seconds
+    assert (outcome.winner == CfRecipe.by_rule(settings, ratings.data)) is stays
+    whole = [trial for trial in outcome.trials if trial.iterations == 10]
+    assert outcome.best == max(trial.ndcg for trial in whole)
+    assert (outcome.best > outcome.rule) is not stays
 
 
 def test_a_late_end_of_time_keeps_what_was_settled(ratings: sp.csr_matrix) -> None:
@@ -290,11 +292,11 @@ def test_a_late_end_of_time_keeps_what_was_settled(ratings: sp.csr_matrix) -> No
     cut = itertools.count()
     before = len([trial for trial in whole.trials if trial.stage != "iterations"])
     limit = float(3 * before)  # three looks at the clock for each trial
-    found = search(ratings, free.model_copy(update={"tuning_seconds": limit}), clock=cut.__next__)
-    assert found is not None
-    assert not found.complete
-    assert {trial.stage for trial in found.trials} >= {"factors"}
-    assert replace(found.winner, iterations=12) == settled.winner
+    outcome = search(ratings, free.model_copy(update={"tuning_seconds": limit}), clock=cut.__next__)
+    assert outcome is not None
+    assert not outcome.complete
+    assert {trial.stage for trial in outcome.trials} >= {"factors"}
+    assert replace(outcome.winner, iterations=12) == settled.winner
 
 
 def test_fit_alone_finds_its_settings() -> None:

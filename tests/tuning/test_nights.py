@@ -57,9 +57,9 @@ class Nights:
             {}, folder, source=TableSource(*self.tables), settings=settings, embedding_model=WordEncoder(),
             store=self.store,
         ).run_pipeline(force=True)  # fmt: skip
-        return self.told()
+        return self.facts()
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """Return the facts of the current release."""
         return self.store.manifest().facts.model_dump(mode="json")
 
@@ -86,21 +86,21 @@ def test_the_rule_would_be_refused(nights: Nights) -> None:
 
 def test_a_search_every_few_releases_blocks_no_night(nights: Nights) -> None:
     """Search, twice remembered, searched again without the time for it: published as before, and remembered anew."""
-    recipe = nights.told()["recipe"]
-    told = [nights.run(cf={"tuning_seconds": 1e-6}) for _ in range(4)]
-    assert [night["tuning"]["age"] for night in told] == [1, 2, 0, 1]
-    assert told[2]["tuning"]["because"] == "3 releases since the last search"
-    assert told[2]["tuning"]["search"]["complete"] is False
-    assert all(night["verdict"]["passed"] for night in told)
-    winners = [night["tuning"]["search"]["winner"] for night in told]
+    recipe = nights.facts()["recipe"]
+    outcomes = [nights.run(cf={"tuning_seconds": 1e-6}) for _ in range(4)]
+    assert [night["tuning"]["age"] for night in outcomes] == [1, 2, 0, 1]
+    assert outcomes[2]["tuning"]["because"] == "3 releases since the last search"
+    assert outcomes[2]["tuning"]["search"]["complete"] is False
+    assert all(night["verdict"]["passed"] for night in outcomes)
+    winners = [night["tuning"]["search"]["winner"] for night in outcomes]
     assert all({name: recipe[name] for name in SEARCHED} == {name: won[name] for name in SEARCHED} for won in winners)
 
 
 def test_a_whole_search_again_keeps_what_nothing_surely_betters(nights: Nights) -> None:
-    """The recipe in use is the winner, to the last digit, or the winner scored more where both were scored."""
-    before = nights.told()["recipe"]
-    told = nights.run(cf={"tuning_every": 1})
-    search = told["tuning"]["search"]
+    """The current recipe is the winner, to the last digit, or the winner scored more where both were scored."""
+    before = nights.facts()["recipe"]
+    facts = nights.run(cf={"tuning_every": 1})
+    search = facts["tuning"]["search"]
     assert search["complete"]
     assert search["used"] > 1.1 * search["rule"]
     kept = all(search["winner"][name] == before[name] for name in SEARCHED)
@@ -109,11 +109,11 @@ def test_a_whole_search_again_keeps_what_nothing_surely_betters(nights: Nights) 
 
 def test_a_refused_night_leaves_the_next_one_free(nights: Nights) -> None:
     """The night of a search is refused for another reason; the next one searches again, is published, remembers."""
-    before = nights.told()
+    before = nights.facts()
     with pytest.raises(QualityGateFailed, match=r"gate\.floor"):
         nights.run(cf={"tuning_every": 1}, gate={"floor": 0.99})
-    assert nights.told() == before
-    assert nights.run(cf={"tuning_every": 1})["tuning"]["because"] == "1 releases since the last search"
+    assert nights.facts() == before
+    assert nights.run(cf={"tuning_every": 1})["tuning"]["because"] == "1 release since the last search"
     assert nights.run()["tuning"]["age"] == 1
 
 
@@ -134,8 +134,8 @@ def test_a_setting_that_is_given_no_longer_is_searched_again(nights: Nights) -> 
 
 def test_another_hold_out_is_searched_for_anew(nights: Nights) -> None:
     """With another seed of the hold-out the winner is not used again: it was scored on what is held out now."""
-    told = nights.run(evaluation={"seed": 7})["tuning"]
-    assert told["because"].startswith("ratings are held out that the last search saw")
-    assert told["because"].endswith("(hold_out hash, fraction 0.2, seed 42)")
-    assert told["search"]["used"] is None
+    tuning = nights.run(evaluation={"seed": 7})["tuning"]
+    assert tuning["because"].startswith("ratings are held out that the last search saw")
+    assert tuning["because"].endswith("(hold_out hash, fraction 0.2, seed 42)")
+    assert tuning["search"]["used"] is None
     assert nights.run(evaluation={"seed": 7})["tuning"]["age"] == 1

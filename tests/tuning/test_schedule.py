@@ -38,30 +38,30 @@ def test_the_search_never_sees_the_hold_out() -> None:
     places = np.asarray(held_out[np.repeat(np.arange(300), np.diff(turned.indptr)), turned.indices]).ravel() > 0
     turned.data[places] = 11 - turned.data[places]
     assert np.count_nonzero(places) > 500
-    told = []
+    results = []
     for table in (ratings, replace(ratings, matrix=turned)):
         trial = Trial(settings, None, Steps()).hold(table)
         assert trial.tuning is not None
-        found = trial.tuning["search"]
-        told.append(([(t["recipe"], t["iterations"], t["ndcg"]) for t in found["trials"]], found["winner"]))
-    assert told[0] == told[1]
+        search = trial.tuning["search"]
+        results.append(([(t["recipe"], t["iterations"], t["ndcg"]) for t in search["trials"]], search["winner"]))
+    assert results[0] == results[1]
 
 
 def test_a_search_knows_nothing_of_one_that_saw_its_hold_out() -> None:
-    """Canary: with another seed of the hold-out, whatever an earlier night found, this one tries and finds the same."""
+    """Canary: with another seed of the hold-out, the search of an earlier night changes nothing in this one's."""
     settings = Settings(cf=CfSettings(factors=8, threads=1))
-    told = []
+    results = []
     for ratio in (3.3, 7.7):
         recipe = RECIPE.model_copy(update={"factors": 8, "unobserved": ratio})
         memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED[1:], MEASURE | {"seed": 7})
         current = CurrentRelease("r1", recipe, measure={**MEASURE, "seed": 7, "score": 0.30}, tuning=memory)
-        found = Trial(settings, current, Steps()).hold(tastes(users=300, items=60)).tuning
-        assert found is not None
-        assert found["measure"]["seed"] == 42
-        told.append(
-            (found["search"]["winner"], [(trial["recipe"], trial["ndcg"]) for trial in found["search"]["trials"]])
+        tuning = Trial(settings, current, Steps()).hold(tastes(users=300, items=60)).tuning
+        assert tuning is not None
+        assert tuning["measure"]["seed"] == 42
+        results.append(
+            (tuning["search"]["winner"], [(trial["recipe"], trial["ndcg"]) for trial in tuning["search"]["trials"]])
         )
-    assert told[0] == told[1]
+    assert results[0] == results[1]
 
 
 def test_a_later_night_reuses_the_winner() -> None:
@@ -85,14 +85,14 @@ def test_a_later_night_reuses_the_winner() -> None:
     ],
 )
 def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: int, drift: str, because: str) -> None:
-    """By age, by a falling score, by drift, and by settings that somebody gave since, be they what was found."""
+    """By age, by a falling score, by drift, and by settings given since, even where they equal the search's."""
     memory = TuningHistory({"trials": []}, "first", age, 0.30, SEARCHED, MEASURE)
     current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": score}, tuning=memory)
     changes = (Change(drift, None, None, 1.0, None, 0.1),) if drift else ()
     planned = plan(settings, GateSettings(), current, Drift("r1", changes), MEASURE)
     assert planned.because.startswith(because)
     assert planned.settings == settings
-    assert planned.in_use == CfRecipe.by_rule(RECIPE, np.empty(0, np.float32))
+    assert planned.current_recipe == CfRecipe.by_rule(RECIPE, np.empty(0, np.float32))
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: in
     [({"seed": 7}, True), ({"fraction": 0.3}, True), ({"hold_out": "time"}, True), ({"metric": "recall@10"}, False)],
 )
 def test_another_hold_out_asks_for_a_search(other: dict[str, Any], asks: bool) -> None:  # noqa: FBT001 - of the table
-    """Where other ratings are held out, what was found on them is not used again, and no start of a search either."""
+    """Where other ratings are held out, the result of a search on the others is neither reused nor a start."""
     memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
     current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.30}, tuning=memory)
     planned = plan(CfSettings(), GateSettings(), current, None, MEASURE | other)
     assert planned.because.startswith("ratings are held out that the last search saw") is asks
     assert (planned.reused is None) is asks
-    assert planned.in_use is None
+    assert planned.current_recipe is None
 
 
 def test_scores_of_two_measures_are_no_fall() -> None:
@@ -127,7 +127,7 @@ def test_a_search_begins_with_the_current_recipe(recipe: CfSettings, taken: bool
     """Also without a memory, as where it was given; not where it is another solver's, or leaves something open."""
     planned = plan(CfSettings(), GateSettings(), CurrentRelease("r1", recipe), None, MEASURE)
     assert planned.because == "no earlier search is remembered"
-    assert (planned.in_use is not None) is taken
+    assert (planned.current_recipe is not None) is taken
 
 
 def test_without_tuning_nothing_is_remembered() -> None:

@@ -46,7 +46,7 @@ def winner(ratings: Ratings) -> CfRecipe:
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory, ratings: Ratings) -> tuple[Path, Tuned]:
-    """Return a study of three trials, to be copied by those who go on with it, and what it found."""
+    """Return a study of three trials, to be copied by tests that continue it, and its result."""
     file = tmp_path_factory.mktemp("study") / "s.db"
     return file, tune(ratings, QUICK, file, Budget(trials=3), remembered=winner(ratings), clock=lambda: 0.0)
 
@@ -74,12 +74,12 @@ def test_the_long_search_never_sees_the_hold_out(tmp_path: Path, ratings: Rating
     places = np.asarray(held_out[np.repeat(np.arange(300), np.diff(turned.indptr)), turned.indices]).ravel() > 0
     turned.data[places] = 11 - turned.data[places]
     assert np.count_nonzero(places) > 500
-    told = []
+    results = []
     for number, table in enumerate((ratings, replace(ratings, matrix=turned))):
         file = tmp_path / f"{number}.db"
-        found = tune(table, QUICK, file, Budget(trials=3), clock=lambda: 0.0)
-        told.append((trials_in(file), replace(found, study="")))
-    assert told[0] == told[1]
+        tuned = tune(table, QUICK, file, Budget(trials=3), clock=lambda: 0.0)
+        results.append((trials_in(file), replace(tuned, study="")))
+    assert results[0] == results[1]
 
 
 def test_it_begins_with_the_rule_and_what_is_remembered(copied: Path, ratings: Ratings) -> None:
@@ -97,11 +97,11 @@ def test_what_is_given_is_never_searched(tmp_path: Path, ratings: Ratings) -> No
     """A setting that somebody set has one value in all trials, also where that is the default."""
     given = {"factors": "8", "exponent": "1.0", "confidence": "graded", "iterations": "9", "threads": "1"}
     settings = load_settings(overrides=[f"cf.{name}={value}" for name, value in given.items()], environ={})
-    found = tune(ratings, settings, tmp_path / "s.db", Budget(trials=3))
+    tuned = tune(ratings, settings, tmp_path / "s.db", Budget(trials=3))
     assert {frozenset(params) for params, *_ in trials_in(tmp_path / "s.db")} == {
         frozenset({"regularization", "unobserved"})
     }
-    assert (found.settings["factors"], found.settings["iterations"]) == (8, 9)
+    assert (tuned.settings["factors"], tuned.settings["iterations"]) == (8, 9)
 
 
 def test_what_is_tried_has_three_digits() -> None:
@@ -117,14 +117,14 @@ def test_a_study_goes_on_as_if_it_had_never_stopped(tmp_path: Path, copied: Path
     storage = f"sqlite:///{copied}"
     died = optuna.load_study(study_name=None, storage=storage)
     died.ask(Space.of(QUICK.cf, ratings.matrix.data).distributions()).report(0.9, 4)
-    found = tune(ratings, QUICK, copied, Budget(trials=6))
+    tuned = tune(ratings, QUICK, copied, Budget(trials=6))
     assert trials_in(copied) == trials_in(tmp_path / "whole.db")
     ended = [trial.state.name for trial in optuna.load_study(study_name=None, storage=storage).trials]
-    assert (found.trials, len(ended), ended.count("FAIL")) == (6, 7, 1)
+    assert (tuned.trials, len(ended), ended.count("FAIL")) == (6, 7, 1)
 
 
 def test_a_finished_study_answers_again(tmp_path: Path, begun: tuple[Path, Tuned], ratings: Ratings) -> None:
-    """Without a budget left nothing is tried, and the same is found; a study without trials says so."""
+    """Without a budget left nothing is tried, and the result is the same; a study without trials says so."""
     file, first = begun
     assert tune(ratings, QUICK, file, Budget(minutes=0), clock=lambda: 0.0) == first
     with pytest.raises(ConfigError, match="no finished trial yet"):
@@ -134,8 +134,8 @@ def test_a_finished_study_answers_again(tmp_path: Path, begun: tuple[Path, Tuned
 def test_the_time_is_kept(copied: Path, ratings: Ratings) -> None:
     """Minutes end the run between two trials, whatever number of trials is allowed."""
     clock = iter(range(0, 10_000, 25))
-    found = tune(ratings, QUICK, copied, Budget(minutes=1, trials=50), clock=lambda: next(clock))
-    assert found.trials == 3 + 2
+    tuned = tune(ratings, QUICK, copied, Budget(minutes=1, trials=50), clock=lambda: next(clock))
+    assert tuned.trials == 3 + 2
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_question_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    """A second search into the same study is told who is at it."""
+    """A second search into the same study names the first in its error."""
     with (
         open_study(tmp_path / "s.db", {}),
         pytest.raises(LockHeld, match=r"held by recsys tune --study .* \(process \d+"),
@@ -217,21 +217,21 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_best_is_held_against_the_rule_elsewhere(begun: tuple[Path, Tuned], ratings: Ratings) -> None:
-    """The score that is told comes from other draws than the trials', on the same users for both."""
-    file, found = begun
+    """The score that is reported comes from other draws than the trials', on the same users for both."""
+    file, tuned = begun
     train = split(ratings, QUICK.evaluation, 7.0).train.matrix
     rule = CfRecipe.by_rule(QUICK.cf, train.data)
-    best = replace(rule, **found.settings)
+    best = replace(rule, **tuned.settings)
     params, value, *_ = max((t for t in trials_in(file) if t[3] == "COMPLETE"), key=lambda t: t[1])
     assert params["unobserved"] == pytest.approx(best.unobserved, rel=0.005)
     first, other = (RecipeScorer(train, QUICK.cf, 7.0, draw) for draw in (0, DRAWS))
     assert first.score(best, LARGE, best.iterations, keep=False).mean() == pytest.approx(value)
     ours, theirs = (other.score(recipe, LARGE, recipe.iterations, keep=False) for recipe in (best, rule))
-    assert (found.score.value, found.rule.value) == pytest.approx((ours.mean(), theirs.mean()))
-    assert found.difference.value == pytest.approx((ours - theirs).mean())
-    assert found.difference.low < found.difference.value < found.difference.high
-    assert found.users == len(ours)
-    assert found.score.value != pytest.approx(value)
+    assert (tuned.score.value, tuned.rule.value) == pytest.approx((ours.mean(), theirs.mean()))
+    assert tuned.difference.value == pytest.approx((ours - theirs).mean())
+    assert tuned.difference.low < tuned.difference.value < tuned.difference.high
+    assert tuned.users == len(ours)
+    assert tuned.score.value != pytest.approx(value)
 
 
 class Oracle(RecipeScorer):
@@ -275,10 +275,10 @@ def test_importances_know_what_mattered() -> None:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, 1 + score / 10)
-    told = importances(finished(study))
-    assert next(iter(told)) == "unobserved"
-    assert told["unobserved"] > 0.8
-    assert sum(told.values()) == pytest.approx(1)
+    shares = importances(finished(study))
+    assert next(iter(shares)) == "unobserved"
+    assert shares["unobserved"] > 0.8
+    assert sum(shares.values()) == pytest.approx(1)
     assert importances(finished(study)[:19]) == {}
 
 
@@ -289,24 +289,24 @@ def test_the_fragment_is_a_settings_file(tmp_path: Path) -> None:
         "confidence": "graded", "like_threshold": 7.0, "seed": 3,
     }  # fmt: skip
     scores = Interval(0.31, 0.30, 0.32), Interval(0.30, 0.29, 0.31), Interval(0.01, 0.005, 0.015)
-    found = Tuned(values, *scores, 4872, 41, 12, {"unobserved": 0.75, "factors": 0.25}, "s.db", 3.0)
-    (tmp_path / "recsys.toml").write_text(found.as_toml(), encoding="utf-8")
+    tuned = Tuned(values, *scores, 4872, 41, 12, {"unobserved": 0.75, "factors": 0.25}, "s.db", 3.0)
+    (tmp_path / "recsys.toml").write_text(tuned.as_toml(), encoding="utf-8")
     read = load_settings(tmp_path / "recsys.toml", environ={}).cf
     assert {name: getattr(read, name) for name in read.model_fields_set} == values
-    assert "NDCG@10 0.3100 [0.3000, 0.3200], the rule's 0.3000 [0.2900, 0.3100]" in found.as_toml()
-    assert "on 4,872 users" in found.as_toml()
-    assert "surely better" in found.as_toml()
-    assert "unobserved 75%, factors 25%" in found.as_toml()
-    unsure = replace(found, difference=Interval(0.01, -0.005, 0.025))
+    assert "NDCG@10 0.3100 [0.3000, 0.3200], the rule's 0.3000 [0.2900, 0.3100]" in tuned.as_toml()
+    assert "on 4,872 users" in tuned.as_toml()
+    assert "surely better" in tuned.as_toml()
+    assert "unobserved 75%, factors 25%" in tuned.as_toml()
+    unsure = replace(tuned, difference=Interval(0.01, -0.005, 0.025))
     assert "not surely better" in unsure.as_toml()
 
 
 def test_given_settings_are_in_the_fragment(tmp_path: Path, ratings: Ratings) -> None:
     """Put into recsys.toml it leaves nothing of what was scored to other defaults."""
     overrides = ["cf.factors=8", "cf.threads=1", "cf.like_threshold=8", "cf.seed=5"]
-    found = tune(ratings, load_settings(overrides=overrides, environ={}), tmp_path / "s.db", Budget(trials=1))
-    assert list(found.settings) == [*RANGES, "like_threshold", "seed"]
-    assert (found.settings["factors"], found.settings["like_threshold"], found.settings["seed"]) == (8, 8.0, 5)
+    tuned = tune(ratings, load_settings(overrides=overrides, environ={}), tmp_path / "s.db", Budget(trials=1))
+    assert list(tuned.settings) == [*RANGES, "like_threshold", "seed"]
+    assert (tuned.settings["factors"], tuned.settings["like_threshold"], tuned.settings["seed"]) == (8, 8.0, 5)
 
 
 @pytest.mark.parametrize(

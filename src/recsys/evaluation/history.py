@@ -1,4 +1,4 @@
-"""What a release remembers of the search for its settings."""
+"""The tuning history: what a release keeps of the last search for its settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from recsys.release.facts import Facts
 
 FACT = "tuning"
-"""Name of the memory among the manifest's facts."""
+"""Name of the tuning history among the manifest's facts."""
 
 HOLD_OUT = ("hold_out", "fraction", "seed")
 """Keys of a measure that say which ratings are held out."""
@@ -49,7 +49,7 @@ class TuningHistory:
 
     @classmethod
     def of(cls, facts: Facts) -> TuningHistory | None:
-        """Read the memory of a release from its manifest's facts."""
+        """Read the tuning history of a release from its manifest's facts."""
         stored = facts.tuning
         if stored is None:
             return None
@@ -58,7 +58,7 @@ class TuningHistory:
 
     @property
     def winner(self) -> CfRecipe:
-        """What the search found."""
+        """The recipe that won the search."""
         return CfRecipe.from_json(self.search["winner"])
 
     def is_kept_from(self, measure: Mapping[str, Any]) -> bool:
@@ -66,7 +66,7 @@ class TuningHistory:
         return all(self.measure.get(key) == measure[key] for key in HOLD_OUT)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the memory ready for JSON."""
+        """Return the history ready for JSON."""
         return {
             "search": self.search,
             "because": self.because,

@@ -203,7 +203,7 @@ class Trial:
             drift = None if self.data is None else self.data.drift
             planned = plan(given, self.settings.gate, current, drift, measure)
             log.info("settings", extra=keys(searched=planned.because or "no", reused=planned.reused is not None))
-            recipe, search = find_recipe(parts.train, planned.settings, planned.in_use)
+            recipe, search = find_recipe(parts.train, planned.settings, planned.current_recipe)
             candidate = CollaborativeFilter(planned.settings).fit(parts.train, recipe=recipe, watch=curve.watch)
         contenders: list[Contender] = [
             Popularity.of(parts.train),

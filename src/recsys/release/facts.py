@@ -84,7 +84,7 @@ class SearchFacts(Finding):
     trials
         All that was tried, in order.
     rule, best, used
-        NDCG@10 of the rule's recipe, of the best, and of the one in use.
+        NDCG@10 of the rule's recipe, of the best, and of the recipe that was current then.
     users
         Users of the inner hold-out.
     complete

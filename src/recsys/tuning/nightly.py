@@ -2,13 +2,13 @@
 
 A fixed list of trials, cheap ones first, each scored on an inner hold-out that is drawn from the
 training part alone. The rule of :mod:`recsys.models.recipe` comes first (``start``), and beside it the
-recipe that is in use, where there is one: so there is something to hold the best against whenever the
-time is up. Then:
+recipe of the current release, where there is one: so there is something to compare the best with
+whenever the time is up. Then:
 
 1. ``scales``: a grid around the rule, a few iterations on a sample of the users; the best third is
-   prolonged from where it stands (successive halving).
+   trained further (successive halving).
 2. ``confidence``: the other ways to read ratings, with the best scales, on the same sample.
-3. ``refine``: the neighbours of the best, or of the recipe in use if that is better, as long as they
+3. ``refine``: the neighbours of the best, or of the current recipe if that is better, as long as they
    improve, on the same sample.
 4. ``rule``: the best against the rule, on as many ratings as the search ever looks at. It must
    win by more than two standard errors of the difference, over 20 people or more, or the rule stays:
@@ -16,9 +16,9 @@ time is up. Then:
 5. ``factors``: longer and shorter factors for the one that stayed, on the same ratings.
 6. ``iterations``: where it may stop, on the same ratings.
 
-A recipe in use takes the place of the rule in 4: it stays as it is unless the rule or the best is
+The current recipe takes the place of the rule in 4: it stays as it is unless the rule or the best is
 surely better, and in 5 unless its longer or shorter self is. The gate refuses what is surely worse than
-the current recipe, and a search that knew only the rule could find such a thing night after night.
+it, and a search that knew only the rule could propose such a recipe night after night.
 
 Settings that are given are never varied. Everything but the time limit depends on the ratings,
 the settings and the seed alone.
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 log = events(__name__)
 
 _SMALL = 150_000
-"""Ratings of the sample that cheap trials train on; dear ones take ``LARGE``."""
+"""Ratings of the sample that cheap trials train on; expensive ones take ``LARGE``."""
 _CHEAP, _FULL = 4, 10
 """Iterations of a first and of a prolonged trial."""
 _SHORTER = 0.005
@@ -77,7 +77,7 @@ def search(
     ratings: sp.csr_matrix,
     settings: CfSettings,
     *,
-    in_use: CfRecipe | None = None,
+    current: CfRecipe | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[SearchTrial], None] = lambda _: None,
 ) -> Search | None:
@@ -89,9 +89,9 @@ def search(
         CSR, float32, users × items: the training part, nothing else.
     settings
         Section ``cf``.
-    in_use
-        The recipe in use: tried beside the rule, as far as the settings leave it open, and the winner
-        unless something is surely better.
+    current
+        The recipe of the current release: tried beside the rule, as far as the settings leave it open, and
+        the winner unless something is surely better.
     clock
         Seconds, for the time limit.
     progress
@@ -110,9 +110,9 @@ def search(
     scorer = RecipeScorer(ratings, settings, rule.like_threshold)
     if not scorer.users(LARGE):
         return None
-    if in_use is not None:
-        in_use = replace(rule, **{name: getattr(in_use, name) for name in free})
-    return _Stages(scorer, rule, in_use, settings, clock, progress).search(free)
+    if current is not None:
+        current = replace(rule, **{name: getattr(current, name) for name in free})
+    return _Stages(scorer, rule, current, settings, clock, progress).search(free)
 
 
 class Choice(NamedTuple):
@@ -122,7 +122,7 @@ class Choice(NamedTuple):
     search: Search | None
 
 
-def find_recipe(ratings: Ratings, settings: CfSettings, in_use: CfRecipe | None = None) -> Choice:
+def find_recipe(ratings: Ratings, settings: CfSettings, current: CfRecipe | None = None) -> Choice:
     """Return the recipe of the settings: what is ``auto`` searched, or set by rule with ``tuning = "off"``.
 
     Parameters
@@ -131,20 +131,20 @@ def find_recipe(ratings: Ratings, settings: CfSettings, in_use: CfRecipe | None 
         The training part, nothing else.
     settings
         Section ``cf``.
-    in_use
-        A recipe that is in use: where settings are searched, they stay as it has them unless others are
-        surely better.
+    current
+        The recipe of the current release: where settings are searched, its values are kept unless others
+        are surely better.
     """
     outcome = None
     if settings.tuning == "auto":
         with progress_of("searching settings", seconds_at_most=settings.tuning_seconds) as advance:
-            outcome = search(ratings.matrix, settings, in_use=in_use, progress=lambda _: advance(1))
+            outcome = search(ratings.matrix, settings, current=current, progress=lambda _: advance(1))
         trim_memory()
     return Choice(outcome.winner if outcome else CfRecipe.by_rule(settings, ratings.matrix.data), outcome)
 
 
 class _TimeIsUp(Exception):
-    """The search ends with what it has."""
+    """The time is up: the search ends with the trials that it has."""
 
 
 @dataclass
@@ -153,7 +153,7 @@ class _Stages:
 
     scorer: RecipeScorer
     rule: CfRecipe
-    in_use: CfRecipe | None
+    current: CfRecipe | None
     settings: CfSettings
     clock: Callable[[], float]
     progress: Callable[[SearchTrial], None]
@@ -161,8 +161,8 @@ class _Stages:
 
     def __post_init__(self) -> None:
         self.started = self.clock()
-        # Trials know no number of iterations of their own: what is in use is tried as the others are.
-        self.stays = self.rule if self.in_use is None else replace(self.in_use, iterations=self.rule.iterations)
+        # A trial has no number of iterations of its own: the current recipe is tried as the others are.
+        self.baseline = self.rule if self.current is None else replace(self.current, iterations=self.rule.iterations)
 
     def search(self, free: frozenset[str]) -> Search:
         """Run the stages; see the module's docstring."""
@@ -170,7 +170,7 @@ class _Stages:
         settled: CfRecipe | None = None
         try:
             settled = self._settle(free)
-            if "iterations" in free and (self.in_use is None or settled != self.stays):
+            if "iterations" in free and (self.current is None or settled != self.baseline):
                 iterations = self._enough_iterations(settled)
         except _TimeIsUp:
             complete = False
@@ -178,23 +178,23 @@ class _Stages:
 
     def _settle(self, free: frozenset[str]) -> CfRecipe:
         """Return the winner of all stages but the last."""
-        for start in (self.rule, self.stays):
+        for start in (self.rule, self.baseline):
             self.score(start, "start", _SMALL, _FULL)
         best = self._scales(free)
         if "confidence" in free:
             others = (replace(best, confidence=name) for name in CONFIDENCE)
             best = self._best(others, "confidence", _SMALL, _FULL)
-        if self.in_use is not None:
-            best = self._best((best, self.stays), "start", _SMALL, _FULL)
+        if self.current is not None:
+            best = self._best((best, self.baseline), "start", _SMALL, _FULL)
         best = self._surely_better(self._refine(best, free))
         return self._length_of_factors(best) if "factors" in free else best
 
     def _result(self, winner: CfRecipe, iterations: int, *, complete: bool) -> Search:
-        scores = [self.scorer.known(recipe, LARGE, _FULL) for recipe in (self.rule, winner, self.stays)]
+        scores = [self.scorer.known(recipe, LARGE, _FULL) for recipe in (self.rule, winner, self.baseline)]
         rule, score, used = (float("nan") if known is None else float(known.mean()) for known in scores)
         seconds = self.clock() - self.started
-        if self.in_use is not None and winner == self.stays:
-            iterations = self.in_use.iterations  # what stays does so as it is
+        if self.current is not None and winner == self.baseline:
+            iterations = self.current.iterations  # a kept recipe is kept unchanged
         log.info(
             "searched settings",
             extra=keys(
@@ -208,16 +208,16 @@ class _Stages:
             tuple(self.trials),
             rule,
             score,
-            None if self.in_use is None else used,
+            None if self.current is None else used,
             self.scorer.users(LARGE),
             complete,
             seconds,
         )
 
     def score(self, recipe: CfRecipe, stage: str, size: int, iterations: int) -> npt.NDArray[np.float64]:
-        """Try a recipe: NDCG@10 of each scored user; going on where an earlier trial stopped.
+        """Try a recipe: NDCG@10 of each scored user; training continues where an earlier trial stopped.
 
-        One that diverges has found nothing for anybody, which is no reason to end the search.
+        A recipe that diverges scores 0 for everybody; that is no reason to end the search.
         """
         known = self.scorer.known(recipe, size, iterations)
         if known is not None:
@@ -263,7 +263,7 @@ class _Stages:
         means = [float(self.score(recipe, "factors", LARGE, _FULL).mean()) for recipe in recipes]
         enough = (1 - _SHORTER) * max(means)
         chosen = next(recipe for recipe, mean in zip(recipes, means, strict=True) if mean >= enough)
-        return chosen if self.in_use is None or self._sure(chosen, self.stays, LARGE) else best
+        return chosen if self.current is None or self._sure(chosen, self.baseline, LARGE) else best
 
     def _enough_iterations(self, best: CfRecipe) -> int:
         means = [float(self.score(best, "iterations", LARGE, count).mean()) for count in ITERATIONS]
@@ -282,8 +282,8 @@ class _Stages:
         return best
 
     def _surely_better(self, best: CfRecipe, size: int = LARGE) -> CfRecipe:
-        """Return what stays, or the best of the trials if that is surely better; with a recipe in use, or the rule."""
-        kept = self.stays
+        """Return the baseline; or the rule, or the best of the trials, where that is surely better."""
+        kept = self.baseline
         for challenger in (self.rule, best):
             if self._sure(challenger, kept, size):
                 kept = challenger
@@ -300,6 +300,6 @@ class _Stages:
             known = {recipe: self.scorer.known(recipe, size, _FULL) for recipe in tried}
             means = {recipe: float(scores.mean()) for recipe, scores in known.items() if scores is not None}
             # With nothing beside them at this size, the trials on the smaller sample say more.
-            if {self.rule, self.stays} < means.keys():
+            if {self.rule, self.baseline} < means.keys():
                 return self._surely_better(max(means, key=means.__getitem__), size)
-        return self.stays
+        return self.baseline

@@ -27,7 +27,7 @@ class SearchTrial:
 
 @dataclass(frozen=True)
 class Search:
-    """What was tried and what won; told by the report, and kept in the manifest.
+    """What was tried and what won; drawn in the report, and kept in the manifest.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Search:
     rule, best
         NDCG@10 of the rule and of the winner on the same inner hold-out; NaN if the time was up.
     used
-        That of the recipe in use; None if there was none.
+        NDCG@10 of the current release's recipe, likewise; None if there was none.
     users
         Users that the last stages scored, over all draws.
     complete

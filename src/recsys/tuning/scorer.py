@@ -85,7 +85,7 @@ class RecipeScorer:
         iterations
             After which to score, counted from the first.
         keep
-            Whether to keep the factors, to go on from.
+            Whether to keep the factors, to continue from.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class RecipeScorer:
         return scores
 
     def note_failure(self, recipe: CfRecipe, size: int, iterations: int) -> npt.NDArray[np.float64]:
-        """Remember that a recipe diverged: it found nothing for anybody. Return these scores."""
+        """Remember that a recipe diverged: it scores 0 for everybody. Return these scores."""
         scores = np.zeros(self.users(size))
         self._scores[recipe, self._size(size), iterations] = scores
         return scores

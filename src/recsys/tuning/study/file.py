@@ -1,8 +1,8 @@
-"""The file of a study: one search each, by one process at a time, which goes on where it was stopped.
+"""The file of a study: one search each, by one process at a time, which continues where it was stopped.
 
 It is an SQLite database, laid out and read by Optuna. Optuna's other kind of file, the journal,
 needs no other packages and suits this worse: it is text to which lines are appended, so that a
-process that ends amid a line leaves a file that cannot be gone on with, and its lock outlives the
+process that ends in the middle of a line leaves a file that cannot be continued, and its lock outlives the
 process. Here a trial is a transaction.
 """
 

@@ -111,7 +111,7 @@ def tune(  # noqa: PLR0913 - the last two have defaults
     remembered: CfRecipe | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
-    """Search settings of the collaborative filter, in a study that can be gone on with.
+    """Search settings of the collaborative filter, in a study that can be continued.
 
     What the gate holds out is held out first, and never looked at. Trials depend on the training
     part, the settings and the trials before them, not on when a run was stopped.

@@ -1,4 +1,4 @@
-"""What a long search found, as TOML for people and as JSON for programs."""
+"""The result of a long search, as TOML for people and as JSON for programs."""
 
 from __future__ import annotations
 

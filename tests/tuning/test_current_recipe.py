@@ -1,4 +1,4 @@
-"""A search that knows what is in use: it stays unless something is surely better, whenever the time is up.
+"""A search that knows the current recipe: it is kept unless something is surely better, whenever the time is up.
 
 Recipes score by a formula here, so that what is better, and by how much, is known.
 """
@@ -34,7 +34,7 @@ SURE, UNSURE = 0.004, 0.0001
 """Leads in NDCG; noise makes two standard errors of a lead about 0.0004."""
 
 
-def found(
+def searched(
     quality: Callable[[CfRecipe], float], used: CfRecipe | None = USED, seconds: float = 1e9, ratings: Ratings = RATINGS
 ) -> Search:
     """Search by a formula; a look at the clock takes a second."""
@@ -45,73 +45,75 @@ def found(
 
 
 def is_used(recipe: CfRecipe) -> bool:
-    """Whether a recipe is the one in use, after however many iterations."""
+    """Whether a recipe is the current one, after any number of iterations."""
     return replace(recipe, iterations=0) == replace(USED, iterations=0)
 
 
 def test_it_is_tried_beside_the_rule() -> None:
-    """The first two trials are the rule and what is in use; the search tells what that scored."""
-    told = found(lambda recipe: UNSURE * is_used(recipe))
-    assert told.trials[0].recipe == RULE
-    assert is_used(told.trials[1].recipe)
-    assert told.used == pytest.approx(0.3 + UNSURE)
-    assert told.rule == pytest.approx(0.3)
+    """The first two trials are the rule and the current recipe; the search says what that scored."""
+    outcome = searched(lambda recipe: UNSURE * is_used(recipe))
+    assert outcome.trials[0].recipe == RULE
+    assert is_used(outcome.trials[1].recipe)
+    assert outcome.used == pytest.approx(0.3 + UNSURE)
+    assert outcome.rule == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("lead", [SURE, UNSURE, 0, -UNSURE])
 def test_it_stays_as_it_is_unless_something_is_surely_better(lead: float) -> None:
-    """Better, equal or a little worse than all others: the winner is the recipe in use, factors and iterations too."""
-    told = found(lambda recipe: lead * is_used(recipe))
-    assert told.winner == USED
-    assert told.complete
-    assert "iterations" not in {trial.stage for trial in told.trials}
+    """Better, equal or a little worse than all others: the winner is the current recipe, factors and iterations too."""
+    outcome = searched(lambda recipe: lead * is_used(recipe))
+    assert outcome.winner == USED
+    assert outcome.complete
+    assert "iterations" not in {trial.stage for trial in outcome.trials}
 
 
 def test_without_one_the_rule_stays() -> None:
-    """The same scores, and nothing in use."""
-    told = found(lambda recipe: UNSURE * is_used(recipe), None)
-    assert (told.winner.unobserved, told.winner.regularization) == (RULE.unobserved, RULE.regularization)
-    assert told.as_json()["used"] is None
+    """The same scores, and no current recipe."""
+    outcome = searched(lambda recipe: UNSURE * is_used(recipe), None)
+    assert (outcome.winner.unobserved, outcome.winner.regularization) == (RULE.unobserved, RULE.regularization)
+    assert outcome.as_json()["used"] is None
 
 
 def test_the_rule_takes_its_place_where_it_is_surely_better() -> None:
     """A recipe that turned bad is let go, and the winner has a number of iterations of its own."""
-    told = found(lambda recipe: -SURE * is_used(recipe))
-    assert replace(told.winner, iterations=12, factors=128) == RULE
-    assert [trial.stage for trial in told.trials[-1:]] == ["iterations"]
+    outcome = searched(lambda recipe: -SURE * is_used(recipe))
+    assert replace(outcome.winner, iterations=12, factors=128) == RULE
+    assert [trial.stage for trial in outcome.trials[-1:]] == ["iterations"]
 
 
 def test_the_best_takes_its_place_where_it_is_surely_better() -> None:
-    """Better than what is in use is enough, also where the rule is nearly as good as that."""
-    told = found(lambda recipe: SURE * (recipe.unobserved == 6) - UNSURE * (recipe == RULE))
-    assert told.winner.unobserved == 6
+    """Better than the current recipe is enough, also where the rule is nearly as good as that."""
+    outcome = searched(lambda recipe: SURE * (recipe.unobserved == 6) - UNSURE * (recipe == RULE))
+    assert outcome.winner.unobserved == 6
 
 
-def test_neighbours_of_what_is_in_use_are_tried() -> None:
-    """Where no start of the search's own comes near, the way up begins at the recipe in use."""
+def test_neighbours_of_the_current_recipe_are_tried() -> None:
+    """Where no start of the search's own comes near, the way up begins at the current recipe."""
     peak = USED.unobserved * 1.5**2
-    told = found(lambda recipe: SURE * (2 - abs(np.log(recipe.unobserved / peak))) * (recipe.factors == USED.factors))
-    assert told.winner.unobserved == pytest.approx(peak)
+    outcome = searched(
+        lambda recipe: SURE * (2 - abs(np.log(recipe.unobserved / peak))) * (recipe.factors == USED.factors)
+    )
+    assert outcome.winner.unobserved == pytest.approx(peak)
 
 
 @pytest.mark.parametrize(("loss", "factors"), [(0.0003, 64), (0.0009, 128)])
 def test_shorter_factors_must_be_surely_better_too(loss: float, factors: int) -> None:
-    """Half a percent may be given away from the best, but not its lead over what is in use."""
-    told = found(lambda recipe: (0.001 - loss * (recipe.factors == 64)) * (recipe.unobserved == 6))
-    assert (told.winner.unobserved, told.winner.factors) == (6, factors)
+    """Half a percent may be given away from the best, but not its lead over the current recipe."""
+    outcome = searched(lambda recipe: (0.001 - loss * (recipe.factors == 64)) * (recipe.unobserved == 6))
+    assert (outcome.winner.unobserved, outcome.winner.factors) == (6, factors)
 
 
 def test_whenever_the_time_is_up_it_stays_or_what_is_surely_better_wins() -> None:
-    """At every moment of a search the winner is the recipe in use, or a trial that is surely better than it."""
+    """At every moment of a search the winner is the current recipe, or a trial that is surely better than it."""
 
     def quality(recipe: CfRecipe) -> float:
         return SURE * (recipe.unobserved == 6) * (recipe.confidence == "graded") - SURE * (recipe == RULE)
 
-    winners = [found(quality, seconds=seconds).winner for seconds in range(0, 180, 3)]
+    winners = [searched(quality, seconds=seconds).winner for seconds in range(0, 180, 3)]
     assert winners[0] == USED
     assert {winner.unobserved for winner in winners} == {USED.unobserved, 6}
     assert winners[-1].unobserved == 6
-    assert all(found(lambda recipe: UNSURE * (recipe.unobserved == 6), seconds=seconds).winner == USED
+    assert all(searched(lambda recipe: UNSURE * (recipe.unobserved == 6), seconds=seconds).winner == USED
                for seconds in range(0, 180, 3))  # fmt: skip
 
 
@@ -127,15 +129,15 @@ def test_a_trial_more_never_makes_the_search_forget(used: CfRecipe | None) -> No
     def quality(recipe: CfRecipe) -> float:
         return SURE * (recipe.unobserved == 6)
 
-    took_it = [found(quality, used, seconds, ratings).winner.unobserved == 6 for seconds in range(0, 150, 2)]
+    took_it = [searched(quality, used, seconds, ratings).winner.unobserved == 6 for seconds in range(0, 150, 2)]
     assert any(took_it)
     assert all(took_it[took_it.index(True) :])
 
 
 def test_what_is_given_now_is_given_to_it_too() -> None:
-    """Of the recipe in use only what the settings leave open is taken; the rest is as somebody wants it now."""
+    """Of the current recipe only what the settings leave open is taken; the rest is as the settings say."""
     settings = CfSettings(factors=8, confidence="liked", threads=1, tuning_seconds=1.5)
-    told = search(RATINGS.matrix, settings, in_use=USED, clock=itertools.count().__next__)
-    assert told is not None
+    outcome = search(RATINGS.matrix, settings, current=USED, clock=itertools.count().__next__)
+    assert outcome is not None
     expected = replace(USED, factors=8, confidence="liked", like_threshold=RULE.like_threshold)
-    assert told.winner == expected
+    assert outcome.winner == expected
