@@ -62,11 +62,11 @@ Telling the outcome never decides it:
 
 - A command that does or finds something (`train`, `tune`, `verify`, `rollback`, `report --out FILE`, `cache clear`)
   ends with the exit code of what it did. What stdout cannot take, because it is closed, full, or read by nobody, is
-  told on stderr.
+  written to stderr.
 - Where the answer is all that a command is for (`show`, `similar`, `--help`, ...), it exits with 0 and says nothing if
   the reader has left (`| head`) or stdout is closed; if stdout fails otherwise, such as on a full disk, it exits with
   73.
-- What stderr cannot take is dropped. A failure keeps its exit code, whatever can be told of it.
+- What stderr cannot take is dropped. A failure keeps its exit code, whether or not its message can be written.
 - A summary that cannot be written to `GITHUB_STEP_SUMMARY` is a warning with the reason, and so is a refused
   candidate's page under `refused/`: the exit code stays 3.
 - A sign that the encoding of a stream lacks is written as an escape, such as `\\u03bb`; `--json` is JSON in every
@@ -172,7 +172,8 @@ def exit_codes() -> str:
     """Return the table of exit codes: a row for each class of the error tree that a run may end with."""
     rows = [(code, error, when) for code, (error, when) in EXITS.items()]
     rows += [
-        (kind.exit_code, f"`{kind.__name__}`", described(kind.__name__, kind.__doc__)) for kind in tree(RecsysError)
+        (kind.exit_code, f"`{kind.__name__}`", described(kind.__name__, summary(kind.__doc__)))
+        for kind in tree(RecsysError)
     ]
     lines = ["## Exit codes\n", "| code | error | when |", "| --- | --- | --- |"]
     lines += [row(str(code), error, when) for code, error, when in sorted(rows, key=lambda each: each[0])]
@@ -192,6 +193,11 @@ def described(name: str, text: str | None) -> str:
     if not text or not text.strip():
         raise SystemExit(f"{name} has no description: document it in the code")
     return text
+
+
+def summary(text: str | None) -> str:
+    """Return the first paragraph of a docstring."""
+    return inspect.cleandoc(text or "").split("\n\n")[0]
 
 
 def prose(text: str | None) -> str:

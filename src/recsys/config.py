@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Auto: TypeAlias = Literal["auto"]
-"""A setting that is found from the data."""
+"""A setting that is chosen from the data."""
 
 _SHRINKS_ALL = 10.0
 
@@ -230,10 +230,10 @@ class ReleaseSettings(_Documented):
 
 
 class ObserverSettings(_Documented):
-    """Who hears of a run; no part of what it makes."""
+    """The observers of a run; no part of what it makes."""
 
     limit_s: Annotated[float, Field(gt=0)] = 10.0
-    """Seconds that an observer may take for one event; one that takes longer hears nothing more of the run."""
+    """Seconds that an observer may take for one event; one that takes longer is dropped for the rest of the run."""
 
 
 class Settings(_Documented):

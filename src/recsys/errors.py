@@ -133,7 +133,7 @@ class QualityGateFailed(RecsysError):
     Attributes
     ----------
     trial
-        What its trial found, as ``metrics.json`` tells it; None if it could not be scored.
+        The content of its ``metrics.json``; None if it could not be scored.
     """
 
     exit_code = 3
@@ -144,7 +144,7 @@ class QualityGateFailed(RecsysError):
 
 
 class Diverged(QualityGateFailed):
-    """Training found no finite factors: the settings of the filter suit no factors of these ratings."""
+    """Training diverged: with these settings the factors did not stay finite on these ratings."""
 
 
 class NotInModel(RecsysError, KeyError):
@@ -160,7 +160,7 @@ class ConfigError(RecsysError, ValueError):
 
 
 class ArgumentError(ConfigError):
-    """An argument of a question is wrong: a length, a filter, what to go by, a text of nothing."""
+    """An argument of a question is wrong: a length, a filter, a way to rank, an empty text."""
 
 
 class MissingDependency(RecsysError, ImportError):
@@ -178,4 +178,4 @@ class MissingExtra(MissingDependency):
 
 
 class ModelNotFound(MissingDependency):
-    """The embedding model is nowhere to be found, or is not the one that was pinned."""
+    """The embedding model is not installed and could not be fetched, or is not the pinned one."""

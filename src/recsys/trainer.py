@@ -53,7 +53,7 @@ class Trainer:
     store
         Where releases are published; one in ``models_output_dir`` when not given.
     observers
-        Who hears of each run; see :class:`recsys.pipeline.observers.RunObserver`.
+        The observers of each run; see :class:`recsys.pipeline.observers.RunObserver`.
 
     Attributes
     ----------

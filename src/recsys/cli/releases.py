@@ -47,7 +47,7 @@ def verify(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check every byte of a release, load it, and put its golden queries to it."""
+    """Check every byte of a release, load it, and repeat its golden queries."""
     manifest = _store(context, models, json=json, verbose=verbose).verify(release)
     size = sum(facts.size for facts in manifest.files.values())
     queries = sum(len(answers) for answers in manifest.golden.values())

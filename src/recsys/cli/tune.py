@@ -16,9 +16,7 @@ from recsys.system import streams
 def tune(
     context: typer.Context,
     *,
-    study: Annotated[
-        Path, typer.Option(help="File of the study: begun, or gone on with if it exists.", metavar="FILE")
-    ],
+    study: Annotated[Path, typer.Option(help="File of the study: begun, or continued if it exists.", metavar="FILE")],
     minutes: Annotated[
         float | None,
         typer.Option(min=0, help="End after so long. [default: 30, if --trials is not given]", show_default=False),

@@ -1,8 +1,8 @@
-"""Who hears of a run: what observers are, and how they are told without deciding anything.
+"""Observers of a run: what they are, and how they are notified without deciding anything.
 
 A run tells each observer what happens, one event after the other. Nothing that an observer does changes
 the run: it gets copies, it is given a time limit, and what it raises is a warning and a field of the
-result. ``published`` is told after the release has been sealed and made current.
+result. ``published`` comes after the release has been sealed and made current.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RunObserver:
         """Hear that a step is done: its wall time, and the peak memory of the process so far in MB."""
 
     def judged(self, metrics: dict[str, Any]) -> None:
-        """Hear what was found about the candidate: the content of ``metrics.json``."""
+        """Hear the verdict on the candidate: the content of ``metrics.json``."""
 
     def refused(self, failure: Failure) -> None:
         """Hear that the gate refused the candidate."""
@@ -84,14 +84,14 @@ def failure_line(failure: Failure) -> str:
 
 
 class Audience:
-    """All observers of one run, told in the order in which they were given.
+    """All observers of one run, notified in the order in which they were given.
 
     Parameters
     ----------
     observers
         Any number of them.
     limit_s
-        Seconds that an observer may take for one event; one that takes longer hears nothing more.
+        Seconds that an observer may take for one event; one that takes longer is dropped for the rest of the run.
 
     Attributes
     ----------
@@ -113,11 +113,11 @@ class Audience:
         self._tell("step", lambda: (name, seconds, peak_mb))
 
     def judged(self, metrics: dict[str, Any]) -> None:
-        """Tell what was found about the candidate."""
+        """Tell the verdict on the candidate."""
         self._tell("judged", lambda: (deepcopy(metrics),))
 
     def done(self, result: RunResult) -> RunResult:
-        """Tell that the run ended well; return its result with what went wrong in the telling."""
+        """Tell that the run ended well; return its result with the observers' problems."""
         event = "published" if result.status == "published" else "ended"
         self._tell(event, lambda: (replace(deepcopy(result), observers=dict(self.problems)),))
         return replace(result, observers=dict(self.problems))

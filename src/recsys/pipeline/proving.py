@@ -104,7 +104,7 @@ class Candidates:
     curve
         The candidate's score after each iteration.
     plan
-        How its settings were found.
+        How its settings were chosen.
     search
         Tonight's search for them; None if there was none.
     current
@@ -263,7 +263,7 @@ def refusal(
     proof
         Whose verdict refuses.
     current
-        What stays; None where no release is current.
+        The current release, which stays; None where there is none.
     kept
         Writes files, by name, and returns their folder; see :func:`recsys.release.refused.keep_refused`.
     page
@@ -282,7 +282,7 @@ def _keep(
     try:
         files = {METRICS: metrics} if page is None else {METRICS: metrics, REPORT: page(metrics)}
         folder = kept(files)
-    except Exception as error:  # noqa: BLE001 - the refusal is what has to be told, not what is wrong with its page
+    except Exception as error:  # noqa: BLE001 - the refusal is the message, not what is wrong with its page
         log.warning("what is known about the refused candidate could not be kept", extra=keys(reason=error))
         return f" its metrics could not be kept ({' '.join(str(error).split())});"
     return "" if folder is None else f" its metrics are kept in {folder};"

@@ -56,7 +56,7 @@ class Run:
     overrides
         Rules that are set aside for this run.
     observers
-        Who hears of it.
+        The observers of the run.
     run_id
         The run's name, and its release's if it publishes one.
     """

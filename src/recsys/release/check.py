@@ -28,7 +28,7 @@ LIMIT_S = 900
 
 
 def check_here(folder: Path, key: bytes | None = None) -> None:
-    """Verify and load a release in this process, and put its golden queries to it.
+    """Verify and load a release in this process, and repeat its golden queries.
 
     Raises
     ------

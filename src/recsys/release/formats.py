@@ -131,7 +131,7 @@ def _ascend(ids: IdMap) -> bool:
 
 
 def id_kinds(users: IdMap, items: IdMap) -> tuple[IdKind, IdKind]:
-    """Return the kinds of ids that :func:`read_mappings` must be told."""
+    """Return the kinds of ids, which :func:`read_mappings` takes."""
     return _kind(users), _kind(items)
 
 

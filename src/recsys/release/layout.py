@@ -21,7 +21,7 @@ GAMES = "games.parquet"
 HYBRID = "hybrid.npz"
 """Factors for the whole catalogue, and what folds visitors in."""
 METRICS = "metrics.json"
-"""Everything that the trial of the candidate found; optional."""
+"""The proof of the candidate: scores, verdict and more; optional."""
 REPORT = "report.html"
 """The page; optional."""
 

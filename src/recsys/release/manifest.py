@@ -116,7 +116,7 @@ class Step(Record):
 
 
 class GoldenAnswer(Record):
-    """A golden query and its right answer; see :mod:`recsys.release.golden`.
+    """A golden query and its right answer; see :mod:`recsys.serving.golden`.
 
     Attributes
     ----------

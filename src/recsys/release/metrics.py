@@ -1,4 +1,4 @@
-"""``metrics.json``: everything that the trial of a candidate found, as far as others than its writer read it.
+"""``metrics.json``: the proof of a candidate, as far as other code than its writer reads it.
 
 Every key may be missing: the page says so. A key that is there holds what is described here.
 """

@@ -11,7 +11,7 @@
 A folder that holds parts of a release, which models were saved to, counts as nothing. Whatever else
 is there is refused: which release is current is not guessed.
 
-Nothing is written here, and nobody has to hold the publisher's lock: what is found while a publisher
+Nothing is written here, and nobody has to hold the publisher's lock: what is seen while a publisher
 moves the link is looked at again.
 """
 
@@ -92,7 +92,7 @@ class Pointer:
     def read(self) -> Current | None:
         """Return the current release, or None where there is none.
 
-        What is no link is told in one line of the log.
+        One line of the log says so where what stands there is no link.
 
         Raises
         ------
@@ -214,7 +214,7 @@ class Pointer:
         return kind(f"{self.link} {seen}, so no release is known to be current: {cure}, or {way}")
 
     def _identity(self) -> Identity:
-        """Return what changes where another hand has been at work."""
+        """Return what changes when another process has changed the link."""
         return _inode(self.link), _inode(waiting(self.link))
 
     def _tell(self, current: Current | None, identity: Identity) -> None:

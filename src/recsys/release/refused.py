@@ -1,6 +1,6 @@
 """Refused candidates: why they were, kept beside the releases for people to look at.
 
-``models/refused/<run id>/`` holds what a run told about its candidate, never a model: nobody can
+``models/refused/<run id>/`` holds a run's scores of its candidate and their page, never a model: nobody can
 serve it by mistake.
 """
 

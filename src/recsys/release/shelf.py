@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 RELEASES = "releases"
 """Name of the folder below the release store's."""
 UNRELEASED = "unreleased-"
-"""Prefix of what was found in the link's place and moved aside; never pruned."""
+"""Prefix of what stood in the link's place and was moved aside; never pruned."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 

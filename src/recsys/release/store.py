@@ -203,7 +203,7 @@ class ReleaseStore:
         return manifest
 
     def verify(self, name: str = CURRENT) -> Manifest:
-        """Check every byte of a release, load it, and put its golden queries to it.
+        """Check every byte of a release, load it, and repeat its golden queries.
 
         Raises
         ------

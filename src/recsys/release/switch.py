@@ -1,7 +1,7 @@
-"""The switch from one current release to another: for whoever holds the publisher's lock.
+"""The switch from one current release to another: for the process that holds the publisher's lock.
 
-The link is swapped in one step. What a copy left in its place is put where it belongs; what somebody
-else left there is moved aside, and never removed.
+The link is swapped in one step. A copied release in its place is moved to where it belongs; anything
+else there is moved aside, and never removed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many CPU cores this process may use: what every pool of threads asks that was not told a number."""
+"""How many CPU cores this process may use: the size of every pool of threads that was given none."""
 
 from __future__ import annotations
 

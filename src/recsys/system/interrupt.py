@@ -31,13 +31,13 @@ def end_at_once_on_signals(last_words: Callable[[int], str] | None = None) -> Ca
     Parameters
     ----------
     last_words
-        Takes the exit code and returns what stdout is told, such as a JSON line; nothing when not
+        Takes the exit code and returns what to write to stdout, such as a JSON line; nothing when not
         given. It must not take locks: the threads that hold them no longer run.
 
     Returns
     -------
     Callable
-        Ends this, for who wants the signals: they reach Python's handlers alone from then on.
+        Ends this, for code that handles the signals itself: they reach Python's handlers alone from then on.
     """
     receiving, sending = os.pipe()
     os.set_blocking(sending, False)

@@ -51,7 +51,7 @@ def events(name: str) -> logging.Logger:
 
 
 def last_event() -> float:
-    """Return when this package last logged an event that somebody wanted to hear; by ``time.monotonic``."""
+    """Return when this package last logged an event that a handler takes; by ``time.monotonic``."""
     return _Events.last
 
 

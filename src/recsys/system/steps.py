@@ -30,7 +30,7 @@ class Steps:
     quiet_s
         Seconds after the last event when a run says what it is at.
     ended
-        Is told of each step that is done: its name, its own seconds, and the peak memory so far in MB.
+        Called after each step with its name, its own seconds, and the peak memory so far in MB.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)

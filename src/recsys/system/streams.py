@@ -2,10 +2,10 @@
 
 Telling the outcome must never decide it: a run that published has published, whether its output is
 closed, full, or read by nobody. So the standard streams are replaced by :class:`Stream`, which
-takes every write and drops what cannot be passed on. Whoever has something to say uses
+takes every write and drops what cannot be passed on. Other code writes through
 
 - :func:`answer` for what a command was asked for; the command line looks at its end whether it arrived;
-- :func:`tell` for what a command has done; where stdout cannot take it, stderr is told;
+- :func:`tell` for what a command has done; where stdout cannot take it, it goes to stderr;
 - :func:`note` for remarks on stderr.
 """
 
@@ -226,7 +226,7 @@ def note(text: str) -> None:
 
 
 def undelivered(*, but_left: bool = False) -> Exception | None:
-    """Return why something that stdout was told did not arrive, once; None if it did.
+    """Return why something written to stdout did not arrive, once; None if it did.
 
     Parameters
     ----------
