@@ -114,7 +114,7 @@ def find_model(folder: str = "") -> ModelFolder:
     Raises
     ------
     ModelNotFound
-        If it is nowhere; the message lists the four ways. Also if the bytes that were found are not the pinned ones.
+        If it is nowhere; the message lists four ways to get it. Also if its bytes are not the pinned ones.
     """
     if folder:
         path = Path(folder).expanduser()

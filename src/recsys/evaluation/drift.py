@@ -87,7 +87,7 @@ class DataProfile:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Read what :meth:`as_json` told."""
+        """Read what :meth:`as_json` returned."""
         return cls(**{**stored, "edges": tuple(stored["edges"]), "histogram": tuple(stored["histogram"])})
 
     def as_json(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Drift:
     @property
     def reason(self) -> str:
         """One line that names every figure beyond its bounds; empty if all are within."""
-        return "; ".join(_told(change) for change in self.changes if not change.within)
+        return "; ".join(_in_words(change) for change in self.changes if not change.within)
 
     def as_json(self) -> dict[str, Any]:
         """Return the drift ready for JSON."""
@@ -155,7 +155,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What was found out about a run's data before anything was trained on them.
+    """The check of a run's data, made before anything is trained on them.
 
     Attributes
     ----------
@@ -227,7 +227,7 @@ def _growth(figure: str, before: int, now: int, settings: GateSettings) -> Chang
     return Change(figure, before, now, round(change, 6), settings.min_growth, settings.max_growth)
 
 
-def _told(change: Change) -> str:
+def _in_words(change: Change) -> str:
     figure = change.figure.replace("_", " ")
     if change.figure == "rating_histogram":
         return f"the population stability index of the {figure} is {change.change:.3f}, more than {change.high:g}"

@@ -1,4 +1,4 @@
-"""What an evaluation found: scores by user, their means, and how sure they are."""
+"""The result of an evaluation: scores by user, their means, and how sure they are."""
 
 from __future__ import annotations
 

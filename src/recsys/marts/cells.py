@@ -156,7 +156,7 @@ def _number(number: Any) -> str | None:
 
 
 def _never_text(kind: str, *, lists: bool) -> bool:
-    """Tell that no cell of a type is what is wanted, whatever its value looks like."""
+    """Say that no cell of a type can be a text here, whatever its value looks like."""
     return kind.startswith("map<") or kind == "OBJECT" or (not lists and kind in {"ARRAY", "VARIANT"})
 
 

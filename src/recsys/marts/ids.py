@@ -28,7 +28,7 @@ Id: TypeAlias = int | str
 
 DECIMAL = pa.decimal128(38, 0)
 UNLOADED_NULL = r"\N"
-"""How Snowflake, MySQL and Postgres write a null into a file of text, unless told otherwise."""
+"""How Snowflake, MySQL and Postgres write a null into a text file by default."""
 _EXACT_FLOAT = 2.0**53
 WHOLE_NUMBER = r"(0|-?[1-9][0-9]*)(?:\.0*)?"
 """Pattern of a text that spells a whole number; its group is the number."""

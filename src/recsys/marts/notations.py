@@ -1,4 +1,4 @@
-"""Cells of tags that look like lists in a notation that is not read: kept whole, and told of."""
+"""Cells of tags that look like lists in a notation that is not read: kept whole, and reported."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Notations:
             self._samples.setdefault(name, text)
 
     def unread(self, column: str, filled: int) -> Unread | None:
-        """Return what is to be told of the column, if anything.
+        """Return what to report of the column; None if there is nothing.
 
         Parameters
         ----------

@@ -60,9 +60,9 @@ class CollaborativeFilter:
     recommendable
         bool, (items,): false for rated games that the catalogue does not have.
     recipe
-        What it was trained by, with every setting found.
+        The recipe that it was trained by, with every setting filled in.
     tuning
-        The search by which :meth:`fit` found the recipe; None where there was none.
+        The search by which :meth:`fit` chose the recipe; None where there was none.
     """
 
     als_model: AlternatingLeastSquares
@@ -104,7 +104,7 @@ class CollaborativeFilter:
         Parameters
         ----------
         ratings_df
-            Columns USER_ID, GAME_ID, RATING, on any scale from 0 up (1-5, 0.5-5, 1-10 and 0-100 are told apart);
+            Columns USER_ID, GAME_ID, RATING, on any scale from 0 up (1-5, 0.5-5, 1-10 and 0-100 are recognised);
             or ratings that are already checked and coded.
         catalogue
             Ids of the games that may be recommended; all rated ones when not given.

@@ -1,7 +1,7 @@
 """What a rating says: whether its user likes the game, and how sure that is.
 
 Every function works on the scale that the table shows. Its top is the smallest of 1, 5, 10 and
-100 that no rating exceeds, so that 1-5, 0.5-5, 1-10 and 0-100 are told apart by their largest
+100 that no rating exceeds, so that 1-5, 0.5-5, 1-10 and 0-100 are recognised by their largest
 rating alone; a table beyond 100 is its own scale.
 """
 
@@ -19,11 +19,11 @@ ConfidenceName: TypeAlias = Literal["graded", "liked", "rating"]
 
 _TOPS = (1.0, 5.0, 10.0, 100.0)
 _LIKED_SHARE = 0.7
-"""Of the top: 7 of 10, 3.5 of 5, 70 of 100. Where ratings are whole numbers, 4 of 5."""
+"""Share of the top from which a rating is a like: 7 of 10, 3.5 of 5, 70 of 100; in whole ratings, 4 of 5."""
 _NEUTRAL_SHARE = 0.3
-"""Of the top: where graded confidence would reach zero, were it not kept above its floor."""
+"""Share of the top at which graded confidence would be zero, if it had no floor."""
 _FLOOR, _CEILING = 0.25, 2.0
-"""Of graded confidence: also a bad rating says that the user wanted to try the game."""
+"""Bounds of graded confidence: even a bad rating says that the user wanted to try the game."""
 
 
 def scale_top(ratings: npt.NDArray[np.float32]) -> float:

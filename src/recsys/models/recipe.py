@@ -92,7 +92,7 @@ class CfRecipe:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> Self:
-        """Read what :meth:`as_json` told; keys that are not known are passed over.
+        """Read what :meth:`as_json` returned; unknown keys are ignored.
 
         Raises
         ------

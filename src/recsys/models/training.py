@@ -31,7 +31,7 @@ log = events(__name__)
 def train(
     ratings: sp.csr_matrix, recipe: CfRecipe, settings: CfSettings, watch: Watch | None = None
 ) -> AlternatingLeastSquares:
-    """Train on ratings by a recipe; the factors are in implicit's class, whoever found them.
+    """Train on ratings by a recipe; the factors are in implicit's class, whichever solver made them.
 
     Parameters
     ----------

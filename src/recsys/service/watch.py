@@ -1,4 +1,4 @@
-"""The watch on the current release: what is published is served, what is broken is told."""
+"""The watch on the current release: a new one is served, a broken one is reported."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Watch:
     Parameters
     ----------
     recommender
-        Goes on answering from what it has while the next release loads, and where that is not
-        sound.
+        Keeps answering from the release it has while the next one loads, and where the next one is
+        not sound.
     every
         Seconds between two looks at the link.
     retry_after
         Seconds until a release that could not be loaded is tried again.
     clock
-        Seconds that only grow.
+        Returns monotonic seconds.
     """
 
     def __init__(

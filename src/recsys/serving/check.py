@@ -12,7 +12,7 @@ from recsys.serving.golden import replay
 
 
 def check(folder: Path, key: bytes | None = None) -> None:
-    """Verify and load a release, and put its golden queries to what serves it.
+    """Verify and load a release, and repeat its golden queries on the code that serves it.
 
     Raises
     ------
@@ -38,6 +38,6 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     exit_code = main(sys.argv[1:])
     sys.stderr.flush()
-    # Not sys.exit: thread pools of C++ libraries now and then abort while they are torn down, and what was
-    # found is not to depend on that.
+    # Not sys.exit: thread pools of C++ libraries sometimes abort while they are torn down, and the
+    # result must not depend on that.
     os._exit(exit_code)

@@ -116,7 +116,7 @@ def _answer(asked: Id, answer: Sequence[tuple[Id, float]]) -> GoldenAnswer:
 
 
 def replay(release: LoadedRelease) -> int:
-    """Put the golden queries of its manifest to what serves a loaded release.
+    """Repeat the golden queries of a loaded release's manifest on the code that serves it.
 
     Returns
     -------

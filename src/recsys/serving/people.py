@@ -119,7 +119,7 @@ class Profile:
     taste, hybrid
         What their factors rest on: rated games, and games of the whole catalogue.
     trained
-        float32, (factors,): what training found for a user; None for a visitor.
+        float32, (factors,): a user's factors from training; None for a visitor.
     """
 
     liked: Rows

@@ -278,7 +278,7 @@ class Recommender:
         MissingExtra
             If the text cannot be embedded: it names the extra to install.
         ModelNotFound
-            If the embedding model is nowhere to be found.
+            If the embedding model is not there and cannot be fetched.
         IncompatibleArtifact
             If the release was embedded by another model.
         ArgumentError

@@ -24,7 +24,7 @@ WITHOUT_CONTENT = "hybrid without content"
 
 
 class TooFew(Exception):
-    """There is too little to measure on; the message says what was found and what is needed."""
+    """There is too little to measure on; the message says what there is and what is needed."""
 
 
 @dataclass

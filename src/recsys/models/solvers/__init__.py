@@ -1,4 +1,4 @@
-"""How factors are found: one solver a file, by the name that ``cf.solver`` gives it.
+"""How factors are computed: one solver a file, by the name that ``cf.solver`` gives it.
 
 To import this costs numpy alone: numba and implicit are imported by the fit that needs them.
 """
@@ -74,7 +74,7 @@ class Solver(Protocol):
         recipe
             How to train.
         start
-            A seed, from which the first factors are drawn; or factors to go on from, which may be overwritten.
+            A seed, from which the first factors are drawn; or factors to continue from, which may be overwritten.
         threads
             0 means one for each core that this process may use.
         watch

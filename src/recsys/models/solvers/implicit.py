@@ -1,7 +1,7 @@
 """The ALS of the library implicit.
 
 Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", 2008.
-Its class is also what the file ``cf_model.pkl`` holds, whichever solver found the factors.
+Its class is also what the file ``cf_model.pkl`` holds, whichever solver made the factors.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def empty_model(recipe: CfRecipe, seed: int, threads: int) -> AlternatingLeastSq
 
 
 def filled_model(recipe: CfRecipe, seed: int, threads: int, factors: Factors) -> AlternatingLeastSquares:
-    """Return implicit's model with factors in it, whoever found them: what ``cf_model.pkl`` holds.
+    """Return implicit's model with factors in it, whichever solver made them: what ``cf_model.pkl`` holds.
 
     What its ``recalculate_user`` minimizes is implicit's objective, which matches no factors of another
     solver: :mod:`recsys.models.folding` is what to call instead.
