@@ -28,12 +28,12 @@ BLOCK = 1024
 
 def neighbours(vectors: np.ndarray) -> np.ndarray:
     """Return the ten nearest neighbours of each unit vector without itself; int64, (n, 10)."""
-    found = []
+    neighbours = []
     for start in range(0, len(vectors), BLOCK):
         cosines = vectors[start : start + BLOCK] @ vectors.T
         cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -2
-        found.append(np.argpartition(-cosines, K, axis=1)[:, :K].copy())  # a view would keep the whole
-    return np.concatenate(found)
+        neighbours.append(np.argpartition(-cosines, K, axis=1)[:, :K].copy())  # a view would keep the whole
+    return np.concatenate(neighbours)
 
 
 def main() -> None:

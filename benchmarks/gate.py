@@ -77,8 +77,8 @@ def _recipes(parts: Split, settings: Settings, current: Factors) -> None:
     evaluation = evaluate([Popularity.of(parts.train), current, textbook], parts, settings.evaluation)
     took = time.perf_counter() - began
     for name in evaluation.contenders:
-        told = "textbook" if name == CF else name
-        print(f"{told}: {evaluation.interval(name, f'ndcg@{settings.evaluation.k}')}")
+        label = "textbook" if name == CF else name
+        print(f"{label}: {evaluation.interval(name, f'ndcg@{settings.evaluation.k}')}")
     print(f"scoring 3 contenders took {took:.1f} s")
     verdict = judge(evaluation, settings.gate, CurrentRelease("of yesterday"))
     print(f"textbook {'passes' if verdict.passed else 'is refused'}: {verdict.reason}")

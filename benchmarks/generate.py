@@ -112,18 +112,18 @@ def distinct_pairs(
 ) -> NDArray[np.int64]:
     """Return ``user · games + game`` of each pair, users counted from 0: drawn again until distinct, eight times."""
     games = len(popularity)
-    wanted = np.repeat(np.arange(len(activity)), activity)
-    found = np.empty(0, dtype=np.int64)
+    users = np.repeat(np.arange(len(activity)), activity)
+    pairs = np.empty(0, dtype=np.int64)
     for _ in range(8):
-        drawn = np.minimum(np.searchsorted(popularity, rng.random(len(wanted))), games - 1)
+        drawn = np.minimum(np.searchsorted(popularity, rng.random(len(users))), games - 1)
         # Sorted and compared with its neighbour: np.unique hashes integers, which takes minutes.
-        found = np.sort(np.concatenate([found, wanted * games + drawn]))
-        found = found[np.concatenate([[True], found[1:] != found[:-1]])]
-        missing = activity - np.bincount(found // games, minlength=len(activity))
-        wanted = np.repeat(np.arange(len(activity)), missing)
-        if not len(wanted):
+        pairs = np.sort(np.concatenate([pairs, users * games + drawn]))
+        pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])]
+        missing = activity - np.bincount(pairs // games, minlength=len(activity))
+        users = np.repeat(np.arange(len(activity)), missing)
+        if not len(users):
             break
-    return found
+    return pairs
 
 
 def user_names(users: int) -> pa.Array:

@@ -44,8 +44,8 @@ def ratings(number: int, factors: list[int]) -> dict[str, Any]:
         trainer = Trainer({}, source=folder, settings=Settings())
         began = time.perf_counter()
         table = Ratings.from_frame(trainer._fetch_data(trainer._ratings_query), Settings().data)  # noqa: SLF001
-        told: dict[str, Any] = {"ratings": table.matrix.nnz, "users": users, "games": games}
-        told |= {"fetch": time.perf_counter() - began}
+        figures: dict[str, Any] = {"ratings": table.matrix.nnz, "users": users, "games": games}
+        figures |= {"fetch": time.perf_counter() - began}
     recipe = CfRecipe.by_rule(Settings().cf, table.matrix.data)
     weights = confidence(table.matrix, recipe.confidence, recipe.like_threshold)
     for length in factors:
@@ -58,9 +58,9 @@ def ratings(number: int, factors: list[int]) -> dict[str, Any]:
             progress=lambda *_, clock=clock: clock.append(time.perf_counter()),
         )
         seconds = float(np.median(np.diff(clock)[1:]))
-        told[f"iteration_{length}"] = seconds
-        told[f"gflops_{length}"] = 2 * PASSES * 4 * weights.nnz * length / seconds / 1e9
-    return {**told, "peak_mb": peak_memory_mb()}
+        figures[f"iteration_{length}"] = seconds
+        figures[f"gflops_{length}"] = 2 * PASSES * 4 * weights.nnz * length / seconds / 1e9
+    return {**figures, "peak_mb": peak_memory_mb()}
 
 
 _GENERATE = """
@@ -83,21 +83,21 @@ def games(number: int) -> dict[str, Any]:
     tags = [[f"tag {tag}" for tag in rng.integers(0, 180, 5)] for _ in range(number)]
     began = time.perf_counter()
     index = build_index(vectors)
-    told: dict[str, Any] = {"games": number, "index": time.perf_counter() - began}
+    figures: dict[str, Any] = {"games": number, "index": time.perf_counter() - began}
     began = time.perf_counter()
     features = content_features(vectors, tags)
     predict, _ = fit_ridge(features[:900], rng.standard_normal((900, 128)).astype(np.float32), np.ones(900, np.float32))
     predict(features)
-    told["hybrid"] = time.perf_counter() - began
+    figures["hybrid"] = time.perf_counter() - began
     began = time.perf_counter()
     content = ContentSpace(index)
-    told["load"] = time.perf_counter() - began
+    figures["load"] = time.perf_counter() - began
     seconds = []
     for row in rng.integers(0, number, 200):
         began = time.perf_counter()
         content.nearest(vectors[row], 10)
         seconds.append(time.perf_counter() - began)
-    return {**told, "similar_ms": float(np.median(seconds)) * 1e3, "peak_mb": peak_memory_mb()}
+    return {**figures, "similar_ms": float(np.median(seconds)) * 1e3, "peak_mb": peak_memory_mb()}
 
 
 def dense_gflops() -> float:
@@ -129,25 +129,25 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.one:
         what, number, *rest = asked.one
-        told = games(int(number)) if what == "games" else ratings(int(number), [int(length) for length in rest])
-        print(json.dumps(told))
+        figures = games(int(number)) if what == "games" else ratings(int(number), [int(length) for length in rest])
+        print(json.dumps(figures))
         return
     lengths = "".join(f" iteration, {length} factors s | GFLOP/s |" for length in asked.factors)
     print(
         f"| ratings | users | games | fetch to CSR s |{lengths} peak MB |\n|{' --- |' * (5 + 2 * len(asked.factors))}"
     )
     for number in asked.ratings:
-        told = in_fresh_process("ratings", int(number), *asked.factors)
-        cells = "".join(f" {told[f'iteration_{f}']:.2f} | {told[f'gflops_{f}']:.0f} |" for f in asked.factors)
-        sizes = " | ".join(f"{told[name]:,}" for name in ("ratings", "users", "games"))
-        print(f"| {sizes} | {told['fetch']:.1f} |{cells} {told['peak_mb']:,.0f} |", flush=True)
+        figures = in_fresh_process("ratings", int(number), *asked.factors)
+        cells = "".join(f" {figures[f'iteration_{f}']:.2f} | {figures[f'gflops_{f}']:.0f} |" for f in asked.factors)
+        sizes = " | ".join(f"{figures[name]:,}" for name in ("ratings", "users", "games"))
+        print(f"| {sizes} | {figures['fetch']:.1f} |{cells} {figures['peak_mb']:,.0f} |", flush=True)
     print(f"\ndense float32 products on this machine: {dense_gflops():.0f} GFLOP/s")
     print("\n| games | index s | hybrid s | load and half-precision copy s | nearest ten ms | peak MB |")
     print(f"|{' --- |' * 6}")
     for number in asked.games:
-        told = in_fresh_process("games", number)
-        timed = " | ".join(f"{told[name]:.2f}" for name in ("index", "hybrid", "load", "similar_ms"))
-        print(f"| {number:,} | {timed} | {told['peak_mb']:,.0f} |", flush=True)
+        figures = in_fresh_process("games", number)
+        timed = " | ".join(f"{figures[name]:.2f}" for name in ("index", "hybrid", "load", "similar_ms"))
+        print(f"| {number:,} | {timed} | {figures['peak_mb']:,.0f} |", flush=True)
 
 
 if __name__ == "__main__":

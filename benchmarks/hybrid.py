@@ -41,12 +41,12 @@ def table(title: str, row: dict[str, Any]) -> None:
     print(f"\n{title}: {row['rankings']:,} rankings\n\n| | score | hybrid's lead |\n| --- | --- | --- |")
     for name, score in row["models"].items():
         lead = row["leads"].get(name)
-        print(f"| {name} | {told(score)} | {told(lead) if lead else '–'} |")
+        print(f"| {name} | {in_words(score)} | {in_words(lead) if lead else '–'} |")
 
 
-def told(found: dict[str, float]) -> str:
+def in_words(interval: dict[str, float]) -> str:
     """Return a value with its interval."""
-    return f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]"
+    return f"{interval['value']:.4f} [{interval['low']:.4f}, {interval['high']:.4f}]"
 
 
 def main() -> None:
@@ -60,9 +60,9 @@ def main() -> None:
     ratings, catalogue = read(given.vectors)
     liked = like_threshold("auto", ratings.matrix.data)
     sample = Sample.of(ratings, catalogue, liked, seed=settings.seed, at_most=given.ratings)
-    found = measure_newcomers(sample, CollaborativeFilter(CfSettings(tuning="off")).fit, settings, given.rankings)
-    print(found["sample"])
-    games, people = found["cold_games"], found["short_profiles"]
+    results = measure_newcomers(sample, CollaborativeFilter(CfSettings(tuning="off")).fit, settings, given.rankings)
+    print(results["sample"])
+    games, people = results["cold_games"], results["short_profiles"]
     table(f"{games['metric']}, ranked among the held-out games", games["held_out"])
     table(f"{games['metric']}, ranked among all games", games["all"])
     for row in people["profiles"]:

@@ -38,11 +38,11 @@ def compare(name: str, split_seed: int) -> None:
     settings = EvaluationSettings(users=15_000, seed=split_seed)
     parts = split(ratings, settings, liked)
     started = time.perf_counter()
-    found = CollaborativeFilter(CfSettings()).fit(parts.train)
+    searched = CollaborativeFilter(CfSettings()).fit(parts.train)
     seconds = time.perf_counter() - started
     rule = CollaborativeFilter(CfSettings(tuning="off")).fit(parts.train)
     textbook = CollaborativeFilter(TEXTBOOK).fit(parts.train)
-    models = {"cf": found, "cf by rule": rule, "textbook": textbook}
+    models = {"cf": searched, "cf by rule": rule, "textbook": textbook}
     contenders = [Popularity.of(parts.train), *ease_of(parts.train.matrix, liked)]
     contenders += [Factors(key, model.user_factors, model.item_factors) for key, model in models.items()]
     scored = evaluate(contenders, parts, settings)
@@ -54,11 +54,11 @@ def compare(name: str, split_seed: int) -> None:
     best = max((c for c in scored.contenders if c.startswith("ease")), key=lambda c: scored.value(c, "ndcg@10"))
     for other in ("popularity", "textbook", best):
         print(f"cf / {other}: {1 + scored.difference('cf', other, 'ndcg@10', relative=True).value:.3f}")
-    search = found.tuning
+    search = searched.tuning
     assert search is not None
     tried = sum(trial.seconds for trial in search.trials)
     print(f"search {search.seconds:.0f} s ({len(search.trials)} trials, {tried:.0f} s), complete: {search.complete};")
-    print(f"with training {seconds:.0f} s; found {search.winner}", flush=True)
+    print(f"with training {seconds:.0f} s; searched {search.winner}", flush=True)
 
 
 def main() -> None:

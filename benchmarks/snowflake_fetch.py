@@ -99,8 +99,8 @@ def measured(side: str, port: int) -> dict[str, float]:
     """Run one fetch in a process of its own."""
     command = [sys.executable, __file__, "--side", side, "--port", str(port)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 SIDES: dict[str, Callable[[int], tuple[float, int, int]]] = {
@@ -144,11 +144,11 @@ def compare(rows: int, chunks: int, rounds: int, users: str) -> None:
         ratios: dict[tuple[str, str], list[float]] = {}
         for number in range(1, rounds + 1):
             sides = {side: measured(side, service.port) for side in SIDES}
-            assert {found["rows"] for found in sides.values()} == {rows}
-            for side, found in sides.items():
+            assert {figures["rows"] for figures in sides.values()} == {rows}
+            for side, figures in sides.items():
                 for name in ("seconds", "peak", "fetched"):
-                    ratios.setdefault((side, name), []).append(found[name] / sides["connector"][name])
-                print(f"round {number} {side}: " + " ".join(f"{name} {value:.4g}" for name, value in found.items()))
+                    ratios.setdefault((side, name), []).append(figures[name] / sides["connector"][name])
+                print(f"round {number} {side}: " + " ".join(f"{name} {value:.4g}" for name, value in figures.items()))
         for (side, name), values in ratios.items():
             print(f"{side} {name}: {statistics.median(values):.2f} of the connector's")
 

@@ -156,9 +156,9 @@ def main() -> None:
     atexit.register(shutil.rmtree, SCRATCH)
     work = WORK[step](side, folder, count)
     cpu, began = time.process_time(), time.perf_counter()
-    told = work()
+    result = work()
     seconds = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
-    whole = told if isinstance(told, dict) else {}
+    whole = result if isinstance(result, dict) else {}
     print(json.dumps({**seconds, "peak_mb": peak_memory_mb(), **whole}))
 
 

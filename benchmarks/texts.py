@@ -115,12 +115,12 @@ def cold(sample: Sample, vectors: dict[str, Floats], settings: EvaluationSetting
             filters[fold] = CollaborativeFilter(CfSettings(tuning="off")).fit(ratings)
         return filters[fold]
 
-    found: tuple[Scores, Scores] = ({}, {})
+    scores_of: tuple[Scores, Scores] = ({}, {})
     for name, own in vectors.items():
         among, _ = cold_rankings(replace(sample, vectors=own), train, settings, 3_000)
-        for scores, model in zip(found, (CONTENT, HYBRID), strict=True):
+        for scores, model in zip(scores_of, (CONTENT, HYBRID), strict=True):
             scores[name] = np.concatenate(among.scores[model])
-    return found
+    return scores_of
 
 
 def table(columns: dict[str, Scores]) -> str:

@@ -42,15 +42,15 @@ class Way:
 
     def texts(self, games: pd.DataFrame) -> list[list[str]]:
         """Return the texts of each game."""
-        found: list[list[str]] = [[] for _ in range(len(games))]
+        spoilt: list[list[str]] = [[] for _ in range(len(games))]
         parts = [self.parts(text) or [""] for text in games["DESCRIPTION"]]
         for fields in self.views:
             split_here = parts if "DESCRIPTION" in fields else [[""]] * len(parts)
             owner = np.repeat(np.arange(len(parts)), [len(own) for own in split_here])
             frame = games.iloc[owner].assign(DESCRIPTION=[part for own in split_here for part in own])
             for game, text in zip(owner, embedding_text(frame, TextRecipe(fields)), strict=True):
-                found[game].append(self.spoil(text))
-        return found
+                spoilt[game].append(self.spoil(text))
+        return spoilt
 
 
 def first_tokens(tokenizer: Tokenizer, number: int, text: str) -> list[str]:
@@ -89,7 +89,7 @@ def with_bytes(text: str) -> str:
 def with_lists(text: str) -> str:
     """Write tags as Python lists."""
     tags = r"(Categories|Mechanics): (.*?)(?=; (?:Mechanics|Description): |$)"
-    return re.sub(tags, lambda found: f"{found[1]}: {split_tags([found[2]])[0]!r}", flat(text))
+    return re.sub(tags, lambda match: f"{match[1]}: {split_tags([match[2]])[0]!r}", flat(text))
 
 
 def with_blanks(text: str) -> str:

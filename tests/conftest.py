@@ -60,9 +60,9 @@ def needs_tool() -> Callable[[str], Path]:
     """Return a function that finds a program on the PATH: ``strace = needs_tool("strace")``."""
 
     def find(name: str) -> Path:
-        found = shutil.which(name)
-        require(found, f"the program {name}", "install it with the system's package manager")
-        return Path(str(found))
+        program = shutil.which(name)
+        require(program, f"the program {name}", "install it with the system's package manager")
+        return Path(str(program))
 
     return find
 

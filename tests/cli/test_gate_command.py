@@ -71,10 +71,10 @@ def test_a_refusal_ends_with_exit_code_3_and_one_line(refused: Refused) -> None:
 
 def test_a_refusal_in_json_carries_scores_and_verdict(refused: Refused) -> None:
     """Programs read class, exit code, scores by contender and every check from the one object."""
-    told = json.loads(refused[1].stdout)
-    assert (told["error"], told["exit_code"]) == ("QualityGateFailed", 3)
-    assert told["scores"]["cf"]["ndcg@10"] > told["scores"]["popularity"]["ndcg@10"]
-    assert [check["rule"] for check in told["verdict"]["checks"] if not check["passed"]] == ["floor"]
+    answer = json.loads(refused[1].stdout)
+    assert (answer["error"], answer["exit_code"]) == ("QualityGateFailed", 3)
+    assert answer["scores"]["cf"]["ndcg@10"] > answer["scores"]["popularity"]["ndcg@10"]
+    assert [check["rule"] for check in answer["verdict"]["checks"] if not check["passed"]] == ["floor"]
 
 
 def test_a_refusal_is_an_annotation_and_a_summary(refused: Refused) -> None:
@@ -99,19 +99,19 @@ def test_an_override_needs_a_reason(tmp_path: Path) -> None:
 
 def test_outside_github_nothing_is_announced(tmp_path: Path) -> None:
     """Without its variables neither annotation nor summary is written."""
-    told = io.StringIO()
-    with redirect_stderr(told):
+    stderr = io.StringIO()
+    with redirect_stderr(stderr):
         github.announce("QualityGateFailed", "no", {})
         github.summarize("no", None, {})
-    assert told.getvalue() == ""
+    assert stderr.getvalue() == ""
 
 
 def test_annotations_are_escaped() -> None:
     """Line breaks, percent signs and, in the title, colons and commas would end the command early."""
-    told = io.StringIO()
-    with redirect_stderr(told):
+    stderr = io.StringIO()
+    with redirect_stderr(stderr):
         github.announce("a: b, c", "5% worse\nand 6%", {"GITHUB_ACTIONS": "true"})
-    assert told.getvalue() == "::error title=a%3A b%2C c::5%25 worse%0Aand 6%25\n"
+    assert stderr.getvalue() == "::error title=a%3A b%2C c::5%25 worse%0Aand 6%25\n"
 
 
 def test_compare_puts_two_releases_side_by_side(tmp_path: Path) -> None:
@@ -126,13 +126,13 @@ def test_compare_puts_two_releases_side_by_side(tmp_path: Path) -> None:
         )
         runs.append(made.run_pipeline().to_json())
     names = [run["run_id"] for run in runs]
-    told = json.loads(recsys("compare", *names, "--json", cwd=tmp_path).stdout)
-    rows = {row["name"]: row for row in told["rows"]}
-    assert (told["a"], told["b"], told["comparable"]) == (*names, True)
+    answer = json.loads(recsys("compare", *names, "--json", cwd=tmp_path).stdout)
+    rows = {row["name"]: row for row in answer["rows"]}
+    assert (answer["a"], answer["b"], answer["comparable"]) == (*names, True)
     scores = [run["scores"]["cf"]["ndcg@10"] for run in runs]
     assert [rows["ndcg@10"]["a"], rows["ndcg@10"]["b"]] == scores
     assert rows["ndcg@10"]["change"] == pytest.approx(scores[1] / scores[0] - 1, abs=1e-6)
-    assert [row["name"] for row in told["rows"] if row["section"] == "recipe"] == ["factors"]
+    assert [row["name"] for row in answer["rows"] if row["section"] == "recipe"] == ["factors"]
     table = recsys("compare", names[0], "current", cwd=tmp_path).stdout
     assert names[1] in table
     assert "factors" in table

@@ -42,17 +42,17 @@ def ask(models: Path, capsys: pytest.CaptureFixture[str]) -> Any:
         # The releases of these tests were embedded by words, which no settings name.
         state = State(encoder=WordEncoder())
         assert run([*map(str, arguments), "--models", str(models)], state) == code
-        told = capsys.readouterr()
-        return told.out, told.err
+        printed = capsys.readouterr()
+        return printed.out, printed.err
 
     return ask
 
 
 def answered(printed: tuple[str, str], answer: Answer) -> dict[str, Any]:
     """Check that a command printed an answer as one JSON object, and return what was asked."""
-    told: dict[str, Any] = json.loads(printed[0])
-    asked: dict[str, Any] = told.pop("asked")
-    assert told == answer.to_json()
+    shown: dict[str, Any] = json.loads(printed[0])
+    asked: dict[str, Any] = shown.pop("asked")
+    assert shown == answer.to_json()
     return asked
 
 
@@ -93,9 +93,9 @@ def test_one_name_of_several_games_is_the_most_rated_and_said(
     """The other games of that name are named with their ids."""
     publish(tmp_path, names={UNRATED: "The Trains Game 102"})
     assert run(["similar", "the trains game 102", "--models", str(tmp_path), "--json"]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["asked"]["game_id"] == FIRST_GAME + 2
-    assert f"also: The Trains Game 102 ({UNRATED})" in told.err
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["asked"]["game_id"] == FIRST_GAME + 2
+    assert f"also: The Trains Game 102 ({UNRATED})" in printed.err
 
 
 def test_recommend_answers_for_a_user_with_reasons(ask: Any, served: Recommender) -> None:

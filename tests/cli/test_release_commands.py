@@ -28,8 +28,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = make_parts(folder / "parts")
     store = ReleaseStore(folder / "models", check=check_here)
     for name in ("a", "b", "c"):
-        told = replace(parts.facts, scores=SCORES, more=Facts(measure=Measure(metric="ndcg@10")))
-        replace(parts, facts=told).publish(store, name)
+        facts = replace(parts.facts, scores=SCORES, more=Facts(measure=Measure(metric="ndcg@10")))
+        replace(parts, facts=facts).publish(store, name)
     store.rollback("b")
     (store.path("a") / "manifest.json").write_bytes(b"{}")
     return store.root

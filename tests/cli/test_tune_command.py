@@ -55,8 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     memory = TuningHistory(
         {"winner": WINNER.as_json(), "trials": []}, "no earlier search is remembered", measure=measure
     )
-    told = replace(parts, facts=replace(parts.facts, more=Facts.model_validate({FACT: memory.as_json()})))
-    told.publish(ReleaseStore(folder / "models", check=check_here), "r1")
+    release = replace(parts, facts=replace(parts.facts, more=Facts.model_validate({FACT: memory.as_json()})))
+    release.publish(ReleaseStore(folder / "models", check=check_here), "r1")
     before = files_below(folder / "models")
     yield folder
     assert files_below(folder / "models") == before, "recsys tune has touched the releases"
@@ -83,13 +83,13 @@ def test_the_command_goes_on_after_an_interruption(folder: Path) -> None:
     assert 3 <= finished < 6
     assert err.count("tried trial=") == 6 - finished
     (folder / "found.toml").write_text(out, encoding="utf-8")
-    found = load_settings(folder / "found.toml", environ={}).cf
-    assert (found.factors, found.iterations) == (8, 6)
-    assert "auto" not in {found.regularization, found.unobserved, found.confidence}
+    settings = load_settings(folder / "found.toml", environ={}).cf
+    assert (settings.factors, settings.iterations) == (8, 6)
+    assert "auto" not in {settings.regularization, settings.unobserved, settings.confidence}
     out, err = (run := start(folder, *QUICK, "--trials", "6", "--json")).communicate(timeout=300)
-    told = json.loads(out)
-    assert (told["status"], told["trials"]) == ("searched", 6)
-    assert told["settings"]["cf"] == {name: getattr(found, name) for name in found.model_fields_set}
+    answer = json.loads(out)
+    assert (answer["status"], answer["trials"]) == ("searched", 6)
+    assert answer["settings"]["cf"] == {name: getattr(settings, name) for name in settings.model_fields_set}
     assert "tried" not in err
 
 

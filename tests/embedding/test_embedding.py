@@ -93,11 +93,11 @@ def through(plan: Plan, texts: list[str]) -> NDArray[np.float32]:
 def test_vectors_equal_a_direct_call(direct: SentenceTransformer, engine: Engine) -> None:
     """Every engine, in float32: what sentence-transformers itself returns, in the order of the texts."""
     texts = ["", "Catan", LONG, "トリック", *embedding_text(games()).tolist()[:8], "a b c", LONG + "unseen"]
-    found = through(Plan("cpu", "float32", engine, 1), texts)
-    assert found.dtype == np.float32
-    assert found.flags.c_contiguous
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(found, direct.encode(texts), atol=2e-6)
+    vectors = through(Plan("cpu", "float32", engine, 1), texts)
+    assert vectors.dtype == np.float32
+    assert vectors.flags.c_contiguous
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(vectors, direct.encode(texts), atol=2e-6)
 
 
 def test_a_model_that_sentence_transformers_saved_is_read_as_it_reads_it(folder: ModelFolder, tmp_path: Path) -> None:
@@ -187,10 +187,10 @@ def test_identical_texts_are_encoded_once() -> None:
     """Each distinct text reaches the model once; every place of it gets its vector."""
     engine = CountingEngine()
     texts = ["aaa", "b", "aaa", "cc", "b", "aaa"]
-    found = counting(engine).encode(texts)
+    vectors = counting(engine).encode(texts)
     assert sorted(engine.asked) == ["aaa", "b", "cc"]
     expected = np.ones((6, 384)) * [[len(text)] + [1] * 383 for text in texts]
-    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
 
 
 def test_no_texts_give_no_vectors() -> None:
@@ -271,9 +271,9 @@ def test_yesterdays_key_is_todays(tmp_path: Path) -> None:
         recipe = hashlib.sha256(lines.format(PINNED.revision, version, "float32", "256").encode()).digest()
         cache.store([hashlib.sha256(recipe + text.encode()).digest()], np.full((1, 384), number + 1, dtype=np.float32))
     engine = CountingEngine()
-    found = counting(engine, cache).encode([text])
+    vectors = counting(engine, cache).encode([text])
     assert engine.asked == []
-    np.testing.assert_array_equal(found, np.ones((1, 384)))
+    np.testing.assert_array_equal(vectors, np.ones((1, 384)))
 
 
 def test_another_engine_or_device_is_the_same_vector(tmp_path: Path) -> None:
@@ -537,5 +537,5 @@ def test_the_log_says_how_texts_were_encoded(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.INFO, "recsys"):
         counting(CountingEngine()).encode(["a", "b"])
     (record,) = [record for record in caplog.records if record.getMessage() == "encoded texts"]
-    told = record.recsys_keys  # type: ignore[attr-defined]
-    assert (told["new"], told["cached"], told["engine"], told["precision"]) == (2, 0, "torch", "float32")
+    event = record.recsys_keys  # type: ignore[attr-defined]
+    assert (event["new"], event["cached"], event["engine"], event["precision"]) == (2, 0, "torch", "float32")

@@ -77,10 +77,10 @@ def test_vectors_come_back_bit_for_bit(tmp_path: Path) -> None:
     """What was stored is found by its key, through another object, and nothing else is."""
     rows = vectors(1200)
     VectorCache(tmp_path, ROOM).store(names(*range(1200)), rows)
-    found = VectorCache(tmp_path, ROOM).look_up(names(*range(2000)))
-    assert list(found) != []
-    assert set(found) == set(names(*range(1200)))
-    np.testing.assert_array_equal([found[key] for key in names(*range(1200))], rows)
+    known = VectorCache(tmp_path, ROOM).look_up(names(*range(2000)))
+    assert list(known) != []
+    assert set(known) == set(names(*range(1200)))
+    np.testing.assert_array_equal([known[key] for key in names(*range(1200))], rows)
 
 
 def test_an_empty_cache_makes_no_file(tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_a_killed_writer_leaves_whole_vectors(tmp_path: Path) -> None:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert cache.info().vectors % 50 == 0
         assert cache.info().vectors >= 50 * (3 + 5 * attempt)
-        found = cache.look_up([f"life {attempt} 2 {row}".encode() for row in range(50)])
-        np.testing.assert_array_equal(list(found.values()), np.full((50, 384), 2, dtype=np.float32))
+        known = cache.look_up([f"life {attempt} 2 {row}".encode() for row in range(50)])
+        np.testing.assert_array_equal(list(known.values()), np.full((50, 384), 2, dtype=np.float32))
 
 
 def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ def test_two_writers_of_the_same_texts_agree(tmp_path: Path) -> None:
     assert [process.communicate(timeout=120)[1] for process in both] == ["", ""]
     assert [process.returncode for process in both] == [0, 0]
     cache = VectorCache(tmp_path, ROOM)
-    found = cache.look_up(names(*range(2025)))
-    assert cache.info().vectors == len(found) == 2025
+    known = cache.look_up(names(*range(2025)))
+    assert cache.info().vectors == len(known) == 2025
     for number in range(2025):
-        assert np.all(found[names(number)[0]] == number)
+        assert np.all(known[names(number)[0]] == number)
 
 
 def test_a_reader_gets_whole_vectors_while_others_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -150,9 +150,9 @@ def test_a_reader_gets_whole_vectors_while_others_go(tmp_path: Path, caplog: pyt
 
     def read() -> None:
         while not stop.wait(0.002):
-            found = VectorCache(tmp_path, 1_000_000).look_up(names(*range(6000)))
-            sizes.append(sum(bool(np.all(row == int(key.split()[1]))) for key, row in found.items()))
-            sizes.append(len(found))
+            known = VectorCache(tmp_path, 1_000_000).look_up(names(*range(6000)))
+            sizes.append(sum(bool(np.all(row == int(key.split()[1]))) for key, row in known.items()))
+            sizes.append(len(known))
 
     with ThreadPoolExecutor(2) as readers:
         reading = [readers.submit(read) for _ in range(2)]
@@ -196,10 +196,10 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     clock.now += 86_400
     assert len(cache.look_up(names(*range(100)))) == 100
     cache.store(names(*range(900, 1300)), vectors(400))
-    found = set(cache.look_up(names(*range(1300))))
-    assert found >= set(names(*range(100))) | set(names(*range(900, 1300)))
-    assert not found & set(names(*range(100, 300)))
-    assert 800 < len(found) < 1150
+    known = set(cache.look_up(names(*range(1300))))
+    assert known >= set(names(*range(100))) | set(names(*range(900, 1300)))
+    assert not known & set(names(*range(100, 300)))
+    assert 800 < len(known) < 1150
     assert cache.path.stat().st_size <= 2_000_000
     assert cache.info().size <= 2_000_000
 
@@ -325,8 +325,8 @@ def test_a_file_that_was_set_aside_is_counted_and_cleared(tmp_path: Path, capsys
         assert run(["cache", "info", "--set", here]) == 0
         assert "a damaged file of 2.0 MB" in capsys.readouterr().out
         assert run(["cache", "clear", "--set", here, "--json"]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert (told["vectors"], told["damaged_bytes"]) == (stored, 2_000_000)
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["vectors"], answer["damaged_bytes"]) == (stored, 2_000_000)
         assert [path for path in tmp_path.iterdir() if path != cache.path] == []
         assert cache.info().damaged == 0
 

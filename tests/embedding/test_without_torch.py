@@ -54,8 +54,8 @@ def test_a_whole_run_needs_no_torch(marts: Path, tmp_path: Path) -> None:
     assert "new=40 cached=0" in done.stderr
     manifest = json.loads((tmp_path / "models" / "v1" / "manifest.json").read_text())
     assert manifest["content"]["computed_on"] == {"engine": "openvino", "device": "cpu"}
-    found = recsys("search", "locomotives", "--models", tmp_path / "models", "--json")
-    assert found.returncode == 0, found.stderr
+    done = recsys("search", "locomotives", "--models", tmp_path / "models", "--json")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ Floats = npt.NDArray[np.float64]
 def test_the_interval_of_a_mean_is_that_of_the_normal_theory() -> None:
     """For 4,000 users the percentile interval is mean ± 1.96 standard errors, within 5%."""
     values = np.random.default_rng(0).gamma(2.0, size=4000)
-    found = interval(values.mean(), resampled_means(values[:, None], 4000, seed=1)[:, 0])
+    estimate = interval(values.mean(), resampled_means(values[:, None], 4000, seed=1)[:, 0])
     error = 1.96 * values.std() / np.sqrt(len(values))
-    assert found.low == pytest.approx(values.mean() - error, abs=0.05 * error)
-    assert found.high == pytest.approx(values.mean() + error, abs=0.05 * error)
+    assert estimate.low == pytest.approx(values.mean() - error, abs=0.05 * error)
+    assert estimate.high == pytest.approx(values.mean() + error, abs=0.05 * error)
 
 
 def test_a_paired_difference_agrees_with_scipy() -> None:
@@ -26,7 +26,7 @@ def test_a_paired_difference_agrees_with_scipy() -> None:
     draw = np.random.default_rng(2)
     b = draw.random(800)
     a = 0.9 * b + 0.15 * draw.random(800)
-    found = paired_difference(a, b, 5000, 3, relative=True)
+    estimate = paired_difference(a, b, 5000, 3, relative=True)
 
     def ratio(x: Floats, y: Floats, axis: int) -> Floats:
         gain: Floats = x.mean(axis=axis) / y.mean(axis=axis) - 1
@@ -36,9 +36,9 @@ def test_a_paired_difference_agrees_with_scipy() -> None:
         (a, b), ratio, paired=True, vectorized=True, method="percentile", n_resamples=5000, rng=np.random.default_rng(4)
     ).confidence_interval
     width = expected.high - expected.low
-    assert found.value == pytest.approx(a.mean() / b.mean() - 1)
-    assert found.low == pytest.approx(expected.low, abs=0.1 * width)
-    assert found.high == pytest.approx(expected.high, abs=0.1 * width)
+    assert estimate.value == pytest.approx(a.mean() / b.mean() - 1)
+    assert estimate.low == pytest.approx(expected.low, abs=0.1 * width)
+    assert estimate.high == pytest.approx(expected.high, abs=0.1 * width)
 
 
 def test_pairing_removes_what_users_have_in_common() -> None:

@@ -40,11 +40,11 @@ def drift(before: DataProfile, now: DataProfile) -> Drift:
 def test_a_profile_counts_what_is_there() -> None:
     """Counts, mean, unknown games and a bin for each whole rating, its upper edge within."""
     ratings = ratings_of([1, 1, 2, 3], [10, 20, 10, 30], [1, 7, 10, 6.5])
-    found = profile(ratings, IdMap.of([10, 20, 40]))
-    assert (found.ratings, found.users, found.rated_games, found.games) == (4, 3, 3, 3)
-    assert found.mean_rating == pytest.approx(6.125)
-    assert found.unknown_share == 0.25
-    assert found.histogram == (1, 0, 0, 0, 0, 0, 2, 0, 0, 1)
+    described = profile(ratings, IdMap.of([10, 20, 40]))
+    assert (described.ratings, described.users, described.rated_games, described.games) == (4, 3, 3, 3)
+    assert described.mean_rating == pytest.approx(6.125)
+    assert described.unknown_share == 0.25
+    assert described.histogram == (1, 0, 0, 0, 0, 0, 2, 0, 0, 1)
 
 
 def test_a_profile_survives_json(before: DataProfile) -> None:
@@ -54,9 +54,9 @@ def test_a_profile_survives_json(before: DataProfile) -> None:
 
 def test_the_same_data_do_not_drift(before: DataProfile) -> None:
     """All changes are 0 and within bounds."""
-    found = drift(before, before)
-    assert not found.reason
-    assert {change.change for change in found.changes} == {0.0}
+    measured = drift(before, before)
+    assert not measured.reason
+    assert {change.change for change in measured.changes} == {0.0}
 
 
 def test_another_night_of_the_same_people_does_not_drift(before: DataProfile) -> None:
@@ -69,8 +69,8 @@ def test_half_the_rows_gone_is_drift(before: DataProfile) -> None:
     whole = tastes()
     places = whole.matrix.tocoo()
     half = ratings_of(places.row[::2], places.col[::2], places.data[::2])
-    found = drift(before, profile(half))
-    assert f"ratings went from {before.ratings:,} to {half.matrix.nnz:,} (-50%, bound -20%)" in found.reason
+    measured = drift(before, profile(half))
+    assert f"ratings went from {before.ratings:,} to {half.matrix.nnz:,} (-50%, bound -20%)" in measured.reason
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_ratings_on_another_scale_are_drift(before: DataProfile) -> None:
     whole = tastes()
     halved = whole.matrix.copy()
     halved.data = halved.data / 2
-    found = drift(before, profile(replace(whole, matrix=halved)))
-    assert "mean rating went from" in found.reason
-    assert "stability index of the rating histogram" in found.reason
+    measured = drift(before, profile(replace(whole, matrix=halved)))
+    assert "mean rating went from" in measured.reason
+    assert "stability index of the rating histogram" in measured.reason
 
 
 @pytest.mark.parametrize(("share", "within"), [(0.04, True), (0.06, False)])

@@ -56,19 +56,19 @@ def test_scores_equal_brute_force() -> None:
     """NDCG, recall and coverage are those of sorting each user's unseen games one by one."""
     parts = split(tastes(users=80, items=40), SETTINGS, 7.0)
     table = np.random.default_rng(0).normal(size=parts.held_out.shape).astype(np.float32)
-    found = evaluate([Table("random", table)], parts, SETTINGS).contenders["random"]
+    scored = evaluate([Table("random", table)], parts, SETTINGS).contenders["random"]
     shown = set()
     for place, user in enumerate(parts.users):
         seen = set(parts.train.matrix[user].indices)
-        wanted = set(parts.relevant[user].indices)
+        relevant = set(parts.relevant[user].indices)
         order = sorted(set(range(40)) - seen, key=lambda item: -table[user, item])
-        gains = [item in wanted for item in order[:10]]
+        gains = [item in relevant for item in order[:10]]
         dcg = sum(1 / np.log2(rank + 2) for rank, hit in enumerate(gains) if hit)
-        ideal = sum(1 / np.log2(rank + 2) for rank in range(min(10, len(wanted))))
-        assert found.per_user["ndcg@10"][place] == pytest.approx(dcg / ideal)
-        assert found.per_user["recall@20"][place] == len(wanted & set(order[:20])) / min(20, len(wanted))
+        ideal = sum(1 / np.log2(rank + 2) for rank in range(min(10, len(relevant))))
+        assert scored.per_user["ndcg@10"][place] == pytest.approx(dcg / ideal)
+        assert scored.per_user["recall@20"][place] == len(relevant & set(order[:20])) / min(20, len(relevant))
         shown |= set(order[:10])
-    assert found.coverage == len(shown) / 40
+    assert scored.coverage == len(shown) / 40
 
 
 def test_coverage_is_the_share_of_what_can_be_recommended() -> None:
@@ -77,9 +77,9 @@ def test_coverage_is_the_share_of_what_can_be_recommended() -> None:
     popular = Popularity.of(parts.train)
     known = np.zeros(40, dtype=bool)
     known[np.argsort(-popular.counts)[:2]] = known[np.argsort(popular.counts)[:6]] = True
-    found = evaluate([popular], parts, SETTINGS, recommendable=known).contenders["popularity"]
-    shown = {item for games in found.lists for item in games[:10]}
-    assert found.coverage == len(shown & set(np.flatnonzero(known))) / 8
+    scored = evaluate([popular], parts, SETTINGS, recommendable=known).contenders["popularity"]
+    shown = {item for games in scored.lists for item in games[:10]}
+    assert scored.coverage == len(shown & set(np.flatnonzero(known))) / 8
     nothing = evaluate([popular], parts, SETTINGS, recommendable=np.zeros(40, dtype=bool))
     assert np.isnan(nothing.contenders["popularity"].coverage)
 
@@ -99,17 +99,17 @@ def test_small_blocks_give_the_same_scores() -> None:
 def test_games_of_the_training_part_are_never_listed() -> None:
     """A model that only repeats what a user rated finds nothing: those games are left out."""
     parts = split(tastes(), SETTINGS, 7.0)
-    found = evaluate([memory_of("parrot", parts.train.matrix)], parts, SETTINGS).contenders["parrot"]
-    for user, games in zip(parts.users, found.lists, strict=True):
+    scored = evaluate([memory_of("parrot", parts.train.matrix)], parts, SETTINGS).contenders["parrot"]
+    for user, games in zip(parts.users, scored.lists, strict=True):
         assert not set(games) & set(parts.train.matrix[user].indices)
 
 
 def test_short_catalogues_end_lists_early() -> None:
     """Where fewer than 2k games are unseen, lists are padded and scores stay in [0, 1]."""
     parts = split(tastes(users=60, items=15), SETTINGS, 7.0)
-    found = evaluate([Popularity.of(parts.train)], parts, SETTINGS).contenders["popularity"]
-    assert (found.lists[:, -1] == -1).all()
-    assert found.mean("recall@20") == 1.0
+    scored = evaluate([Popularity.of(parts.train)], parts, SETTINGS).contenders["popularity"]
+    assert (scored.lists[:, -1] == -1).all()
+    assert scored.mean("recall@20") == 1.0
 
 
 def test_a_model_that_saw_the_hold_out_is_caught() -> None:
@@ -142,18 +142,18 @@ def test_the_content_profile_is_the_mean_of_the_liked_games() -> None:
     draw = np.random.default_rng(0)
     embeddings = draw.normal(size=(3, 8)).astype(np.float32)
     embeddings[2] = 0.0
-    found = ContentProfile(ratings, embeddings, 7.0).scores(np.array([0, 1], dtype=np.int32))
+    scores = ContentProfile(ratings, embeddings, 7.0).scores(np.array([0, 1], dtype=np.int32))
     profile = (embeddings[0] + embeddings[1]) / 2
-    np.testing.assert_allclose(found[0], embeddings @ profile, rtol=1e-6)
-    assert found[1].tolist() == [0.0, 0.0, 0.0]
+    np.testing.assert_allclose(scores[0], embeddings @ profile, rtol=1e-6)
+    assert scores[1].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_factors_score_by_inner_product() -> None:
     """Users are rows of the first factors, games rows of the second."""
     draw = np.random.default_rng(0)
     users, items = draw.normal(size=(5, 3)).astype(np.float32), draw.normal(size=(4, 3)).astype(np.float32)
-    found = Factors("cf", users, items).scores(np.array([3, 1], dtype=np.int32))
-    np.testing.assert_allclose(found, [[u @ i for i in items] for u in users[[3, 1]]], rtol=1e-5)
+    scores = Factors("cf", users, items).scores(np.array([3, 1], dtype=np.int32))
+    np.testing.assert_allclose(scores, [[u @ i for i in items] for u in users[[3, 1]]], rtol=1e-5)
 
 
 def test_popularity_is_learnt_from_the_training_part() -> None:
@@ -209,13 +209,13 @@ def scored() -> tuple[Split, Evaluation]:
 def test_scores_are_kept_by_user_and_told_as_json(scored: tuple[Split, Evaluation]) -> None:
     """Means, intervals, numbers of users and the split survive strict JSON."""
     parts, evaluation = scored
-    told = json.loads(json.dumps(evaluation.as_json(), allow_nan=False))
-    row = told["contenders"]["cf"]["ndcg@10"]
+    stored = json.loads(json.dumps(evaluation.as_json(), allow_nan=False))
+    row = stored["contenders"]["cf"]["ndcg@10"]
     assert row["low"] < row["value"] < row["high"]
     assert row["value"] == pytest.approx(evaluation.contenders["cf"].per_user["ndcg@10"].mean(), abs=1e-6)
-    assert told["users"] == len(parts.users)
-    assert told["split"]["held_out_ratings"] == parts.held_out.nnz
-    assert told["split"]["fraction"] == 0.2
+    assert stored["users"] == len(parts.users)
+    assert stored["split"]["held_out_ratings"] == parts.held_out.nnz
+    assert stored["split"]["fraction"] == 0.2
 
 
 def test_taste_beats_popularity_where_there_is_taste(scored: tuple[Split, Evaluation]) -> None:

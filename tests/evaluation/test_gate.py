@@ -59,25 +59,25 @@ def scored(score: float, recipe: CfSettings = POOR, fraction: float = 0.2) -> Cu
     return CurrentRelease("r1", recipe, measure={"fraction": fraction, "score": score})
 
 
-def failed(found: Verdict) -> set[str]:
+def failed(judged: Verdict) -> set[str]:
     """Return the rules that a candidate broke."""
-    return {check.rule for check in found.checks if not check.passed}
+    return {check.rule for check in judged.checks if not check.passed}
 
 
 def test_a_better_candidate_passes(parts: Split) -> None:
     """A good recipe replaces a poor one; the reason names scores and intervals."""
-    found = verdict(parts, trained(CF, parts, GOOD), trained(CURRENT, parts, POOR), current=scored(0.05))
-    assert found.passed
-    assert "popularity" in found.reason
-    assert "interval" in found.reason
+    judged = verdict(parts, trained(CF, parts, GOOD), trained(CURRENT, parts, POOR), current=scored(0.05))
+    assert judged.passed
+    assert "popularity" in judged.reason
+    assert "interval" in judged.reason
 
 
 def test_a_worse_candidate_is_refused(parts: Split) -> None:
     """A poor recipe does not replace a good one, even where it beats popularity."""
-    found = verdict(parts, trained(CF, parts, POOR), trained(CURRENT, parts, GOOD), current=CurrentRelease("r1"))
-    assert "current recipe" in failed(found)
-    assert "surely more than 1.0% below" in found.reason
-    assert "r1" in found.reason
+    judged = verdict(parts, trained(CF, parts, POOR), trained(CURRENT, parts, GOOD), current=CurrentRelease("r1"))
+    assert "current recipe" in failed(judged)
+    assert "surely more than 1.0% below" in judged.reason
+    assert "r1" in judged.reason
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -92,9 +92,9 @@ def test_noise_is_refused(parts: Split) -> None:
     """Random factors do not beat popularity."""
     draw = np.random.default_rng(0)
     users, items = (draw.normal(size=(n, 8)).astype(np.float32) for n in parts.held_out.shape)
-    found = verdict(parts, Factors(CF, users, items))
-    assert failed(found) == {"popularity"}
-    assert "not surely above popularity's" in found.reason
+    judged = verdict(parts, Factors(CF, users, items))
+    assert failed(judged) == {"popularity"}
+    assert "not surely above popularity's" in judged.reason
 
 
 def test_a_mart_whose_user_ids_were_shuffled_is_refused() -> None:
@@ -109,9 +109,9 @@ def test_a_mart_whose_user_ids_were_shuffled_is_refused() -> None:
 
 def test_identical_settings_are_not_trained_again(parts: Split) -> None:
     """Without a contender for the current recipe the rule passes, and says why."""
-    found = verdict(parts, trained(CF, parts, GOOD), current=CurrentRelease("r1", GOOD))
-    assert found.passed
-    assert "the settings are those of the current release r1" in found.reason
+    judged = verdict(parts, trained(CF, parts, GOOD), current=CurrentRelease("r1", GOOD))
+    assert judged.passed
+    assert "the settings are those of the current release r1" in judged.reason
 
 
 @pytest.mark.parametrize(("share", "passes"), [(1.04, True), (1.06, False), (0.5, True)])
@@ -119,18 +119,18 @@ def test_the_score_may_not_fall_far_below_the_recorded_one(parts: Split, share: 
     """Down to 5% below what the current release was published with is accepted, further is not."""
     candidate = trained(CF, parts, GOOD)
     score = verdict(parts, candidate).score.value
-    found = verdict(parts, candidate, current=scored(score * share, GOOD))
-    assert found.passed is passes
-    assert failed(found) == (set() if passes else {"recorded score"})
+    judged = verdict(parts, candidate, current=scored(score * share, GOOD))
+    assert judged.passed is passes
+    assert failed(judged) == (set() if passes else {"recorded score"})
 
 
 def test_a_score_that_cannot_be_compared_is_not(parts: Split) -> None:
     """The reason for which there is no comparison is told; nothing is compared in silence."""
-    found = verdict(parts, trained(CF, parts, GOOD), current=scored(0.3, fraction=0.3))
-    assert found.passed
+    judged = verdict(parts, trained(CF, parts, GOOD), current=scored(0.3, fraction=0.3))
+    assert judged.passed
     assert (
         "no recorded score to compare with: the current release r1 was scored with fraction 0.3 instead of"
-        in found.reason
+        in judged.reason
     )
 
 
@@ -139,9 +139,9 @@ def test_recommending_the_same_few_games_is_refused(parts: Split) -> None:
     model = trained(CF, parts, GOOD)
     narrow = model.item_factors.copy()
     narrow[45:] = 0.0  # the least rated: they score 0
-    found = verdict(parts, replace(model, item_factors=narrow), gate=GateSettings(min_coverage=0.5))
-    assert failed(found) == {"coverage"}
-    assert "fewer than gate.min_coverage 50.0%" in found.reason
+    judged = verdict(parts, replace(model, item_factors=narrow), gate=GateSettings(min_coverage=0.5))
+    assert failed(judged) == {"coverage"}
+    assert "fewer than gate.min_coverage 50.0%" in judged.reason
     assert verdict(parts, model, gate=GateSettings(min_coverage=0.5)).passed
 
 
@@ -149,18 +149,18 @@ def test_the_floor_is_off_until_it_is_set(parts: Split) -> None:
     """No floor by default; one above the score refuses, with both numbers."""
     candidate = trained(CF, parts, GOOD)
     assert "floor" not in {check.rule for check in verdict(parts, candidate).checks}
-    found = verdict(parts, candidate, gate=GateSettings(floor=0.99))
-    assert failed(found) == {"floor"}
-    assert "below gate.floor 0.99" in found.reason
+    judged = verdict(parts, candidate, gate=GateSettings(floor=0.99))
+    assert failed(judged) == {"floor"}
+    assert "below gate.floor 0.99" in judged.reason
 
 
 def test_a_first_run_may_be_refused(parts: Split) -> None:
     """gate.require_current guards machines that should have restored their releases."""
     candidate = trained(CF, parts, GOOD)
     assert verdict(parts, candidate).passed
-    found = verdict(parts, candidate, gate=GateSettings(require_current=True))
-    assert failed(found) == {"current release"}
-    assert "gate.require_current" in found.reason
+    judged = verdict(parts, candidate, gate=GateSettings(require_current=True))
+    assert failed(judged) == {"current release"}
+    assert "gate.require_current" in judged.reason
 
 
 def test_an_override_publishes_and_is_recorded(parts: Split) -> None:
@@ -170,9 +170,9 @@ def test_an_override_publishes_and_is_recorded(parts: Split) -> None:
     forced = refused.overridden("new scale, agreed with product")
     assert forced.published
     assert not forced.passed
-    told = json.loads(json.dumps(forced.as_json(), allow_nan=False))
-    assert told["override"] == "new scale, agreed with product"
-    assert told["checks"][-1]["bound"] == 0.99
+    stored = json.loads(json.dumps(forced.as_json(), allow_nan=False))
+    assert stored["override"] == "new scale, agreed with product"
+    assert stored["checks"][-1]["bound"] == 0.99
     assert verdict(parts, trained(CF, parts, GOOD)).overridden("no need").override is None
 
 
@@ -180,21 +180,21 @@ def test_every_broken_rule_is_named_at_once(parts: Split) -> None:
     """A candidate that is wrong in three ways is told so in one line."""
     draw = np.random.default_rng(0)
     users, items = (draw.normal(size=(n, 8)).astype(np.float32) for n in parts.held_out.shape)
-    found = verdict(
+    judged = verdict(
         parts,
         Factors(CF, users, items),
         current=scored(0.9),
         gate=GateSettings(floor=0.5, min_coverage=1),
     )
-    assert {"popularity", "recorded score", "floor"} <= failed(found)
-    assert "\n" not in found.reason
+    assert {"popularity", "recorded score", "floor"} <= failed(judged)
+    assert "\n" not in judged.reason
 
 
 def test_another_contender_or_metric_may_decide(parts: Split) -> None:
     """gate.contender and gate.metric choose; a name that was not evaluated is a wrong setting."""
     cf, other = trained(CF, parts, POOR), trained("other", parts, GOOD)
-    found = verdict(parts, cf, other, gate=GateSettings(contender="other", metric="recall"))
-    assert (found.contender, found.metric) == ("other", "recall@10")
+    judged = verdict(parts, cf, other, gate=GateSettings(contender="other", metric="recall"))
+    assert (judged.contender, judged.metric) == ("other", "recall@10")
     with pytest.raises(ConfigError, match="'nobody' was not evaluated; the contenders are popularity, cf"):
         verdict(parts, cf, gate=GateSettings(contender="nobody"))
 
@@ -216,6 +216,6 @@ def test_a_lead_that_may_be_luck_is_refused() -> None:
         contenders = {
             name: ContenderScores(name, scores_of(values), lists, coverage=1.0) for name, values in entries.items()
         }
-        found = judge(Evaluation(contenders, SETTINGS, {}, 0.0), GATE, None)
-        assert found.passed is passes
-        assert "difference +0.0100" in found.reason
+        judged = judge(Evaluation(contenders, SETTINGS, {}, 0.0), GATE, None)
+        assert judged.passed is passes
+        assert "difference +0.0100" in judged.reason

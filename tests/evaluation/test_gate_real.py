@@ -42,13 +42,13 @@ def evaluation(real_data: Path) -> Evaluation:
 
 def test_the_textbook_recipe_is_refused(evaluation: Evaluation) -> None:
     """It ranks below plain popularity, and far below the careful recipe."""
-    found = judge(evaluation, GateSettings(), CurrentRelease("careful"))
-    assert {check.rule for check in found.checks if not check.passed} == {"popularity", "current recipe"}
+    judged = judge(evaluation, GateSettings(), CurrentRelease("careful"))
+    assert {check.rule for check in judged.checks if not check.passed} == {"popularity", "current recipe"}
     assert evaluation.difference(CF, "popularity", "ndcg@10").high < 0
 
 
 def test_a_careful_recipe_passes(evaluation: Evaluation) -> None:
     """It is surely better than popularity, by a quarter and more."""
-    found = judge(evaluation, GateSettings(contender=CURRENT), None)
-    assert found.passed, found.reason
+    judged = judge(evaluation, GateSettings(contender=CURRENT), None)
+    assert judged.passed, judged.reason
     assert evaluation.difference(CURRENT, "popularity", "ndcg@10", relative=True).low > 0.25

@@ -60,42 +60,43 @@ def test_the_hybrid_wins_where_texts_and_tags_tell_the_taste(measured: tuple[Sam
 
 def test_the_hybrid_wins_where_one_like_says_little() -> None:
     """Planted: tastes are weak and a few games are liked by all; the filter alone follows the one like."""
-    found = measure_newcomers(sample_of(tastes(users=USERS, items=GAMES, loyalty=0.3)), Spy(), SETTINGS)
-    leads = [row["leads"]["cf"] for row in found["short_profiles"]["profiles"]]
+    results = measure_newcomers(sample_of(tastes(users=USERS, items=GAMES, loyalty=0.3)), Spy(), SETTINGS)
+    leads = [row["leads"]["cf"] for row in results["short_profiles"]["profiles"]]
     assert leads[0]["low"] > 0
     assert leads[0]["value"] > leads[4]["value"]
 
 
 def test_leads_are_differences_of_the_same_rankings(measured: tuple[Sample, Spy, dict[str, Any]]) -> None:
     """A lead is the hybrid's mean less the other's, inside its own interval; paired, so narrower than unpaired."""
-    found = measured[2]
-    for row in (found["cold_games"]["held_out"], *found["short_profiles"]["profiles"]):
+    results = measured[2]
+    for row in (results["cold_games"]["held_out"], *results["short_profiles"]["profiles"]):
         ours = row["models"]["hybrid"]
         for name, lead in row["leads"].items():
             assert lead["value"] == pytest.approx(ours["value"] - row["models"][name]["value"], abs=2e-6)
             assert lead["low"] <= lead["value"] <= lead["high"]
     widths = [
-        found["high"] - found["low"] for found in (row["leads"]["hybrid without content"], row["models"]["hybrid"])
+        estimate["high"] - estimate["low"]
+        for estimate in (row["leads"]["hybrid without content"], row["models"]["hybrid"])
     ]
     assert widths[0] < 0.5 * widths[1]
 
 
 def test_training_never_sees_what_is_looked_for(measured: tuple[Sample, Spy, dict[str, Any]]) -> None:
     """Canary: each game is without a rating in one of five trainings, the people are in the sixth."""
-    sample, spy, found = measured
+    sample, spy, results = measured
     assert len(spy.models) == 6
     folds = spy.held_out()[:5]
     assert sum(len(fold) for fold in folds) == GAMES
     assert set.union(*folds) == set(sample.ratings.items.ids())
     assert not spy.held_out()[5]
     unseen = np.flatnonzero(np.diff(spy.models[5].ratings.indptr) == 0)
-    assert [row["rankings"] for row in found["short_profiles"]["profiles"]] == [len(unseen)] * 5 == [USERS // 5] * 5
+    assert [row["rankings"] for row in results["short_profiles"]["profiles"]] == [len(unseen)] * 5 == [USERS // 5] * 5
 
 
 @pytest.mark.parametrize("among", ["held_out", "all"])
 def test_cold_games_are_scored_as_a_loop_would(measured: tuple[Sample, Spy, dict[str, Any]], among: str) -> None:
     """Recall@10 of every model equals that of plain sorting, user by user and fold by fold."""
-    sample, spy, found = measured
+    sample, spy, results = measured
     assert sample.ratings.items.ids() == list(range(1, GAMES + 1))
     rated, scores = sample.ratings.matrix.toarray(), dict[str, list[float]]()
     for model, ids in zip(spy.models[:5], spy.held_out()[:5], strict=True):
@@ -103,8 +104,8 @@ def test_cold_games_are_scored_as_a_loop_would(measured: tuple[Sample, Spy, dict
         hybrid = HybridRecommender().fit(model, np.arange(GAMES, dtype=np.int32), sample.vectors, sample.tags)
         popularity = _tag_popularity(sample, np.bincount(model.ratings.indices, minlength=GAMES), cold)
         for user, own in enumerate(rated):
-            wanted, liked, seen = np.flatnonzero((own >= 7) & cold), (own >= 7) & ~cold, (own > 0) & ~cold
-            if not len(wanted) or not liked.any():
+            relevant, liked, seen = np.flatnonzero((own >= 7) & cold), (own >= 7) & ~cold, (own > 0) & ~cold
+            if not len(relevant) or not liked.any():
                 continue
             content = sample.vectors @ sample.vectors[liked].mean(axis=0)
             visitor = hybrid.visitor(model.user_factors[user])
@@ -117,12 +118,12 @@ def test_cold_games_are_scored_as_a_loop_would(measured: tuple[Sample, Spy, dict
             for name, given in ranked.items():
                 open_ = np.flatnonzero(cold) if among == "held_out" else np.flatnonzero(~seen)
                 best = open_[np.argsort(-given[open_], kind="stable")[:10]]
-                scores.setdefault(name, []).append(len(np.intersect1d(best, wanted)) / min(10, len(wanted)))
-    told = found["cold_games"][among]
-    assert told["rankings"] == len(scores["hybrid"])
+                scores.setdefault(name, []).append(len(np.intersect1d(best, relevant)) / min(10, len(relevant)))
+    scored = results["cold_games"][among]
+    assert scored["rankings"] == len(scores["hybrid"])
     for name, values in scores.items():
         # Scores that differ in the last bit may change places at the edge of a few lists.
-        assert told["models"][name]["value"] == pytest.approx(np.mean(values), abs=2e-3), name
+        assert scored["models"][name]["value"] == pytest.approx(np.mean(values), abs=2e-3), name
 
 
 def _tag_popularity(sample: Sample, counts: np.ndarray, cold: np.ndarray) -> np.ndarray:
@@ -136,7 +137,7 @@ def _tag_popularity(sample: Sample, counts: np.ndarray, cold: np.ndarray) -> np.
 
 def test_people_are_scored_as_a_loop_would(measured: tuple[Sample, Spy, dict[str, Any]]) -> None:
     """NDCG@5 for profiles of 2 equals that of plain sorting, person by person; the profile itself is not ranked."""
-    sample, spy, found = measured
+    sample, spy, results = measured
     model = spy.models[5]
     people = np.flatnonzero(np.diff(model.ratings.indptr) == 0).astype(np.int32)
     rated, profiles = sample.ratings.matrix.toarray(), first_likes(sample, people, SETTINGS.seed)
@@ -147,7 +148,7 @@ def test_people_are_scored_as_a_loop_would(measured: tuple[Sample, Spy, dict[str
         assert len(set(known_by)) == 5
         assert (rated[person, known_by] >= 7).all()
         profile = known_by[:2]
-        wanted = np.setdiff1d(np.flatnonzero(rated[person] >= 7), profile)
+        relevant = np.setdiff1d(np.flatnonzero(rated[person] >= 7), profile)
         content = sample.vectors @ sample.vectors[profile].mean(axis=0)
         ranked = {
             "hybrid": hybrid.scores(hybrid.fold_in(profile), 2, content),
@@ -157,17 +158,17 @@ def test_people_are_scored_as_a_loop_would(measured: tuple[Sample, Spy, dict[str
         for name, given in ranked.items():
             others = np.setdiff1d(np.arange(GAMES), profile)
             best = others[np.argsort(-given[others], kind="stable")[:5]]
-            ideal = discount[: min(5, len(wanted))].sum()
-            scores.setdefault(name, []).append(discount[np.isin(best, wanted)].sum() / ideal)
-    (told,) = (row for row in found["short_profiles"]["profiles"] if row["liked"] == 2)
+            ideal = discount[: min(5, len(relevant))].sum()
+            scores.setdefault(name, []).append(discount[np.isin(best, relevant)].sum() / ideal)
+    (scored,) = (row for row in results["short_profiles"]["profiles"] if row["liked"] == 2)
     for name, values in scores.items():
-        assert told["models"][name]["value"] == pytest.approx(np.mean(values), abs=2e-3), name
+        assert scored["models"][name]["value"] == pytest.approx(np.mean(values), abs=2e-3), name
 
 
 def test_the_same_data_give_the_same_bytes(measured: tuple[Sample, Spy, dict[str, Any]]) -> None:
     """Nothing depends on the clock or on chance."""
-    sample, _, found = measured
-    assert json.dumps(measure_newcomers(sample, Spy(), SETTINGS)) == json.dumps(found)
+    sample, _, results = measured
+    assert json.dumps(measure_newcomers(sample, Spy(), SETTINGS)) == json.dumps(results)
 
 
 def test_new_games_move_no_other(measured: tuple[Sample, Spy, dict[str, Any]]) -> None:
@@ -212,9 +213,9 @@ def test_a_training_that_diverges_ends_no_night() -> None:
     def diverges(_: Ratings) -> CollaborativeFilter:
         raise Diverged("the factors became infinite")
 
-    told = measure_newcomers(sample_of(tastes(users=300, items=GAMES)), diverges, SETTINGS)
-    assert "the factors became infinite" in told["cold_games"]["missing"]
-    assert "the factors became infinite" in told["short_profiles"]["missing"]
+    results = measure_newcomers(sample_of(tastes(users=300, items=GAMES)), diverges, SETTINGS)
+    assert "the factors became infinite" in results["cold_games"]["missing"]
+    assert "the factors became infinite" in results["short_profiles"]["missing"]
 
 
 @pytest.mark.parametrize(
@@ -232,14 +233,14 @@ def test_it_is_measured_for_what_is_published(settings: dict[str, Any], content:
     given = Settings.model_validate({"cf": RECIPE.model_dump(), **settings})
     ratings = tastes(users=USERS, items=240)
     trial = Trial(given, None, steps, catalogue(240) if content else None).hold(ratings)
-    told = trial.as_json()["newcomers"]
+    results = trial.as_json()["newcomers"]
     assert trial.verdict.passed == ("gate" not in settings)
     assert ("newcomers" in steps.seconds) == (not because)
     if because:
-        assert because in told["missing"]
+        assert because in results["missing"]
     else:
-        assert told["sample"]["ratings"] == trial.evaluation.split["training_ratings"]
-        assert told["sample"]["ratings"] < ratings.matrix.nnz
+        assert results["sample"]["ratings"] == trial.evaluation.split["training_ratings"]
+        assert results["sample"]["ratings"] < ratings.matrix.nnz
 
 
 def test_the_hold_out_of_the_gate_is_not_looked_at() -> None:
@@ -252,6 +253,6 @@ def test_the_hold_out_of_the_gate_is_not_looked_at() -> None:
     places = np.asarray(held_out[rows, turned.indices]).ravel() > 0
     turned.data[places] = np.where(turned.data[places] == 10, 9, 10)
     tables = (ratings, replace(ratings, matrix=turned))
-    told = [Trial(settings, None, Steps(), catalogue(240)).hold(table).newcomers for table in tables]
+    results = [Trial(settings, None, Steps(), catalogue(240)).hold(table).newcomers for table in tables]
     assert np.count_nonzero(places) > 500
-    assert told[0] == told[1]
+    assert results[0] == results[1]

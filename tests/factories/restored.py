@@ -96,7 +96,7 @@ class Case:
     """A way to restore a folder of releases that leaves no link, and what is said of it."""
 
     spoil: Spoil
-    told: str = ""
+    warning: str = ""
     current: str = "b"
 
 

@@ -151,8 +151,8 @@ def test_people_are_named_to_those_who_debug_alone(caplog: pytest.LogCaptureFixt
     with caplog.at_level("DEBUG", logger="recsys"):
         (violation,) = violations_of_ratings(ratings(USER_ID=["ann", "bob", "cy"], RATING=[7, 99, 3]))
     assert "bob" not in violation
-    told = [record for record in caplog.records if "bob" in str(vars(record))]
-    assert [record.levelname for record in told] == ["DEBUG"]
+    naming_bob = [record for record in caplog.records if "bob" in str(vars(record))]
+    assert [record.levelname for record in naming_bob] == ["DEBUG"]
 
 
 @pytest.mark.parametrize("check", [read_games, read_ratings])

@@ -41,12 +41,12 @@ def test_notations_are_read_as_the_page_says(cell: str, tags: str, _: str) -> No
     assert split_tags(cleaned["CATEGORIES"])[0] == [tag for tag in tags.split("; ") if tag]
 
 
-@pytest.mark.parametrize(("cell", "notation"), rows("| the cell | told as |"))
-def test_notations_are_told_as_the_page_says(cell: str, notation: str) -> None:
-    """Each cell of the table stays whole, and is told by the name beside it."""
+@pytest.mark.parametrize(("cell", "notation"), rows("| the cell | reported as |"))
+def test_notations_are_reported_as_the_page_says(cell: str, notation: str) -> None:
+    """Each cell of the table stays whole, and is reported by the name beside it."""
     texts = read_texts(pd.DataFrame({"CATEGORIES": [cell]}))
     assert split_tags(texts.columns["CATEGORIES"]) == [[cell]]
-    assert [told.notation for told in texts.unread] == [notation]
+    assert [unread.notation for unread in texts.unread] == [notation]
 
 
 def test_the_warning_is_printed_as_the_page_says(caplog: pytest.LogCaptureFixture) -> None:

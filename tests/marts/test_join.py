@@ -58,15 +58,15 @@ def joined(ours: list[Any], catalogue: list[Any], bound: float = 0.5) -> tuple[R
 )
 def test_spellings_of_one_id_are_joined(ours: list[Any], catalogue: list[Any], ids: list[Any]) -> None:
     """The catalogue's spelling is taken, each rating stays its game's, and what was respelled is counted."""
-    found, report = joined(ours, catalogue)
-    assert found is not None
+    ratings, report = joined(ours, catalogue)
+    assert ratings is not None
     assert not report.violations
-    assert found.items.ids() == ids
+    assert ratings.items.ids() == ids
     means = {float(str(id_)) if str(id_).strip()[0].isdigit() else str(id_).strip(): id_ for id_ in ids}
     for row, id_ in enumerate(ours):
         key = float(id_) if str(id_).strip()[0].isdigit() else id_.strip()
-        assert found.matrix[row % 2, ids.index(means[key])] == row + 1
-    assert found.matrix.has_sorted_indices
+        assert ratings.matrix[row % 2, ids.index(means[key])] == row + 1
+    assert ratings.matrix.has_sorted_indices
     assert report.repairs[RESPELLED] == sum(type(id_)(id_) not in ids for id_ in ours)
 
 

@@ -47,14 +47,14 @@ def unread(cells: Sequence[str | None]) -> list[Unread]:
 )
 def test_each_notation_is_told(cell: str, notation: str) -> None:
     """With the column, how many cells of those that are not empty, and one of them."""
-    (told,) = unread(["Dice", cell, None, cell, ""])
-    assert told == Unread("CATEGORIES", notation, 2, 3, " ".join(cell.split()))
+    (finding,) = unread(["Dice", cell, None, cell, ""])
+    assert finding == Unread("CATEGORIES", notation, 2, 3, " ".join(cell.split()))
 
 
 def test_one_cell_that_is_surely_a_list_is_told() -> None:
     """Of a list that was cut off at a column's width, one in ten thousand is enough."""
-    (told,) = unread(["Dice, Math"] * 9999 + ["['Dice', 'Ma"])
-    assert (told.cells, told.of) == (1, 10_000)
+    (finding,) = unread(["Dice, Math"] * 9999 + ["['Dice', 'Ma"])
+    assert (finding.cells, finding.of) == (1, 10_000)
 
 
 def test_a_few_odd_tags_are_not_told() -> None:
@@ -68,8 +68,8 @@ def test_a_few_odd_tags_are_not_told() -> None:
 
 def test_a_column_of_two_notations_is_told_once() -> None:
     """With the more frequent one, and the cells of both."""
-    (told,) = unread(["A|B", "C|D", "c('A', 'B')"])
-    assert (told.notation, told.cells, told.such_as) == ("A|B", 3, "A|B")
+    (finding,) = unread(["A|B", "C|D", "c('A', 'B')"])
+    assert (finding.notation, finding.cells, finding.such_as) == ("A|B", 3, "A|B")
 
 
 def test_good_columns_are_not_told(real_data: Path) -> None:

@@ -60,10 +60,10 @@ def test_the_log_tells_the_seconds_of_each_iteration(caplog: pytest.LogCaptureFi
     """Its own, not those since the beginning, and without what a watcher takes: together no more than the training."""
     with caplog.at_level(logging.DEBUG, "recsys"):
         CollaborativeFilter(PLAIN).fit(ratings(), watch=lambda *_: time.sleep(0.02))
-    told = [(record.getMessage(), record.recsys_keys) for record in caplog.records if hasattr(record, "recsys_keys")]
-    iterations = [keys for message, keys in told if message == "ALS iteration"]
+    events = [(record.getMessage(), record.recsys_keys) for record in caplog.records if hasattr(record, "recsys_keys")]
+    iterations = [keys for message, keys in events if message == "ALS iteration"]
     assert [keys["iteration"] for keys in iterations] == list(range(1, 11))
-    (total,) = [keys["seconds"] for message, keys in told if message == "trained ALS"]
+    (total,) = [keys["seconds"] for message, keys in events if message == "trained ALS"]
     assert sum(keys["seconds"] for keys in iterations) <= total - 10 * 0.02
 
 
@@ -76,9 +76,9 @@ def test_recommendations_recover_the_ratings(model: CollaborativeFilter) -> None
 def test_similar_games_stand_on_one_shelf(model: CollaborativeFilter) -> None:
     """The nearest nine games are the rest of the shelf, and a game is not its own neighbour."""
     for game in range(100, 140):
-        found = [neighbour.game_id for neighbour in model.similar(game, 9)]
-        assert game not in found
-        assert np.mean([id_ % 4 == game % 4 for id_ in found]) > 0.8
+        neighbours = [neighbour.game_id for neighbour in model.similar(game, 9)]
+        assert game not in neighbours
+        assert np.mean([id_ % 4 == game % 4 for id_ in neighbours]) > 0.8
 
 
 def test_similar_is_the_cosine_of_factors(model: CollaborativeFilter) -> None:

@@ -86,8 +86,8 @@ def test_a_second_fit_forgets_the_first() -> None:
 
 def test_search_understands_words_it_has_not_seen(real: RAGRecommender) -> None:
     """'Locomotives' finds games about trains: the real model means what it reads."""
-    found = real.search("locomotives on railway tracks", 2)
-    assert {near.game_id % 4 for near in found} == {2}
+    neighbours = real.search("locomotives on railway tracks", 2)
+    assert {near.game_id % 4 for near in neighbours} == {2}
 
 
 def test_neighbours_equal_brute_force(model: RAGRecommender) -> None:
@@ -96,9 +96,9 @@ def test_neighbours_equal_brute_force(model: RAGRecommender) -> None:
     distances = ((vectors[:, None, :] - vectors[None, :, :]) ** 2).sum(axis=2)
     np.fill_diagonal(distances, np.inf)
     for row, game in enumerate(model.game_ids):
-        found = model.similar(game, 5)
-        np.testing.assert_allclose([near.distance for near in found], np.sort(distances[row])[:5], atol=1e-5)
-        assert game not in [near.game_id for near in found]
+        neighbours = model.similar(game, 5)
+        np.testing.assert_allclose([near.distance for near in neighbours], np.sort(distances[row])[:5], atol=1e-5)
+        assert game not in [near.game_id for near in neighbours]
 
 
 def test_lists_are_never_padded(model: RAGRecommender) -> None:

@@ -143,8 +143,8 @@ def test_fold_in_is_the_least_squares_solution(n: int, overlap: float) -> None:
     folding = FoldIn(known.T @ known, floor=60.0, regularization=0.1, exponent=1.0, overlap=overlap, confidence=2.0)
     liked = rng.standard_normal((3, n, 8)).astype(np.float32)
     sure = rng.choice([0.5, 1.0, 3.0], (3, n)).astype(np.float32)
-    found = folding.user(liked, sure)
-    for row, y, c in zip(found, liked.astype(np.float64), sure, strict=True):
+    folded = folding.user(liked, sure)
+    for row, y, c in zip(folded, liked.astype(np.float64), sure, strict=True):
         matrix = folding.gramian + (y.T * (c - overlap)) @ y + 0.1 * (c.sum() + 60) * np.eye(8)
         np.testing.assert_allclose(row, np.linalg.inv(matrix) @ (y.T @ c), atol=1e-5)
         np.testing.assert_allclose(folding.user(y.astype(np.float32), c), row, atol=1e-6)
@@ -156,10 +156,10 @@ def test_fold_in_without_regularization_takes_the_smallest_solution() -> None:
     """Factors that no game has stay zero, where the matrix cannot be inverted."""
     known = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0]])
     folding = FoldIn(known.T @ known, floor=2.0, regularization=0.0, exponent=1.0, overlap=0.0, confidence=1.0)
-    found = folding.user(known[:1].astype(np.float32))
+    folded = folding.user(known[:1].astype(np.float32))
     matrix = known.T @ known + np.outer(known[0], known[0])
-    np.testing.assert_allclose(found, np.linalg.pinv(matrix) @ known[0], atol=1e-6)
-    assert found[2] == 0
+    np.testing.assert_allclose(folded, np.linalg.pinv(matrix) @ known[0], atol=1e-6)
+    assert folded[2] == 0
 
 
 @pytest.mark.parametrize("confidence_name", ["graded", "liked"])

@@ -50,21 +50,21 @@ def metrics(result: RunResult) -> dict[str, Any]:
 def test_a_release_carries_its_trial(tmp_path: Path) -> None:
     """Contenders, verdict, split, curve and data profile stand in metrics.json, scores in the manifest."""
     result = trainer(tmp_path).run_pipeline()
-    told = metrics(result)
-    assert list(told["evaluation"]["contenders"]) == ["popularity", "content", "cf"]
-    assert told["verdict"]["passed"]
-    assert told["evaluation"]["split"]["held_out_ratings"] > 100
-    assert len(told["learning_curve"]) == told["recipe"]["iterations"]
-    assert told["learning_curve"][-1] == pytest.approx(told["evaluation"]["contenders"]["cf"]["ndcg@10"]["value"])
-    assert sum(told["exposure"]["games"]) == GAMES
-    assert sum(told["exposure"]["recommended"]["cf"]) == pytest.approx(1, abs=1e-4)
+    stored = metrics(result)
+    assert list(stored["evaluation"]["contenders"]) == ["popularity", "content", "cf"]
+    assert stored["verdict"]["passed"]
+    assert stored["evaluation"]["split"]["held_out_ratings"] > 100
+    assert len(stored["learning_curve"]) == stored["recipe"]["iterations"]
+    assert stored["learning_curve"][-1] == pytest.approx(stored["evaluation"]["contenders"]["cf"]["ndcg@10"]["value"])
+    assert sum(stored["exposure"]["games"]) == GAMES
+    assert sum(stored["exposure"]["recommended"]["cf"]) == pytest.approx(1, abs=1e-4)
     manifest = ReleaseStore(tmp_path).manifest()
-    assert manifest.scores["ndcg@10"] == told["evaluation"]["contenders"]["cf"]["ndcg@10"]["value"]
+    assert manifest.scores["ndcg@10"] == stored["evaluation"]["contenders"]["cf"]["ndcg@10"]["value"]
     assert str(manifest.facts.trained).startswith("on all ratings")
     assert manifest.facts.data is not None
     assert DataProfile.from_json(manifest.facts.data.model_dump()).users == USERS
     assert {"hold_out", "train_candidate", "evaluate"} <= set(manifest.steps)
-    assert result.to_json()["scores"]["cf"]["coverage"] == told["evaluation"]["contenders"]["cf"]["coverage"]
+    assert result.to_json()["scores"]["cf"]["coverage"] == stored["evaluation"]["contenders"]["cf"]["coverage"]
 
 
 def test_what_is_published_was_trained_on_all_ratings(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_a_refused_candidate_leaves_the_current_release_alone(tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "releases").iterdir()] == [first.run_id]
     (kept,) = (tmp_path / "refused").iterdir()
     assert sorted(path.name for path in kept.iterdir()) == ["metrics.json", "report.html"]
-    told = json.loads((kept / "metrics.json").read_text())
-    assert not told["verdict"]["published"]
-    assert told == caught.value.trial
+    stored = json.loads((kept / "metrics.json").read_text())
+    assert not stored["verdict"]["published"]
+    assert stored == caught.value.trial
 
 
 def test_a_refusal_stays_one_where_nothing_can_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -143,10 +143,10 @@ def test_identical_settings_are_not_trained_twice(tmp_path: Path) -> None:
     """New ratings, same settings: the rule says so, and no time is spent on it. Threads are no setting of a recipe."""
     trainer(tmp_path).run_pipeline()
     result = trainer(tmp_path, ratings(seed=1), cf={**RECIPE, "threads": 2}).run_pipeline()
-    told = metrics(result)
-    assert "current recipe" not in told["evaluation"]["contenders"]
+    stored = metrics(result)
+    assert "current recipe" not in stored["evaluation"]["contenders"]
     assert "train_current_recipe" not in result.seconds
-    assert "the settings are those of the current release" in told["verdict"]["reason"]
+    assert "the settings are those of the current release" in stored["verdict"]["reason"]
 
 
 def test_a_score_far_below_the_recorded_one_is_refused(tmp_path: Path) -> None:
@@ -208,15 +208,15 @@ def test_a_time_column_joins_the_query_and_cuts_the_split(tmp_path: Path) -> Non
     rated = ratings()
     rated["RATED_AT"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(len(rated)) * 7919 % 300, unit="D")
     made = trainer(tmp_path, rated, source={"time_column": "rated_at"})
-    told = metrics(made.run_pipeline())
+    stored = metrics(made.run_pipeline())
     assert isinstance(made._warehouse._source, TableSource)
     assert (
         made._warehouse._source.queries[1]
         == "SELECT USER_ID, GAME_ID, RATING, rated_at FROM ANALYTICS.MART_USER_RATINGS"
     )
-    assert told["evaluation"]["split"]["kind"] == "time"
-    assert told["evaluation"]["split"]["cut"].startswith("2026-")
-    assert told["measure"]["hold_out"] == "time"
+    assert stored["evaluation"]["split"]["kind"] == "time"
+    assert stored["evaluation"]["split"]["cut"].startswith("2026-")
+    assert stored["measure"]["hold_out"] == "time"
 
 
 def test_a_release_that_cannot_be_read_is_no_rival(tmp_path: Path) -> None:

@@ -212,10 +212,10 @@ def test_a_half_that_does_not_meet_the_other_is_not_published(tmp_path: Path) ->
                 setattr(self, name, table.set_column(table.schema.get_field_index("GAME_ID"), "GAME_ID", ids))
 
     first = trainer(tmp_path).run_pipeline()
-    told = r"\(100\.0% of them\) of games that .* lacks, more than the 50% of data\.max_unknown: GAME_ID is text"
-    with pytest.raises(DataContractError, match=told):
+    reason = r"\(100\.0% of them\) of games that .* lacks, more than the 50% of data\.max_unknown: GAME_ID is text"
+    with pytest.raises(DataContractError, match=reason):
         trainer(tmp_path, Renamed()).train_rag_model()
-    with pytest.raises(DataContractError, match=told):
+    with pytest.raises(DataContractError, match=reason):
         trainer(tmp_path, Renamed()).train_cf_model()
     store = ReleaseStore(tmp_path)
     assert store.names() == [first.run_id]

@@ -206,8 +206,8 @@ def test_broken_rules_of_both_marts_are_told_together(tmp_path: Path) -> None:
 def test_missing_columns_of_both_marts_are_told_together(tmp_path: Path) -> None:
     """A source that refuses a query for a column is asked the other one too, before the run ends."""
     folder = write_marts(tmp_path / "marts", games().drop(columns="MECHANICS"), ratings().drop(columns="RATING"))
-    told = r"MART_GAMES lacks MECHANICS; .*; and .*MART_USER_RATINGS lacks RATING; "
-    with pytest.raises(DataContractError, match=told):
+    reason = r"MART_GAMES lacks MECHANICS; .*; and .*MART_USER_RATINGS lacks RATING; "
+    with pytest.raises(DataContractError, match=reason):
         trainer(tmp_path / "models", str(folder)).run_pipeline()
     write_marts(folder, games().drop(columns="MECHANICS"))
     with pytest.raises(DataContractError, match="MART_GAMES lacks MECHANICS") as caught:

@@ -22,25 +22,25 @@ class Case(NamedTuple):
     """Random rankings and judgements of a few users."""
 
     lists: npt.NDArray[np.int32]
-    wanted: npt.NDArray[np.bool_]
+    is_relevant: npt.NDArray[np.bool_]
 
     @property
     def hits(self) -> npt.NDArray[np.bool_]:
         """Whether each place of each list is relevant."""
-        return np.take_along_axis(self.wanted, self.lists, axis=1)
+        return np.take_along_axis(self.is_relevant, self.lists, axis=1)
 
     @property
     def relevant(self) -> npt.NDArray[np.intp]:
         """How many games are relevant to each user."""
-        return self.wanted.sum(axis=1, dtype=np.intp)  # type: ignore[no-any-return]
+        return self.is_relevant.sum(axis=1, dtype=np.intp)  # type: ignore[no-any-return]
 
     def oracle(self, measure: object) -> npt.NDArray[np.float64]:
         """Return ir-measures' value for each user."""
         users = range(len(self.lists))
-        judged = {str(u): {str(i): 1 for i in np.flatnonzero(self.wanted[u])} for u in users}
+        judged = {str(u): {str(i): 1 for i in np.flatnonzero(self.is_relevant[u])} for u in users}
         run = {str(u): {str(i): float(-rank) for rank, i in enumerate(self.lists[u])} for u in users}
-        found = {m.query_id: m.value for m in ir_measures.iter_calc([measure], judged, run)}
-        return np.array([found[str(u)] for u in users])
+        by_user = {m.query_id: m.value for m in ir_measures.iter_calc([measure], judged, run)}
+        return np.array([by_user[str(u)] for u in users])
 
 
 @pytest.fixture(params=range(5))
@@ -48,9 +48,9 @@ def case(request: pytest.FixtureRequest) -> Case:
     """60 users, 1 to all 40 games relevant to each, lists of 20."""
     draw = np.random.default_rng(request.param)
     lists = np.argsort(draw.random((60, ITEMS)), axis=1)[:, :DEPTH].astype(np.int32)
-    wanted = draw.random((60, ITEMS)) < draw.random((60, 1)) ** 2
-    wanted[np.arange(60), draw.integers(0, ITEMS, 60)] = True
-    return Case(lists, wanted)
+    is_relevant = draw.random((60, ITEMS)) < draw.random((60, 1)) ** 2
+    is_relevant[np.arange(60), draw.integers(0, ITEMS, 60)] = True
+    return Case(lists, is_relevant)
 
 
 @pytest.mark.parametrize("k", [1, 5, 10, 20])
@@ -116,15 +116,15 @@ def test_coverage_counts_distinct_recommended_items() -> None:
 def test_novelty_is_the_mean_self_information_in_bits() -> None:
     """A game that a quarter of the users rated holds 2 bits; a game nobody rated counts as rated by one."""
     lists = np.array([[0, 1], [1, -1], [2, -1], [-1, -1]])
-    found = metrics.novelty(lists, np.array([8, 2, 0]), 8)
-    np.testing.assert_allclose(found, [1.0, 2.0, 3.0, np.nan])
+    scores = metrics.novelty(lists, np.array([8, 2, 0]), 8)
+    np.testing.assert_allclose(scores, [1.0, 2.0, 3.0, np.nan])
 
 
 def test_popular_share_counts_the_most_rated_fifth() -> None:
     """Of ten games the two with the most raters are popular; ties go to the lower code."""
     raters = np.array([1, 9, 5, 5, 1, 1, 1, 1, 1, 1])
-    found = metrics.popular_share(np.array([[1, 2, 3, 0], [3, 4, -1, -1], [-1, -1, -1, -1]]), raters)
-    np.testing.assert_allclose(found, [0.5, 0.0, np.nan])
+    scores = metrics.popular_share(np.array([[1, 2, 3, 0], [3, 4, -1, -1], [-1, -1, -1, -1]]), raters)
+    np.testing.assert_allclose(scores, [0.5, 0.0, np.nan])
 
 
 def test_diversity_equals_the_mean_over_all_pairs() -> None:

@@ -101,14 +101,14 @@ class Trace:
 
     def points(self) -> list[Point]:
         """Return every fault point."""
-        found = [
+        points = [
             Point(syscall, number, fault)
             for syscall, count in sorted(self.calls.items())
             for number in range(1, count + 1)
             for fault in FAULTS
         ]
-        found += [Point("openat", number, fault, "checker") for number in self.checker_opens for fault in FAULTS]
-        return found
+        points += [Point("openat", number, fault, "checker") for number in self.checker_opens for fault in FAULTS]
+        return points
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +148,8 @@ def test_the_trace_shows_every_write_of_a_publish(trace: Trace) -> None:
 def test_no_lying_write_is_believed(stage: Stage, trace: Trace) -> None:
     """A write that stores nothing but reports success, in part or in full, never ends with exit code 0."""
     for number, size in enumerate(trace.sizes, 1):
-        for told in (1, size):
-            _fails_before_the_swap(stage, f"--inject=write:retval={told}:when={number}")
+        for size_reported in (1, size):
+            _fails_before_the_swap(stage, f"--inject=write:retval={size_reported}:when={number}")
 
 
 def test_no_lying_rename_or_link_is_believed(stage: Stage, trace: Trace) -> None:
@@ -210,17 +210,17 @@ def test_a_restored_folder_stays_the_current_release(stage: Stage, *, beside: bo
         if not beside:
             shutil.rmtree(stage.models / "releases" / "old")
         outcome = stage.publisher.publish(stage.models, "new", strace=["-o", "/dev/null", *point.options()], keep=5)
-        told = f"{point}: exit {outcome.code}, {outcome.said}"
-        assert outcome.code in ({-9} if point.fault == "KILL" else {0, 73}), told
-        assert "Traceback" not in outcome.said, told
+        context = f"{point}: exit {outcome.code}, {outcome.said}"
+        assert outcome.code in ({-9} if point.fault == "KILL" else {0, 73}), context
+        assert "Traceback" not in outcome.said, context
         current = load_release(stage.models / "v1").manifest.release
-        assert current == ("new" if outcome.code == 0 else "old"), told
+        assert current == ("new" if outcome.code == 0 else "old"), context
         moved += not (stage.models / "v1").is_symlink()
-        assert stage.other.publish(stage.models, "next", check=["here"], keep=5).code == 0, told
-        assert ReleaseStore(stage.models).manifest().replaces == current, told
+        assert stage.other.publish(stage.models, "next", check=["here"], keep=5).code == 0, context
+        assert ReleaseStore(stage.models).manifest().replaces == current, context
         check_here(stage.models / "releases" / "old")
         left = {path.name for path in (stage.models / "releases").iterdir()}
-        assert left - {"new"} == {"next", "old", "first"}, told
+        assert left - {"new"} == {"next", "old", "first"}, context
     assert moved
 
 
@@ -231,22 +231,22 @@ def _try(stage: Stage, point: Point) -> str:
         outcome = stage.publisher.publish(stage.models, "new", strace=["-o", "/dev/null", *point.options()])
     else:
         outcome = stage.publisher.publish(stage.models, "new", check=["strace", "-o", "/dev/null", *point.options()])
-    told = f"{point}: exit {outcome.code}, {outcome.said}"
-    assert outcome.code in ({-9} if point.fault == "KILL" and point.where == "publisher" else {0, 73}), told
-    assert "Traceback" not in outcome.said, told
+    context = f"{point}: exit {outcome.code}, {outcome.said}"
+    assert outcome.code in ({-9} if point.fault == "KILL" and point.where == "publisher" else {0, 73}), context
+    assert "Traceback" not in outcome.said, context
     release = load_release(stage.models / "v1")
     check_here(release.path)
-    assert release.path.name in {"old", "new"}, told
+    assert release.path.name in {"old", "new"}, context
     seed = {"old": 0, "new": 1}[release.path.name]
-    assert release.manifest.content.settings == release.manifest.cf.settings == {"seed": seed}, told
+    assert release.manifest.content.settings == release.manifest.cf.settings == {"seed": seed}, context
     if outcome.code == 0:
-        assert release.path.name == "new", told
+        assert release.path.name == "new", context
     if outcome.code == 73:
-        assert not list((stage.models / "releases").glob(".staging-*")), told
-        assert outcome.said.startswith("ArtifactWriteError: "), told
-    assert stage.other.publish(stage.models, "next", check=["here"]) == Outcome(0, ""), told
+        assert not list((stage.models / "releases").glob(".staging-*")), context
+        assert outcome.said.startswith("ArtifactWriteError: "), context
+    assert stage.other.publish(stage.models, "next", check=["here"]) == Outcome(0, ""), context
     check_here(stage.models / "v1")
     left = {path.name for path in (stage.models / "releases").iterdir()}
-    assert left <= {"next", "new", "old"}, told
-    assert "next" in left, told
+    assert left <= {"next", "new", "old"}, context
+    assert "next" in left, context
     return release.path.name

@@ -68,9 +68,9 @@ def test_any_bytes_are_read_or_damage_that_names_the_file(parts: Parts, name: st
         flipped = bytearray(whole)
         flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
         broken.append(bytes(flipped))
-    told = [problem for data in broken if (problem := _problem(read, data))]
-    assert len(told) > 60
-    assert all(name in problem for problem in told)
+    problems = [problem for data in broken if (problem := _problem(read, data))]
+    assert len(problems) > 60
+    assert all(name in problem for problem in problems)
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def test_a_full_disk_is_no_success(tmp_path: Path, parts: list[Parts]) -> None:
         published = 0
         for pages in range(40):
             fill(disk, leave=pages * 4096)
-            if told := failure_of(lambda: parts[1].publish(store, f"new-{pages}")):  # noqa: B023 - called at once
-                assert "No space left" in told
+            if failure := failure_of(lambda: parts[1].publish(store, f"new-{pages}")):  # noqa: B023 - called at once
+                assert "No space left" in failure
                 assert store.current() == "old"
             else:
                 published += 1
@@ -135,15 +135,15 @@ def test_a_folder_without_rights_is_a_write_error(open_folder: Path, parts: list
     parts[0].publish(ReleaseStore(models, check=check_here), "old")
     for folder in (models, models / "releases"):
         folder.chmod(0o555)
-    told = as_another_user(lambda: parts[1].publish(ReleaseStore(models, check=check_here), "new"))
-    assert told.startswith("ArtifactWriteError 73: ")
-    assert "Permission denied" in told
-    assert "give this user the right" in told
+    failure = as_another_user(lambda: parts[1].publish(ReleaseStore(models, check=check_here), "new"))
+    assert failure.startswith("ArtifactWriteError 73: ")
+    assert "Permission denied" in failure
+    assert "give this user the right" in failure
     assert as_another_user(lambda: load_release(models / "v1")) == ""
     empty = open_folder / "empty"
     empty.mkdir(mode=0o555)
-    told = as_another_user(lambda: parts[1].publish(ReleaseStore(empty / "models"), "new"))
-    assert told.startswith("ArtifactWriteError 73: cannot create the folder")
+    failure = as_another_user(lambda: parts[1].publish(ReleaseStore(empty / "models"), "new"))
+    assert failure.startswith("ArtifactWriteError 73: cannot create the folder")
 
 
 def test_a_release_without_rights_to_read_is_refused(open_folder: Path, parts: list[Parts]) -> None:
@@ -151,9 +151,9 @@ def test_a_release_without_rights_to_read_is_refused(open_folder: Path, parts: l
     store = ReleaseStore(open_folder / "models", check=check_here)
     parts[0].publish(store, "old")
     (store.path() / "cf_factors.npz").chmod(0)
-    told = as_another_user(lambda: load_release(store.path()))
-    assert told.startswith("ArtifactCorrupt 76: ")
-    assert "cf_factors.npz cannot be read: Permission denied" in told
+    failure = as_another_user(lambda: load_release(store.path()))
+    assert failure.startswith("ArtifactCorrupt 76: ")
+    assert "cf_factors.npz cannot be read: Permission denied" in failure
 
 
 def test_two_publishers_at_once_publish_one_after_the_other_or_not(open_folder: Path, parts: list[Parts]) -> None:

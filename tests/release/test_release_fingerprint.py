@@ -141,6 +141,6 @@ def test_the_commit_is_that_of_the_source(tmp_path: Path) -> None:
 
 def test_versions_name_what_is_installed() -> None:
     """What is not installed is left out, and Python is always named."""
-    found = versions(("numpy", "no-such-distribution"))
-    assert set(found) == {"python", "numpy"}
-    assert found["numpy"] == np.__version__
+    installed = versions(("numpy", "no-such-distribution"))
+    assert set(installed) == {"python", "numpy"}
+    assert installed["numpy"] == np.__version__

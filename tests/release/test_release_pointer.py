@@ -76,13 +76,13 @@ def test_what_names_a_release_is_taken_for_the_link(models: Path, case: Case, ca
     assert load_release(store.path()).manifest.release == case.current
     assert recsys.load(models / "v1").release == case.current
     assert [record.getMessage() for record in caplog.records] == (
-        [f"{models}/v1 {case.told.format(models=models)} current"] if case.told else []
+        [f"{models}/v1 {case.warning.format(models=models)} current"] if case.warning else []
     )
     assert tree(models) == before
 
 
-@pytest.mark.parametrize(("spoil", "told"), (REFUSED | NONE_TO_CHOOSE).values(), ids=REFUSED | NONE_TO_CHOOSE)
-def test_anything_else_is_refused_everywhere_in_the_same_words(models: Path, spoil: Spoil, told: str) -> None:
+@pytest.mark.parametrize(("spoil", "message"), (REFUSED | NONE_TO_CHOOSE).values(), ids=REFUSED | NONE_TO_CHOOSE)
+def test_anything_else_is_refused_everywhere_in_the_same_words(models: Path, spoil: Spoil, message: str) -> None:
     """With the way to mend it; a publisher is stopped before it trains, and nothing is moved."""
     spoil(models)
     before = tree(models) | {"releases": "", ".lock": ""}
@@ -98,7 +98,7 @@ def test_anything_else_is_refused_everywhere_in_the_same_words(models: Path, spo
     ]  # fmt: skip
     said = set()
     for ask in asked:
-        with pytest.raises(ReleaseError, match=told) as caught:
+        with pytest.raises(ReleaseError, match=message) as caught:
             ask()
         assert caught.value.exit_code == 76
         said.add(str(caught.value))
@@ -191,10 +191,10 @@ def in_a_process_without_rights(models: Path) -> str:
                 os.chdir(models)  # the folders above may be closed to others
                 os.setuid(NOBODY)
                 models = Path()
-            told = str(stored(models).current())
+            outcome = str(stored(models).current())
         except ReleaseError as error:
-            told = str(error)
-        os.write(writing, told.encode())
+            outcome = str(error)
+        os.write(writing, outcome.encode())
         os._exit(0)
     os.close(writing)
     os.waitpid(pid, 0)

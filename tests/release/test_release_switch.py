@@ -84,8 +84,8 @@ def test_a_rollback_loses_no_release(models: Path, case: Case) -> None:
         store.verify(name)
 
 
-@pytest.mark.parametrize(("spoil", "told"), REFUSED.values(), ids=REFUSED)
-def test_a_rollback_to_a_name_mends_it(models: Path, parts: Parts, spoil: Spoil, told: str) -> None:
+@pytest.mark.parametrize(("spoil", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_rollback_to_a_name_mends_it(models: Path, parts: Parts, spoil: Spoil, message: str) -> None:
     """As the message says; what stood in the link's place is kept, unless it was a link."""
     spoil(models)
     with pytest.raises(ReleaseError, match=THERE_ARE.replace("(", r"\(").replace(")", r"\)")):
@@ -93,7 +93,7 @@ def test_a_rollback_to_a_name_mends_it(models: Path, parts: Parts, spoil: Spoil,
     kept = os.path.lexists(models / "v1") and not (models / "v1").is_symlink()
     was = tree(models / "v1") if kept else {}
     assert stored(models).rollback("a").release == "a"
-    assert recsys.load(models / "v1").release == stored(models).current() == "a", told
+    assert recsys.load(models / "v1").release == stored(models).current() == "a", message
     aside = models / "releases" / "unreleased-1"
     assert os.path.lexists(aside) == kept
     assert tree(aside) == was
@@ -154,17 +154,17 @@ def test_readers_never_miss_it_while_the_link_is_made(published: Path, tmp_path:
 
 def look_at(models: Path, seen: Queue[Any], over: Event) -> None:
     """Read ``v1`` until it is over; tell all that it was."""
-    found = set()
-    told = False
+    answers = set()
+    ready = False
     while not over.is_set():
         try:
-            found |= {verify(models / "v1").manifest.release, stored(models).current()}
+            answers |= {verify(models / "v1").manifest.release, stored(models).current()}
         except ReleaseError as error:
-            found.add(repr(error))
-        if not told:
+            answers.add(repr(error))
+        if not ready:
             seen.put("looking")
-            told = True
-    seen.put(found)
+            ready = True
+    seen.put(answers)
 
 
 def test_what_was_moved_aside_is_never_in_the_way(models: Path) -> None:

@@ -39,15 +39,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(models: Path) -> Iterator[str]:
     """Return the address of a server over the store."""
-    with running("-m", "standins.word_server", models, log=models / "server.log") as (_, found):
-        yield found
+    with running("-m", "standins.word_server", models, log=models / "server.log") as (_, address):
+        yield address
 
 
 @pytest.fixture(scope="module")
 def client(address: str) -> Iterator[httpx.Client]:
     """Return a client of the server."""
-    with httpx.Client(base_url=address, timeout=30) as found:
-        yield found
+    with httpx.Client(base_url=address, timeout=30) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -229,10 +229,10 @@ def test_no_request_fails_while_releases_change_underneath(models: Path, tmp_pat
                 published.add(name)
         finally:
             ended.set()
-        found = [each.result() for each in clients]
+        seen_by_client = [each.result() for each in clients]
     assert len(published) == 4
-    assert set().union(*(seen for seen, _ in found)) == published
-    assert sum(count for _, count in found) > 50
+    assert set().union(*(seen for seen, _ in seen_by_client)) == published
+    assert sum(count for _, count in seen_by_client) > 50
 
 
 def test_a_corrupt_release_leaves_the_old_one_serving(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ def test_the_next_one_with_an_answer_is_asked(answered: set[int], asked: list[in
     """Queries are spread over all; in place of somebody without a list comes the next who has one, once."""
     for ask in (recommendations_of, neighbours_of):
         model = Model(9, answered)
-        found = ask(model)
-        assert [query.asked for query in found] == asked
-        assert all(query.games for query in found)
+        answers = ask(model)
+        assert [query.asked for query in answers] == asked
+        assert all(query.games for query in answers)
         assert len(model.asked) == len(set(model.asked)), "nobody is asked twice"
 
 

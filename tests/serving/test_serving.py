@@ -423,13 +423,13 @@ def test_batches_are_the_single_answers(served: Recommender) -> None:
 
 def test_one_condition_and_conditions_read_once_are_conditions(served: Recommender) -> None:
     """A single filter is no list of letters, and a generator, which can be gone through once, filters all the same."""
-    wanted = served.similar(FIRST_GAME, 43, by="content", filters=["tag=Trains"])
-    assert 0 < len(wanted) < 42
+    trains = served.similar(FIRST_GAME, 43, by="content", filters=["tag=Trains"])
+    assert 0 < len(trains) < 42
     for way in ("content", "blend"):
         expected = served.similar(FIRST_GAME, 43, by=way, filters=["tag=Trains"])
         assert served.similar(FIRST_GAME, 43, by=way, filters=(text for text in ["tag=Trains"])) == expected
         assert served.similar(FIRST_GAME, 43, by=way, filters=Filter("tag", "=", "Trains")) == expected
-    assert served.similar_batch([FIRST_GAME], 43, by="content", filters="tag=Trains") == [wanted]
+    assert served.similar_batch([FIRST_GAME], 43, by="content", filters="tag=Trains") == [trains]
 
 
 def test_a_long_filter_is_read_at_once() -> None:

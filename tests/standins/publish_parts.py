@@ -57,10 +57,10 @@ def _let_anybody_trace() -> None:
 def serve(files: dict[str, bytes], facts: RunFacts) -> None:
     """Fork a publisher for every line; write its process id, and its exit code when it has ended."""
     for line in sys.stdin:
-        go, told = os.pipe()
+        go, signal = os.pipe()
         pid = os.fork()
         if not pid:
-            os.close(told)
+            os.close(signal)
             _let_anybody_trace()
             os.read(go, 1)
             os._exit(publish(files, facts, *line.rstrip("\n").split("\t")))
@@ -68,9 +68,9 @@ def serve(files: dict[str, bytes], facts: RunFacts) -> None:
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
         sys.stdin.readline()
-        os.write(told, b"\n")
+        os.write(signal, b"\n")
         _, status = os.waitpid(pid, 0)
-        os.close(told)
+        os.close(signal)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
 

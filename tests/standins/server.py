@@ -40,7 +40,7 @@ def running(*command: str | Path, log: Path) -> Iterator[tuple[subprocess.Popen[
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     """Wait for a condition and return what it returned."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
-    return found
+    return result

@@ -67,10 +67,10 @@ class Ear(logging.Handler):
         with self._news:
             since = len(self.heard)
 
-            def found() -> dict[str, Any] | None:
+            def event_seen() -> dict[str, Any] | None:
                 return next((event for event in self.heard[since:] if expected.items() <= event.items()), None)
 
-            event = self._news.wait_for(found, LONG)
+            event = self._news.wait_for(event_seen, LONG)
         assert event is not None, f"nothing was heard of {expected}; but of {self.heard[since:][-3:]}"
         return event
 

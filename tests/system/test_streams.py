@@ -57,10 +57,10 @@ def shell(arguments: Sequence[str | Path], streams: str, cwd: Path, **environ: s
         ["bash", "-c", script, "bash", *command],
         cwd=cwd, env=environment(**environ), capture_output=True, timeout=300, check=False,
     )  # fmt: skip
-    told = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-    assert "Traceback" not in told[1]
-    assert "report it" not in told[1]
-    return int((cwd / "code").read_text()), *told
+    written = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    assert "Traceback" not in written[1]
+    assert "report it" not in written[1]
+    return int((cwd / "code").read_text()), *written
 
 
 @pytest.mark.parametrize("streams", LOST.values(), ids=LOST)
@@ -93,9 +93,9 @@ def test_a_run_that_published_exits_0(tmp_path: Path, streams: str) -> None:
 def test_what_stdout_cannot_take_is_told_on_stderr(tmp_path: Path, streams: str) -> None:
     """Of a command that has done something, and the exit code is 0."""
     cache = f"content.cache_dir={tmp_path / 'vectors'}"
-    code, _, told = shell(["cache", "clear", "--set", cache, "--json"], streams, tmp_path)
+    code, _, stderr = shell(["cache", "clear", "--set", cache, "--json"], streams, tmp_path)
     assert code == 0
-    line = told.splitlines()[-1]
+    line = stderr.splitlines()[-1]
     assert line.startswith("recsys: stdout cannot be written (")
     assert json.loads(line[line.index("{") :])["vectors"] == 0
 
@@ -104,16 +104,16 @@ def test_what_stdout_cannot_take_is_told_on_stderr(tmp_path: Path, streams: str)
 def test_an_answer_that_nobody_reads_is_no_failure(tmp_path: Path, command: list[str]) -> None:
     """``recsys show … | head`` has had enough, and whoever closes stdout wants no answer: exit 0, not a word."""
     for streams in ("| true", ">&-"):
-        code, _, told = shell(command, streams, tmp_path)
-        assert (code, told) == (0, "")
+        code, _, stderr = shell(command, streams, tmp_path)
+        assert (code, stderr) == (0, "")
 
 
 @pytest.mark.parametrize("command", [["--version"], ["--help"], ["cache", "info", "--json"]])
 def test_an_answer_that_a_full_disk_loses_is_a_failure(tmp_path: Path, command: list[str]) -> None:
     """Exit 73 and one line with the reason: the answer was all that was asked for."""
-    code, _, told = shell(command, ">/dev/full", tmp_path)
+    code, _, stderr = shell(command, ">/dev/full", tmp_path)
     assert code == 73
-    assert told == "recsys: error: cannot write the answer to stdout: No space left on device; free some space on that file system\n"  # noqa: E501  # fmt: skip
+    assert stderr == "recsys: error: cannot write the answer to stdout: No space left on device; free some space on that file system\n"  # noqa: E501  # fmt: skip
 
 
 @pytest.mark.parametrize("where", ["none/summary.md", ".", "/dev/full", "pipe"])
@@ -160,12 +160,12 @@ def test_bytes_that_are_no_text_can_be_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_json_is_json_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     r"""Escapes of Python's, such as ``\xe9``, would be none of JSON's."""
-    told = {"name": "Café λ 🎲", "path": os.fsdecode(b"caf\xe9")}
+    answer = {"name": "Café λ 🎲", "path": os.fsdecode(b"caf\xe9")}
     binary = io.BytesIO()
     monkeypatch.setattr("sys.stdout", Stream(io.TextIOWrapper(binary, encoding, "backslashreplace")))
-    sys.stdout.write(as_json(told))
+    sys.stdout.write(as_json(answer))
     sys.stdout.flush()
-    assert json.loads(binary.getvalue().decode(encoding)) == told
+    assert json.loads(binary.getvalue().decode(encoding)) == answer
 
 
 @pytest.mark.parametrize("variable", ["COLUMNS", "LINES", "TERMINAL_WIDTH"])

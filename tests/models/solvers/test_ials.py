@@ -152,13 +152,13 @@ def test_empty_users_and_games_change_nothing(
     wider = confidence.toarray()[rows][:, columns]
     wider[rows < 0], wider[:, columns < 0] = 0, 0
     table = sp.csr_matrix(wider)
-    found = factorize(
+    factors = factorize(
         table, Ials().objective(recipe, table), Factors(start.users[rows], start.items[columns]), iterations=3
     )
-    np.testing.assert_allclose(found.users[rows >= 0], expected.users, atol=1e-5)
-    np.testing.assert_allclose(found.items[columns >= 0], expected.items, atol=1e-5)
-    assert not found.users[rows < 0].any()
-    assert not found.items[columns < 0].any()
+    np.testing.assert_allclose(factors.users[rows >= 0], expected.users, atol=1e-5)
+    np.testing.assert_allclose(factors.items[columns >= 0], expected.items, atol=1e-5)
+    assert not factors.users[rows < 0].any()
+    assert not factors.items[columns < 0].any()
 
 
 def test_reports_every_iteration(confidence: sp.csr_matrix) -> None:

@@ -157,9 +157,9 @@ def test_a_long_wait_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     with pytest.raises(DeadlineExceeded):
         Deadline(0.25, notice_s=0.1).wait(Future(), "testing")
-    told = [record for record in caplog.records if record.message == "still waiting for Snowflake"]
-    assert told
-    assert told[0].__dict__["recsys_keys"]["doing"] == "testing"
+    waits = [record for record in caplog.records if record.message == "still waiting for Snowflake"]
+    assert waits
+    assert waits[0].__dict__["recsys_keys"]["doing"] == "testing"
 
 
 def test_a_timeout_of_the_work_itself_is_not_ours() -> None:

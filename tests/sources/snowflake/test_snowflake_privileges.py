@@ -152,8 +152,8 @@ def test_a_procedure_that_cannot_be_described_counts_as_its_owners() -> None:
 
 def test_grants_that_cannot_be_listed_are_a_right_too_many() -> None:
     """A role whose rights are hidden is not proved to be read-only."""
-    found = walk(Roles(grants={TRAINER: [["USAGE", "ROLE", "HIDDEN"]], PUBLIC: []}))
-    assert found[0].startswith('the grants of role "HIDDEN" cannot be listed')
+    grants = walk(Roles(grants={TRAINER: [["USAGE", "ROLE", "HIDDEN"]], PUBLIC: []}))
+    assert grants[0].startswith('the grants of role "HIDDEN" cannot be listed')
 
 
 def test_snowflakes_own_database_roles_may_be_hidden() -> None:
