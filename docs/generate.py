@@ -58,7 +58,7 @@ STREAMS = """
 ## Streams
 
 stdout carries the answer: a line, a table, or one JSON object. stderr carries events, warnings and the error line.
-Telling the outcome never decides it:
+Reporting the outcome never decides it:
 
 - A command that does or finds something (`train`, `tune`, `verify`, `rollback`, `report --out FILE`, `cache clear`)
   ends with the exit code of what it did. What stdout cannot take, because it is closed, full, or read by nobody, is

@@ -6,7 +6,7 @@ hits
     bool, (users, depth): whether the game at each rank of a user's list is relevant. The lists
     hold distinct games; a list that ends early is padded with False.
 relevant
-    int, (users,): how many games are relevant to each user, found or not.
+    int, (users,): how many games are relevant to each user, in the list or not.
 
 Each function answers float64, (users,), in [0, 1], higher is better. Relevance is binary. A user
 to whom nothing is relevant has no score: NaN, which :func:`mean` leaves out. Ties between scores

@@ -66,7 +66,7 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
 
     The bytes go to a temporary name, are flushed, read back and compared with what was meant, and
     the file takes its name in one atomic step. A disk that reports success and stores something
-    else is found here.
+    else is seen here.
 
     Parameters
     ----------

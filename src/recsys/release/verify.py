@@ -55,7 +55,7 @@ def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) 
         The release's folder, or a link to it: it is resolved once, and everything is opened below
         the folder that it pointed to.
     keep
-        Names of the files whose bytes are wanted.
+        Names of the files whose bytes are kept in memory and returned.
     key
         When given, the release must carry the signature of this key.
 

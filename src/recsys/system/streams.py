@@ -1,6 +1,6 @@
 """What the command line says to people, and how it fails quietly.
 
-Telling the outcome must never decide it: a run that published has published, whether its output is
+Reporting the outcome must never decide it: a run that published has published, whether its output is
 closed, full, or read by nobody. So the standard streams are replaced by :class:`Stream`, which
 takes every write and drops what cannot be passed on. Other code writes through
 

@@ -116,7 +116,7 @@ def search(
 
 
 class Choice(NamedTuple):
-    """What to train with, and the search that found it; None where nothing was searched."""
+    """What to train with, and the search that chose it; None where nothing was searched."""
 
     recipe: CfRecipe
     search: Search | None

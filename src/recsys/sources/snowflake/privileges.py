@@ -150,7 +150,7 @@ def _beyond_reading(grant: Mapping[str, Any], holder: Holder, ask: Ask) -> list[
 
 
 def _runs_as_caller(name: str, ask: Ask) -> bool:
-    """Tell whether a procedure runs with its caller's rights; False where that cannot be told."""
+    """Return whether a procedure runs with its caller's rights; False where that is not known."""
     signature = _signature(name)
     if signature is None:
         return False
