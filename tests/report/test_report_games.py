@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from recsys.marts.ids import IdMap
-from recsys.report.contents import Catalogue, Contents, Facts, Taste
-from recsys.report.games import drawn_map, moved, well_known
-from recsys.report.labels import Label, place_labels
+from recsys.report.contents import Catalogue, Contents, Facts, Taste, unit_rows
+from recsys.report.games import moved, nearest, well_known
+from recsys.report.map import Label, drawn_map, place_labels, project
 from recsys.report.missing import Missing
-from recsys.report.neighbours import nearest, unit_rows
-from recsys.report.projection import project
 from recsys.report.users import samples
 
 
@@ -33,7 +31,7 @@ def release(vectors: np.ndarray, factors: np.ndarray, seed: int = 0, users: int 
     )
     names = [f"Game {number}" for number in range(games)]
     catalogue = Catalogue(list(range(games)), names, ["Economic"] * games, rated.sum(axis=0))
-    return Contents(Facts("now"), {}, catalogue, unit_rows(vectors.astype(np.float32)), taste)
+    return Contents(Facts("now"), None, catalogue, unit_rows(vectors.astype(np.float32)), taste)
 
 
 def random_release(seed: int = 0, games: int = 60) -> Contents:

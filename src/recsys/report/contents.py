@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from recsys.release.layout import FACTORS, GAMES, INDEX, INTERACTIONS, MANIFEST,
 from recsys.release.metrics import read_metrics
 from recsys.release.secrets import key_from_environment
 from recsys.release.verify import read_manifest, verify
-from recsys.report.neighbours import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +29,16 @@ if TYPE_CHECKING:
 
     from recsys.marts.ids import Id, IdMap
     from recsys.release.manifest import Manifest, Provenance, Step
+    from recsys.release.metrics import Metrics
+
+View: TypeAlias = "Mapping[str, object]"
+"""What the template of a section shows, by the names that it uses."""
+
+
+def unit_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the rows with length 1; rows of zeros stay."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(norms == 0, 1, norms)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,7 @@ class Contents:
     facts
         What the manifest says.
     metrics
-        Content of ``metrics.json``; empty if the release was not evaluated.
+        Content of ``metrics.json``; None if the release was not evaluated.
     catalogue, vectors
         The games, and their embeddings, float32 unit rows in the same order.
     taste
@@ -155,7 +164,7 @@ class Contents:
     """
 
     facts: Facts
-    metrics: dict[str, Any]
+    metrics: Metrics | None = None
     catalogue: Catalogue | None = None
     vectors: npt.NDArray[np.float32] | None = field(default=None, repr=False)
     taste: Taste | None = None
@@ -192,7 +201,7 @@ def read_contents(folder: Path, facts: Facts | None = None) -> Contents:
 def _parsed(facts: Facts, contents: Mapping[str, bytes]) -> Contents:
     return Contents(
         facts,
-        metrics=read_metrics(contents[METRICS]).tree() if METRICS in contents else {},
+        metrics=read_metrics(contents[METRICS]) if METRICS in contents else None,
         catalogue=_catalogue(contents[GAMES]) if GAMES in contents else None,
         vectors=read_vectors(contents[INDEX]) if INDEX in contents else None,
         taste=_taste(contents) if FACTORS in contents else None,

@@ -1,18 +1,13 @@
-"""What the models say about games: neighbours then and now, neighbours by content and by taste, the map."""
+"""What the models say about games: neighbours then and now, neighbours by content and by taste."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 
-from recsys.marts.tags import split_tags
-from recsys.report import figures
-from recsys.report.labels import Label, place_labels
+from recsys.ranking.scorer import Scorer
 from recsys.report.missing import Missing, replaced, shown, taste
-from recsys.report.neighbours import nearest
-from recsys.report.projection import project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,15 +21,81 @@ if TYPE_CHECKING:
 
 COMPARED = 10
 """Neighbours of a game that are compared between two releases."""
-MAPPED = 3000
-"""Games on the map at most."""
 _ASKED = 3000
 """Best-known games whose neighbours are compared: the whole catalogue squared would take minutes."""
 _MOVED = 8
 _KNOWN, _SIDE = 10, 6
-_GROUPS = 7
-_MARGIN = 46
-_OTHER = "other"
+
+
+class GameMoved(TypedDict):
+    """A game whose neighbours differ: how many stayed, and the names of those that went and came."""
+
+    name: str
+    kept: int
+    gone: list[str]
+    came: list[str]
+
+
+class HalfMoved(TypedDict):
+    """The games that moved most in one half, the mean share of neighbours kept, how many changed, and of how many."""
+
+    rows: list[GameMoved]
+    mean: float | None
+    changed: int
+    games: int
+
+
+class Moved(TypedDict):
+    """What moved since a release, by half; ``asked`` games with ``k`` neighbours each."""
+
+    halves: dict[str, HalfMoved]
+    release: str
+    asked: int
+    k: int
+
+
+class KnownGame(TypedDict):
+    """A well-known game with its neighbours by content, by taste, and by both."""
+
+    name: str
+    raters: int
+    both: list[str]
+    content: list[str]
+    taste: list[str]
+
+
+class WellKnown(TypedDict):
+    """The games with the most ratings, most first."""
+
+    games: list[KnownGame]
+
+
+def nearest(
+    vectors: Points, queries: npt.NDArray[np.integer], k: int, allowed: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.int32]:
+    """Return the rows nearest to some rows by cosine, nearest first, without the row itself.
+
+    Parameters
+    ----------
+    vectors
+        float32, (rows, dimensions): unit rows, or rows of zeros, which are nobody's neighbours.
+    queries
+        int, (n,): rows to find neighbours for.
+    k
+        Neighbours of each.
+    allowed
+        bool, (rows,): which rows may be found; all when not given.
+
+    Returns
+    -------
+    numpy.ndarray
+        int32, (n, k); -1 where there are fewer. Ties go to the lower row.
+    """
+    listed: npt.NDArray[np.bool_] = np.asarray(vectors.any(axis=1))
+    if allowed is not None:
+        listed &= allowed
+    themselves = np.arange(len(queries) + 1), queries
+    return Scorer(vectors).best(vectors[queries], k, listed, themselves).columns
 
 
 class _Space(NamedTuple):
@@ -63,7 +124,7 @@ def _taste_space(release: Contents) -> _Space:
     return _Space(half.items.ids(), half.directions, half.recommendable)
 
 
-def moved(release: Contents, current: Contents | None) -> dict[str, Any]:
+def moved(release: Contents, current: Contents | None) -> Moved:
     """Return the games whose neighbours differ most from those in the release before, by content and by taste."""
     catalogue, before = shown(release), replaced(release, current)
     asked = [catalogue.ids[row] for row in catalogue.best_known(_ASKED)]
@@ -75,12 +136,12 @@ def moved(release: Contents, current: Contents | None) -> dict[str, Any]:
     return {"halves": halves, "release": before.facts.release, "asked": len(asked), "k": COMPARED}
 
 
-def _compared(now: dict[Id, list[Id]], then: dict[Id, list[Id]], names: dict[Id, str]) -> dict[str, Any]:
+def _compared(now: dict[Id, list[Id]], then: dict[Id, list[Id]], names: dict[Id, str]) -> HalfMoved:
     """Compare lists of neighbours; games that only one release has, or that have none, are left out."""
     both = [id_ for id_ in now if now[id_] and then.get(id_)]
     kept = {id_: len(set(now[id_]) & set(then[id_])) for id_ in both}
     changed = sorted((id_ for id_ in both if set(now[id_]) != set(then[id_])), key=lambda id_: kept[id_])
-    rows = [
+    rows: list[GameMoved] = [
         {
             "name": names[id_],
             "kept": kept[id_],
@@ -93,7 +154,7 @@ def _compared(now: dict[Id, list[Id]], then: dict[Id, list[Id]], names: dict[Id,
     return {"rows": rows, "mean": mean, "changed": len(changed), "games": len(both)}
 
 
-def well_known(release: Contents, _: Contents | None) -> dict[str, Any]:
+def well_known(release: Contents, _: Contents | None) -> WellKnown:
     """Return the ten games with the most ratings, each with its neighbours by content and by taste."""
     catalogue = shown(release)
     names = _names(catalogue)
@@ -117,64 +178,5 @@ def well_known(release: Contents, _: Contents | None) -> dict[str, Any]:
     }
 
 
-def drawn_map(release: Contents, _: Contents | None) -> dict[str, Any]:
-    """Return the map of the best-known games, laid out by what the same people like."""
-    catalogue, half = shown(release), taste(release)
-    codes = half.items.codes_of(catalogue.ids)
-    rows = catalogue.best_known(len(catalogue.ids))
-    rows = rows[codes[rows] >= 0]
-    rows = rows[half.directions[codes[rows]].any(axis=1)][:MAPPED]
-    if len(rows) < 3:
-        raise Missing("Fewer than three games have factors: there is no map to draw.")
-    places = _on_page(project(half.directions[codes[rows]]))
-    groups, palette = _groups([catalogue.tags[row] for row in rows])
-    points = _points(catalogue, rows, places, groups)
-    labels = place_labels([Label(p["x"], p["y"], p["name"], p["size"]) for p in points], figures.MAP_SIZE)
-    # The best-known are drawn last, on top.
-    return {
-        "map": figures.game_map(points[::-1], [label._asdict() for label in labels], palette),
-        "games": len(rows),
-        "palette": {group: (colour, groups.count(group)) for group, colour in palette.items()},
-    }
-
-
 def _names(catalogue: Catalogue) -> dict[Id, str]:
     return dict(zip(catalogue.ids, catalogue.names, strict=True))
-
-
-def _on_page(places: Points) -> Points:
-    """Return the places in pixels of the page's map; far-off ones stand at its rim."""
-    low, high = np.percentile(places, [0.5, 99.5], axis=0)
-    shares = np.clip((places - low) / np.maximum(high - low, 1e-9), -0.02, 1.02)
-    width, height = figures.MAP_SIZE
-    across = _MARGIN + shares[:, 0] * (width - 2 * _MARGIN)
-    down = _MARGIN + (1 - shares[:, 1]) * (height - 2 * _MARGIN)
-    return np.stack([across, down], axis=1).round(1)
-
-
-def _groups(cells: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return each game's group, the rarest of its categories among the most common ones, and the colours."""
-    tags = split_tags(cells)
-    common = [tag for tag, _ in Counter(tag for game in tags for tag in game).most_common(_GROUPS)]
-    rank = {tag: place for place, tag in enumerate(common)}
-    groups = [max((tag for tag in game if tag in rank), key=rank.__getitem__, default=_OTHER) for game in tags]
-    palette = {tag: f"var(--g{place + 1})" for place, tag in enumerate(common)}
-    return groups, {**palette, _OTHER: "var(--grey)"}
-
-
-def _points(
-    catalogue: Catalogue, rows: npt.NDArray[np.int64], places: Points, groups: Sequence[str]
-) -> list[dict[str, Any]]:
-    most = float(catalogue.raters[rows[0]])
-    small = 18 if len(rows) > 1500 else 34
-    return [
-        {
-            "x": float(x),
-            "y": float(y),
-            "group": group,
-            "size": round(small + 200 * float(catalogue.raters[row]) / most, 1),
-            "name": catalogue.names[row],
-            "told": f"{catalogue.names[row]} · {group} · {catalogue.raters[row]:,} ratings",
-        }
-        for (x, y), row, group in zip(places, rows, groups, strict=True)
-    ]

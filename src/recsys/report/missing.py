@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+
+from recsys.release.records import Record
 
 if TYPE_CHECKING:
+    from recsys.release.metrics import Metrics
     from recsys.report.contents import Catalogue, Contents, Taste
 
 
@@ -15,22 +18,44 @@ class Missing(Exception):
 NO_MODELS = "The models are not here: of a refused candidate only its scores are kept."
 
 
-def measured(release: Contents, *path: str) -> Any:
+Found = TypeVar("Found")
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def evaluated(release: Contents) -> Metrics:
+    """Return what ``metrics.json`` says, or raise :class:`Missing` if the release was not evaluated."""
+    if release.metrics is None:
+        raise Missing("This release was published without an evaluation: it holds no metrics.json.")
+    return release.metrics
+
+
+def said(found: Found | None, *path: str) -> Found:
     """Return a value of ``metrics.json``.
+
+    Parameters
+    ----------
+    found
+        The value; None, or empty, where the file does not say.
+    path
+        Keys that lead to it.
 
     Raises
     ------
     Missing
-        If the release was not evaluated, or says nothing about it.
+        If there is nothing.
     """
-    if not release.metrics:
-        raise Missing("This release was published without an evaluation: it holds no metrics.json.")
-    value: Any = release.metrics
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    if value is None:
+    empty = not found.model_fields_set if isinstance(found, Record) else found in ((), {})
+    if found is None or empty:
         raise Missing(f"metrics.json of this release says nothing about “{' › '.join(path)}”.")
-    return value
+    return found
+
+
+def whole(found: AnyRecord) -> AnyRecord:
+    """Return a finding of which every key is there, or raise :class:`Missing` with the first that is not."""
+    for name in type(found).model_fields:
+        if name not in found.model_fields_set:
+            raise Missing(f"This release does not say what this section shows: '{name}' is missing.")
+    return found
 
 
 def shown(release: Contents) -> Catalogue:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recsys.report import figures
-from recsys.report.missing import Missing, measured
+from recsys.report.missing import Missing, evaluated, said
 from recsys.report.scores import label
 
 if TYPE_CHECKING:
-    from recsys.report.contents import Contents
+    from recsys.release.metrics import ColdGames, ShortProfiles
+    from recsys.report.contents import Contents, View
 
 _HYBRID, _ALONE = "hybrid", "cf"
 _TOLD = {
@@ -21,28 +22,29 @@ _TOLD = {
 }
 
 
-def newcomers(release: Contents, _: Contents | None) -> dict[str, Any]:
+def newcomers(release: Contents, _: Contents | None) -> View:
     """Return the scores on games held out whole and on short profiles; one of them may say what it lacks."""
-    found = measured(release, "newcomers")
-    if "missing" in found:
-        raise Missing(found["missing"])
-    games, people = found["cold_games"], found["short_profiles"]
-    reasons = [part["missing"] for part in (games, people) if "missing" in part]
-    if len(reasons) == 2:
-        raise Missing(" ".join(reasons))
-    return {"sample": found["sample"], "games": _games(games), "people": _people(people)}
+    found = said(evaluated(release).newcomers, "newcomers")
+    if found.missing:
+        raise Missing(found.missing)
+    games = said(found.cold_games, "newcomers", "cold_games")
+    people = said(found.short_profiles, "newcomers", "short_profiles")
+    if games.missing and people.missing:
+        raise Missing(f"{games.missing} {people.missing}")
+    return {"sample": found.sample, "games": _games(games), "people": _people(people)}
 
 
-def _games(found: dict[str, Any]) -> dict[str, Any]:
-    if "missing" in found:
-        return {"missing": found["missing"]}
-    held_out, everything = found["held_out"], found["all"]
-    chosen = figures.colours(list(held_out["models"]))
+def _games(found: ColdGames) -> View:
+    if found.missing:
+        return {"missing": found.missing}
+    held_out = said(found.held_out, "newcomers", "cold_games", "held_out")
+    everything = said(found.all, "newcomers", "cold_games", "all")
+    chosen = figures.colours(list(held_out.models))
     return {
         "missing": "",
-        "metric": label(found["metric"]),
-        "folds": found["folds"],
-        "rankings": held_out["rankings"],
+        "metric": label(found.metric),
+        "folds": found.folds,
+        "rankings": held_out.rankings,
         "rows": [
             {
                 "name": name,
@@ -50,40 +52,42 @@ def _games(found: dict[str, Any]) -> dict[str, Any]:
                 "colour": chosen[name],
                 "ours": name == _HYBRID,
                 "cells": [
-                    {"score": part["models"][name], "lead": part["leads"].get(name)} for part in (held_out, everything)
+                    {"score": part.models[name], "lead": part.leads.get(name)} for part in (held_out, everything)
                 ],
             }
-            for name in held_out["models"]
+            for name in held_out.models
         ],
     }
 
 
-def _people(found: dict[str, Any]) -> dict[str, Any]:
-    if "missing" in found:
-        return {"missing": found["missing"]}
-    profiles, metric = found["profiles"], label(found["metric"])
-    names = list(profiles[0]["models"])
+def _people(found: ShortProfiles) -> View:
+    if found.missing:
+        return {"missing": found.missing}
+    profiles = said(found.profiles, "newcomers", "short_profiles", "profiles")
+    metric, names = label(found.metric), list(profiles[0].models)
     chosen = figures.colours(names)
     drawn = [name for name in names if name in {_HYBRID, _ALONE}]
     points = [
-        {"name": name, "liked": profile["liked"], **profile["models"][name]} for profile in profiles for name in drawn
+        {"name": name, "liked": profile.liked, **profile.models[name].model_dump()}
+        for profile in profiles
+        for name in drawn
     ]
     return {
         "missing": "",
         "metric": metric,
-        "people": profiles[0]["rankings"],
+        "people": profiles[0].rankings,
         "chart": figures.profiles(points, metric, {name: chosen[name] for name in drawn}),
         "key": {name: chosen[name] for name in drawn},
-        "sizes": [profile["liked"] for profile in profiles],
+        "sizes": [profile.liked for profile in profiles],
         "rows": [
             {
                 "name": name,
                 "told": _TOLD.get(name, ""),
                 "colour": chosen[name],
                 "ours": name == _HYBRID,
-                "cells": [profile["models"][name] for profile in profiles],
+                "cells": [profile.models[name] for profile in profiles],
             }
             for name in names
         ],
-        "leads": [profile["leads"][_ALONE] for profile in profiles],
+        "leads": [profile.leads[_ALONE] for profile in profiles],
     }

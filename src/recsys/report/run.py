@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from recsys.report import figures
 from recsys.report.missing import Missing, replaced
-from recsys.report.scores import label
+from recsys.report.scores import deciding, label, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from recsys.release.manifest import Provenance
-    from recsys.report.contents import Contents
+    from recsys.release.records import Json
+    from recsys.report.contents import Contents, View
 
 _NAMED = 12
 
+Kind = TypeVar("Kind")
 
-def changes(release: Contents, current: Contents | None) -> dict[str, Any]:
+
+class _Pair(NamedTuple, Generic[Kind]):
+    """A figure or setting with its value in either release; None where a release does not say."""
+
+    name: str
+    before: Kind
+    now: Kind
+
+
+class _Took(NamedTuple):
+    """A step with its wall time and peak memory in MB, as numbers and as people write them."""
+
+    step: str
+    seconds: float
+    seconds_told: str
+    memory: float
+    memory_told: str
+
+
+def changes(release: Contents, current: Contents | None) -> View:
     """Return what differs from the release before: scores, data, settings, libraries, catalogue."""
     before = replaced(release, current)
     now, then = release.facts, before.facts
@@ -36,57 +57,53 @@ def changes(release: Contents, current: Contents | None) -> dict[str, Any]:
     }
 
 
-def _scores(release: Contents, before: Contents) -> list[dict[str, Any]]:
+def _scores(release: Contents, before: Contents) -> list[_Pair[str]]:
     """Return the deciding contender's scores in both releases' own evaluations."""
-    name = release.metrics.get("verdict", {}).get("contender", "cf")
-    rows = [each.metrics.get("evaluation", {}).get("contenders", {}).get(name, {}) for each in (before, release)]
-    values = [{key: cell["value"] if isinstance(cell, dict) else cell for key, cell in row.items()} for row in rows]
+    if release.metrics is None or before.metrics is None:
+        return []
+    name = deciding(release)
+    then, now = (each.evaluation.contenders.get(name, {}) for each in (before.metrics, release.metrics))
+    pairs = [(key, value(then.get(key)), value(score)) for key, score in now.items()]
     return [
-        {"name": label(key), "before": f"{values[0][key]:.4f}", "now": f"{value:.4f}"}
-        for key, value in values[1].items()
-        if value is not None and values[0].get(key) is not None
+        _Pair(label(key), f"{old:.4f}", f"{new:.4f}") for key, old, new in pairs if old is not None and new is not None
     ]
 
 
-def _rows(pairs: list[tuple[str, Provenance, Provenance]]) -> list[dict[str, Any]]:
+def _rows(pairs: list[tuple[str, Provenance, Provenance]]) -> list[_Pair[int | None]]:
     titles = {("content", "games"): "games in the catalogue", ("cf", "games"): "rated games"}
     return [
-        {"name": titles.get((half, key), key), "before": old.rows.get(key), "now": value}
+        _Pair(titles.get((half, key), key), old.rows.get(key), count)
         for half, old, new in pairs
-        for key, value in new.rows.items()
+        for key, count in new.rows.items()
     ]
 
 
-def _settings(pairs: list[tuple[str, Provenance, Provenance]]) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+def _settings(pairs: list[tuple[str, Provenance, Provenance]]) -> list[_Pair[Json]]:
+    found: dict[str, _Pair[Json]] = {}
     for _, old, new in pairs:
         flat_old, flat_new = _flat(old.settings), _flat(new.settings)
         for key in {**flat_old, **flat_new}:
             if flat_old.get(key) != flat_new.get(key):
-                found[key] = {"name": key, "before": flat_old.get(key), "now": flat_new.get(key)}
+                found[key] = _Pair(key, flat_old.get(key), flat_new.get(key))
     return list(found.values())
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
+def _flat(tree: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
+    flat: dict[str, Json] = {}
+    for key, setting in tree.items():
         name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+        flat |= _flat(setting, f"{name}.") if isinstance(setting, dict) else {name: setting}
     return flat
 
 
-def _libraries(pairs: list[tuple[str, Provenance, Provenance]]) -> list[dict[str, Any]]:
+def _libraries(pairs: list[tuple[str, Provenance, Provenance]]) -> list[_Pair[str | None]]:
     old = {name: version for _, half, _ in pairs for name, version in half.libraries.items()}
     new = {name: version for _, _, half in pairs for name, version in half.libraries.items()}
     names = sorted({*old, *new})
-    return [
-        {"name": name, "before": old.get(name), "now": new.get(name)}
-        for name in names
-        if old.get(name) != new.get(name)
-    ]
+    return [_Pair(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 
 
-def _games(release: Contents, before: Contents) -> dict[str, Any] | None:
+def _games(release: Contents, before: Contents) -> View | None:
     if release.catalogue is None or before.catalogue is None:
         return None
     now = dict(zip(release.catalogue.ids, release.catalogue.names, strict=True))
@@ -101,30 +118,31 @@ def _games(release: Contents, before: Contents) -> dict[str, Any] | None:
     }
 
 
-def resources(release: Contents, _: Contents | None) -> dict[str, Any]:
+def resources(release: Contents, _: Contents | None) -> View:
     """Return seconds and peak memory of every step."""
     found = release.facts.steps
     if not found:
         raise Missing("The manifest names no steps.")
-    rows: list[dict[str, Any]] = [
-        {
-            "step": name.replace("_", " "),
-            "seconds": step.seconds,
-            "seconds_told": _seconds(step.seconds),
-            "memory": step.peak_memory_mb,
-            "memory_told": f"{step.peak_memory_mb:,.0f} MB",
-        }
+    rows = [
+        _Took(
+            name.replace("_", " "),
+            step.seconds,
+            _seconds(step.seconds),
+            step.peak_memory_mb,
+            f"{step.peak_memory_mb:,.0f} MB",
+        )
         for name, step in found.items()
     ]
-    total = sum(step.seconds for step in found.values())
-    longest = max(rows, key=lambda row: row["seconds"])
+    bars = [row._asdict() for row in rows]
+    total = sum(row.seconds for row in rows)
+    longest = max(rows, key=lambda row: row.seconds)
     return {
-        "time": figures.steps(rows, "seconds", "seconds", "var(--accent)"),
-        "memory": figures.steps(rows, "memory", "peak memory", "var(--violet)"),
+        "time": figures.steps(bars, "seconds", "seconds", "var(--accent)"),
+        "memory": figures.steps(bars, "memory", "peak memory", "var(--violet)"),
         "total": _seconds(total),
-        "longest": longest["step"],
-        "share": longest["seconds"] / total if total else 0,
-        "peak": max(row["memory"] for row in rows),
+        "longest": longest.step,
+        "share": longest.seconds / total if total else 0,
+        "peak": max(row.memory for row in rows),
     }
 
 

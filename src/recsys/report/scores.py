@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from recsys.models.recipe import SEARCHED
+from recsys.release.metrics import Estimate
 from recsys.report import figures
-from recsys.report.missing import Missing, measured
+from recsys.report.missing import Missing, evaluated, said
 
 if TYPE_CHECKING:
-    from recsys.report.contents import Contents
+    from collections.abc import Mapping
+
+    from recsys.release.metrics import Metrics
+    from recsys.release.records import Json
+    from recsys.report.contents import Contents, View
+
+Score: TypeAlias = Estimate | float | None
+"""A score with its interval, or one that has none."""
 
 _LABELS = {
     "ndcg": "NDCG",
@@ -43,51 +51,89 @@ def label(metric: str) -> str:
     return _LABELS.get(name, name.replace("_", " ").capitalize()) + (f"@{cut}" if cut else "")
 
 
-def verdict(release: Contents, _: Contents | None) -> dict[str, Any]:
+def value(score: Score) -> float | None:
+    """Return a score without its interval."""
+    return score.value if isinstance(score, Estimate) else score
+
+
+def deciding(release: Contents) -> str:
+    """Return the name of the contender whose score decides."""
+    verdict = None if release.metrics is None else release.metrics.verdict
+    return "cf" if verdict is None else verdict.contender
+
+
+def verdict(release: Contents, _: Contents | None) -> View:
     """Return the verdict, the headline that it makes, and every rule with what it found."""
-    found = measured(release, "verdict")
-    rows = measured(release, "evaluation", "contenders")
-    rival = rows.get("popularity", {}).get(found["metric"], {}).get("value")
-    score = found["score"]
-    state = "passed" if found["passed"] else "overridden" if found["published"] else "refused"
+    metrics = evaluated(release)
+    judged = said(metrics.verdict, "verdict")
+    rows = said(metrics.evaluation.contenders, "evaluation", "contenders")
+    rival = value(rows.get("popularity", {}).get(judged.metric))
+    score = judged.score
+    state = "passed" if judged.passed else "overridden" if judged.published else "refused"
     return {
         "state": state,
-        "metric": label(found["metric"]),
-        "contender": found["contender"],
+        "metric": label(judged.metric),
+        "contender": judged.contender,
         "score": score,
-        "override": found.get("override"),
-        "gain": score["value"] / rival - 1 if rival else None,
+        "override": judged.override,
+        "gain": score.value / rival - 1 if rival and score.value is not None else None,
         "rival": rival,
-        "users": measured(release, "evaluation").get("users"),
-        "facts": _facts(release, rows.get(found["contender"], {})),
-        "checks": found["checks"],
+        "users": metrics.evaluation.users,
+        "facts": _facts(metrics, rows.get(judged.contender, {})),
+        "checks": judged.checks,
     }
 
 
-def _facts(release: Contents, row: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(metrics: Metrics, row: Mapping[str, Score]) -> list[tuple[str, str]]:
     """Return a few figures that a reader wants at hand, each with what it counts."""
     facts = []
-    rival = release.metrics.get("gains", {}).get("current recipe")
-    if rival and rival["value"] is not None:
-        facts.append((f"{100 * rival['value']:+.1f}%".replace("-", "−"), "against the current recipe"))
-    if row.get("coverage") is not None:
-        facts.append((f"{100 * row['coverage']:.0f}%", "of the rated games shown"))
-    data = release.metrics.get("data", {})
-    facts += [(f"{data[name]:,}", name) for name in ("ratings", "users", "games") if name in data]
+    gain = metrics.gains.get("current recipe")
+    if gain is not None and gain.value is not None:
+        facts.append((f"{100 * gain.value:+.1f}%".replace("-", "−"), "against the current recipe"))
+    coverage = value(row.get("coverage"))
+    if coverage is not None:
+        facts.append((f"{100 * coverage:.0f}%", "of the rated games shown"))
+    data = metrics.data
+    if data is not None:
+        counts = {"ratings": data.ratings, "users": data.users, "games": data.games}
+        facts += [(f"{count:,}", name) for name, count in counts.items()]
     return facts
 
 
-def contenders(release: Contents, _: Contents | None) -> dict[str, Any]:
+class _Column(NamedTuple):
+    """A metric of the table: how people write it, what it says, whether as a percentage, and the best value."""
+
+    key: str
+    label: str
+    why: str
+    percent: bool
+    best: float | None
+
+
+class _Cell(NamedTuple):
+    """A contender's score by one metric, with its interval if it has one, and whether no other is better."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    percent: bool
+    best: bool
+
+
+def contenders(release: Contents, _: Contents | None) -> View:
     """Return the table of scores, and the chart of the deciding one."""
-    evaluation = measured(release, "evaluation")
-    rows = measured(release, "evaluation", "contenders")
-    metric = release.metrics.get("verdict", {}).get("metric") or next(iter(next(iter(rows.values()))))
-    deciding = release.metrics.get("verdict", {}).get("contender", "cf")
-    order = sorted(rows, key=lambda name: -(rows[name][metric]["value"] or 0))
-    metrics = list(dict.fromkeys(name for row in rows.values() for name in row))
-    columns = [_column(name, rows) for name in metrics]
-    gains = release.metrics.get("gains", {})
-    scored = [{"name": name, **rows[name][metric]} for name in order if rows[name][metric]["low"] is not None]
+    metrics = evaluated(release)
+    evaluation = said(metrics.evaluation, "evaluation")
+    rows = said(evaluation.contenders, "evaluation", "contenders")
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    metric = names[0] if metrics.verdict is None else metrics.verdict.metric
+    order = sorted(rows, key=lambda name: -(value(rows[name][metric]) or 0))
+    columns = [_column(name, rows) for name in names]
+    scored = [
+        {"name": name, "value": score.value, "low": score.low, "high": score.high}
+        for name in order
+        if isinstance(score := rows[name][metric], Estimate) and score.low is not None
+    ]
     return {
         "chart": figures.intervals(scored, label(metric)) if scored else None,
         "metric": label(metric),
@@ -96,91 +142,95 @@ def contenders(release: Contents, _: Contents | None) -> dict[str, Any]:
             {
                 "name": name,
                 "colour": figures.colours(order)[name],
-                "deciding": name == deciding,
-                "gain": gains.get(name),
-                "cells": [_cell(rows[name].get(column["key"]), column) for column in columns],
+                "deciding": name == deciding(release),
+                "gain": metrics.gains.get(name),
+                "cells": [_cell(rows[name].get(column.key), column) for column in columns],
             }
             for name in order
         ],
-        "deciding": deciding,
-        "split": evaluation.get("split", {}),
-        "users": evaluation.get("users"),
-        "resamples": evaluation.get("resamples"),
+        "deciding": deciding(release),
+        "split": evaluation.split,
+        "users": evaluation.users,
+        "resamples": evaluation.resamples,
     }
 
 
-def _column(metric: str, rows: dict[str, Any]) -> dict[str, Any]:
+def _column(metric: str, rows: Mapping[str, Mapping[str, Score]]) -> _Column:
     name = metric.partition("@")[0]
-    values = [_value(row.get(metric)) for row in rows.values()]
-    known = [value for value in values if value is not None]
+    values = [value(row.get(metric)) for row in rows.values()]
+    known = [number for number in values if number is not None]
     best = (min if name == "popular_share" else max)(known) if known else None
-    return {"key": metric, "label": label(metric), "why": _WHY.get(name, ""), "percent": name in _PERCENT, "best": best}
+    return _Column(metric, label(metric), _WHY.get(name, ""), name in _PERCENT, best)
 
 
-def _value(cell: Any) -> float | None:
-    value: float | None = cell.get("value") if isinstance(cell, dict) else cell
-    return value
+def _cell(score: Score, column: _Column) -> _Cell:
+    low, high = (score.low, score.high) if isinstance(score, Estimate) else (None, None)
+    number = value(score)
+    return _Cell(number, low, high, column.percent, number is not None and number == column.best)
 
 
-def _cell(cell: Any, column: dict[str, Any]) -> dict[str, Any]:
-    value = _value(cell)
-    low, high = (cell.get("low"), cell.get("high")) if isinstance(cell, dict) else (None, None)
-    best = value is not None and value == column["best"]
-    return {"value": value, "low": low, "high": high, "percent": column["percent"], "best": best, "of": column["label"]}
-
-
-def curve(release: Contents, _: Contents | None) -> dict[str, Any]:
+def curve(release: Contents, _: Contents | None) -> View:
     """Return the learning curve, and what the last iteration still brought."""
-    found = measured(release, "learning_curve")
-    if len(found) < 2:
+    metrics = evaluated(release)
+    scores = said(metrics.learning_curve, "learning_curve")
+    if len(scores) < 2:
         raise Missing("The learning curve has fewer than two points: nothing to draw.")
-    metric = label(release.metrics.get("verdict", {}).get("metric", "ndcg@10"))
-    late = found[-1] / found[-3] - 1 if len(found) > 2 and found[-3] else None
-    best = max(range(len(found)), key=found.__getitem__) + 1
+    metric = label("ndcg@10" if metrics.verdict is None else metrics.verdict.metric)
+    late = scores[-1] / scores[-3] - 1 if len(scores) > 2 and scores[-3] else None
+    best = max(range(len(scores)), key=scores.__getitem__) + 1
     return {
-        "chart": figures.learning_curve(found, metric),
+        "chart": figures.learning_curve(scores, metric),
         "metric": metric,
-        "iterations": len(found),
-        "last": found[-1],
+        "iterations": len(scores),
+        "last": scores[-1],
         "late": late,
         "best": best,
         "settled": late is not None and abs(late) < 0.01,
     }
 
 
-def search(release: Contents, _: Contents | None) -> dict[str, Any]:
+class _Tried(NamedTuple):
+    """A trial of the search: its number, score, the best of its stage so far, its recipe, what shows on hover."""
+
+    trial: int
+    stage: str
+    score: float
+    best: float
+    recipe: str
+    told: str
+
+
+def search(release: Contents, _: Contents | None) -> View:
     """Return the trials of a search, those that scored best, and what won."""
-    memory: dict[str, Any] = release.metrics.get("tuning") or {}
-    found: dict[str, Any] = memory.get("search") or {}
-    trials = found.get("trials")
-    if not trials:
+    history = None if release.metrics is None else release.metrics.tuning
+    if history is None or not history.search.trials:
         raise Missing("No settings were searched for this release: it was trained with the settings that were given.")
+    found = history.search
     best: dict[str, float] = {}
     rows = []
-    for number, trial in enumerate(trials, 1):
-        stage, score = str(trial.get("stage", "trial")), trial["ndcg"]
+    for number, trial in enumerate(found.trials, 1):
+        stage, score, recipe = trial.stage, trial.ndcg, _recipe(trial.recipe)
         best[stage] = max(best.get(stage, score), score)
-        told = f"trial {number}, {stage}: {score:.4f} with {_recipe(trial['recipe'])}"
-        rows.append({"trial": number, "stage": stage, "score": score, "best": best[stage], "told": told})
-    top = sorted(zip(rows, trials, strict=True), key=lambda pair: -pair[0]["score"])[:_TRIALS]
+        told = f"trial {number}, {stage}: {score:.4f} with {recipe}"
+        rows.append(_Tried(number, stage, score, best[stage], recipe, told))
     return {
-        "chart": figures.search(rows, "NDCG@10, inner hold-out"),
-        "number": len(trials),
-        "because": memory.get("because"),
-        "age": memory.get("age") or 0,
+        "chart": figures.search([row._asdict() for row in rows], "NDCG@10, inner hold-out"),
+        "number": len(rows),
+        "because": history.because,
+        "age": history.age,
         "stages": list(best),
-        "winner": _recipe(found.get("winner") or {}),
-        "rule": found.get("rule"),
-        "best": found.get("best"),
-        "used": found.get("used"),
-        "seconds": found.get("seconds"),
-        "complete": found.get("complete", True),
-        "top": [{**row, "recipe": _recipe(trial["recipe"])} for row, trial in top],
+        "winner": _recipe(found.winner),
+        "rule": found.rule,
+        "best": found.best,
+        "used": found.used,
+        "seconds": found.seconds,
+        "complete": found.complete,
+        "top": sorted(rows, key=lambda row: -row.score)[:_TRIALS],
     }
 
 
-def _recipe(settings: dict[str, Any]) -> str:
+def _recipe(settings: Mapping[str, Json]) -> str:
     chosen = {key: settings[key] for key in SEARCHED if key in settings}
     return ", ".join(
-        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in chosen.items()
+        f"{key} {setting:.3g}" if isinstance(setting, float) else f"{key} {setting}" for key, setting in chosen.items()
     )

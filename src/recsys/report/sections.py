@@ -8,17 +8,18 @@ says so; nothing else on the page suffers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recsys.report import data, games, newcomers, run, scores, users
+from recsys.report.map import drawn_map
 from recsys.report.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from recsys.report.contents import Contents
+    from recsys.report.contents import Contents, View
 
-    Builder = Callable[[Contents, Contents | None], dict[str, Any]]
+    Builder = Callable[[Contents, Contents | None], View]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Section:
     name: str
     title: str
     short: str
-    view: dict[str, Any]
+    view: View
     missing: str = ""
 
 
@@ -56,7 +57,7 @@ SECTIONS: tuple[tuple[str, str, str, Builder], ...] = (
     ("moved", "Games whose neighbours changed most", "Neighbours", games.moved),
     ("known", "Ten well-known games and their neighbours", "Ten games", games.well_known),
     ("users", "Five users: what they liked, what they get", "Five users", users.samples),
-    ("map", "Map of the best-known games", "Map", games.drawn_map),
+    ("map", "Map of the best-known games", "Map", drawn_map),
     ("search", "Search of settings", "Search", scores.search),
 )
 """Name, title, short title and function of each section."""

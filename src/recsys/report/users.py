@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -23,7 +23,24 @@ _THRESHOLD = 7.0
 """Counts as liked where the settings of the release do not say."""
 
 
-def samples(release: Contents, _: Contents | None) -> dict[str, Any]:
+class SampleUser(TypedDict):
+    """A user under an alias: how many games were rated and liked, the best liked with their ratings, and the list."""
+
+    alias: str
+    rated: int
+    liked_number: int
+    liked: list[tuple[str, float]]
+    recommended: list[str]
+
+
+class Samples(TypedDict):
+    """The sample users, and the rating from which on a game counts as liked."""
+
+    users: list[SampleUser]
+    threshold: float
+
+
+def samples(release: Contents, _: Contents | None) -> Samples:
     """Return five users with what they liked best and what they are recommended."""
     catalogue, half = shown(release), taste(release)
     threshold = _threshold(release)
@@ -36,8 +53,9 @@ def samples(release: Contents, _: Contents | None) -> dict[str, Any]:
 
 
 def _threshold(release: Contents) -> float:
-    told = [release.metrics.get(part, {}).get("like_threshold") for part in ("recipe", "measure")]
-    return next((float(given) for given in told if isinstance(given, int | float)), _THRESHOLD)
+    metrics = release.metrics
+    settings = () if metrics is None else (metrics.recipe.get("like_threshold"), metrics.measure.like_threshold)
+    return next((float(given) for given in settings if isinstance(given, int | float)), _THRESHOLD)
 
 
 def _chosen(half: Taste, threshold: float) -> npt.NDArray[np.int64]:
@@ -50,7 +68,7 @@ def _chosen(half: Taste, threshold: float) -> npt.NDArray[np.int64]:
     return order[(np.linspace(0.1, 0.9, _USERS) * (len(order) - 1)).astype(np.int64)]
 
 
-def _user(half: Taste, user: int, titles: list[str], threshold: float) -> dict[str, Any]:
+def _user(half: Taste, user: int, titles: list[str], threshold: float) -> SampleUser:
     row = slice(half.indptr[user], half.indptr[user + 1])
     games, ratings = half.indices[row], half.ratings[row]
     best = np.lexsort((games, -ratings))
