@@ -35,7 +35,7 @@ package can catch it. Beware: ``ConnectionError`` and ``PermissionError`` are bo
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 UNFORESEEN = 70
 """Exit code of an exception that is not a :class:`RecsysError`: a bug."""
@@ -138,7 +138,7 @@ class QualityGateFailed(RecsysError):
 
     exit_code = 3
 
-    def __init__(self, message: str, *, trial: dict[str, Any] | None = None) -> None:
+    def __init__(self, message: str, *, trial: dict[str, object] | None = None) -> None:
         super().__init__(message)
         self.trial = trial
 

@@ -124,7 +124,7 @@ def test_compare_puts_two_releases_side_by_side(tmp_path: Path) -> None:
         made = Trainer(
             {}, tmp_path / "models", source=str(marts), settings=settings, embedding_model=WordEncoder(), store=store
         )
-        runs.append(made.run_pipeline().to_json())
+        runs.append(json.loads(json.dumps(made.run_pipeline().to_json())))
     names = [run["run_id"] for run in runs]
     answer = json.loads(recsys("compare", *names, "--json", cwd=tmp_path).stdout)
     rows = {row["name"]: row for row in answer["rows"]}

@@ -19,6 +19,7 @@ from recsys.evaluation.newcomers.people import first_likes
 from recsys.models import CollaborativeFilter
 from recsys.models.hybrid import HybridRecommender
 from recsys.pipeline.proving import Trial
+from recsys.release.metrics import Newcomers
 from recsys.system.steps import Steps
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ def test_the_hybrid_wins_where_texts_and_tags_tell_the_taste(measured: tuple[Sam
 
 def test_the_hybrid_wins_where_one_like_says_little() -> None:
     """Planted: tastes are weak and a few games are liked by all; the filter alone follows the one like."""
-    results = measure_newcomers(sample_of(tastes(users=USERS, items=GAMES, loyalty=0.3)), Spy(), SETTINGS)
-    leads = [row["leads"]["cf"] for row in results["short_profiles"]["profiles"]]
-    assert leads[0]["low"] > 0
-    assert leads[0]["value"] > leads[4]["value"]
+    found = measure_newcomers(sample_of(tastes(users=USERS, items=GAMES, loyalty=0.3)), Spy(), SETTINGS)
+    leads = [row.leads["cf"] for row in Newcomers.model_validate(found).short_profiles.profiles]
+    assert (leads[0].low or 0) > 0
+    assert (leads[0].value or 0) > (leads[4].value or 0)
 
 
 def test_leads_are_differences_of_the_same_rankings(measured: tuple[Sample, Spy, dict[str, Any]]) -> None:
@@ -198,13 +199,18 @@ def test_a_sample_is_of_whole_users_and_known_games() -> None:
 
 def test_too_little_is_not_measured() -> None:
     """With few games or few users the row is absent and says why; the other row stays."""
-    few_games = measure_newcomers(sample_of(tastes(users=300, items=60), catalogue(60)), Spy(), SETTINGS)
-    assert "Of 60 rated games" in few_games["cold_games"]["missing"]
-    assert "20 are needed" in few_games["cold_games"]["missing"]
-    assert len(few_games["short_profiles"]["profiles"]) == 5
-    few_users = measure_newcomers(sample_of(tastes(users=100, items=GAMES)), Spy(), SETTINGS)
-    assert "Of 100 users" in few_users["short_profiles"]["missing"]
-    assert "held_out" in few_users["cold_games"]
+    few_games, few_users = (
+        Newcomers.model_validate(measure_newcomers(sample, Spy(), SETTINGS))
+        for sample in (
+            sample_of(tastes(users=300, items=60), catalogue(60)),
+            sample_of(tastes(users=100, items=GAMES)),
+        )
+    )
+    assert "Of 60 rated games" in few_games.cold_games.missing
+    assert "20 are needed" in few_games.cold_games.missing
+    assert len(few_games.short_profiles.profiles) == 5
+    assert "Of 100 users" in few_users.short_profiles.missing
+    assert few_users.cold_games.held_out is not None
 
 
 def test_a_training_that_diverges_ends_no_night() -> None:
@@ -213,9 +219,9 @@ def test_a_training_that_diverges_ends_no_night() -> None:
     def diverges(_: Ratings) -> CollaborativeFilter:
         raise Diverged("the factors became infinite")
 
-    results = measure_newcomers(sample_of(tastes(users=300, items=GAMES)), diverges, SETTINGS)
-    assert "the factors became infinite" in results["cold_games"]["missing"]
-    assert "the factors became infinite" in results["short_profiles"]["missing"]
+    found = Newcomers.model_validate(measure_newcomers(sample_of(tastes(users=300, items=GAMES)), diverges, SETTINGS))
+    assert "the factors became infinite" in found.cold_games.missing
+    assert "the factors became infinite" in found.short_profiles.missing
 
 
 @pytest.mark.parametrize(
@@ -233,14 +239,14 @@ def test_it_is_measured_for_what_is_published(settings: dict[str, Any], content:
     given = Settings.model_validate({"cf": RECIPE.model_dump(), **settings})
     ratings = tastes(users=USERS, items=240)
     trial = Trial(given, None, steps, catalogue(240) if content else None).hold(ratings)
-    results = trial.as_json()["newcomers"]
+    found = Newcomers.model_validate(trial.newcomers)
     assert trial.verdict.passed == ("gate" not in settings)
     assert ("newcomers" in steps.seconds) == (not because)
     if because:
-        assert because in results["missing"]
+        assert because in found.missing
     else:
-        assert results["sample"]["ratings"] == trial.evaluation.split["training_ratings"]
-        assert results["sample"]["ratings"] < ratings.matrix.nnz
+        assert found.sample["ratings"] == trial.evaluation.split["training_ratings"]
+        assert found.sample["ratings"] < ratings.matrix.nnz
 
 
 def test_the_hold_out_of_the_gate_is_not_looked_at() -> None:

@@ -13,6 +13,7 @@ from recsys.config import Settings
 from recsys.errors import QualityGateFailed, TruncatedResult
 from recsys.pipeline.observers import RunObserver
 from recsys.release.check import check_here
+from recsys.release.metrics import Metrics
 from recsys.release.store import ReleaseStore
 from recsys.trainer import Trainer
 
@@ -154,6 +155,8 @@ def test_an_observer_gets_copies(tmp_path: Path) -> None:
 
     result = trainer(tmp_path, Vandal()).run_pipeline()
     assert result.trial is not None
-    assert result.trial["verdict"]["passed"]
+    verdict = Metrics.model_validate(result.trial).verdict
+    assert verdict is not None
+    assert verdict.passed
     assert result.path is not None
     assert b'"verdict"' in (result.path / "metrics.json").read_bytes()

@@ -18,6 +18,7 @@ from recsys.evaluation.drift import DataProfile
 from recsys.models import CollaborativeFilter
 from recsys.pipeline.outcome import Overrides, RunResult
 from recsys.release.check import check_here
+from recsys.release.metrics import Metrics
 from recsys.release.store import ReleaseStore
 from recsys.trainer import Trainer
 
@@ -64,7 +65,10 @@ def test_a_release_carries_its_trial(tmp_path: Path) -> None:
     assert manifest.facts.data is not None
     assert DataProfile.from_json(manifest.facts.data.model_dump()).users == USERS
     assert {"hold_out", "train_candidate", "evaluate"} <= set(manifest.steps)
-    assert result.to_json()["scores"]["cf"]["coverage"] == stored["evaluation"]["contenders"]["cf"]["coverage"]
+    assert (
+        json.loads(json.dumps(result.to_json()))["scores"]["cf"]["coverage"]
+        == stored["evaluation"]["contenders"]["cf"]["coverage"]
+    )
 
 
 def test_what_is_published_was_trained_on_all_ratings(tmp_path: Path) -> None:
@@ -136,7 +140,7 @@ def test_the_current_recipe_competes_where_settings_differ(tmp_path: Path) -> No
     with pytest.raises(QualityGateFailed, match=rf"the recipe of the current release {first.run_id} reaches") as caught:
         trainer(tmp_path, cf=poor).run_pipeline()
     assert caught.value.trial is not None
-    assert "current recipe" in caught.value.trial["evaluation"]["contenders"]
+    assert "current recipe" in Metrics.model_validate(caught.value.trial).evaluation.contenders
 
 
 def test_identical_settings_are_not_trained_twice(tmp_path: Path) -> None:

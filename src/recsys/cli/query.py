@@ -14,6 +14,7 @@ from recsys.errors import ConfigError, NotInModel
 from recsys.system import streams
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from recsys.marts import Id
@@ -58,7 +59,8 @@ def similar(
     recommender = _load(models, release, state)
     id_ = resolve(recommender, game)
     answer = recommender.similar(id_, count, by=by.value, filters=filter_ or (), collapse=collapse)
-    _tell(recommender, answer, {"game_id": id_, "name": _name(recommender, id_)}, json=json)
+    name = _name(recommender, id_)
+    _tell(recommender, answer, {"game_id": id_, "name": name}, f"like {name} ({id_})", json=json)
 
 
 def search(
@@ -77,7 +79,7 @@ def search(
     state = begin(context, json=json, verbose=verbose, quiet=True)
     recommender = _load(models, release, state)
     answer = recommender.search(text, count, filters=filter_ or (), collapse=collapse)
-    _tell(recommender, answer, {"text": text}, json=json)
+    _tell(recommender, answer, {"text": text}, "", json=json)
 
 
 def recommend(
@@ -106,17 +108,20 @@ def recommend(
         raise typer.BadParameter("name either a user or, with --like, some games that somebody likes")
     recommender = _load(models, release, state)
     if user is not None:
-        asked: dict[str, Any] = {"user_id": _user(recommender, user)}
+        id_, question = _user(recommender, user), ""
+        asked: dict[str, object] = {"user_id": id_}
         answer = recommender.recommend(
-            asked["user_id"], count, by=(by or Way.taste).value, filters=filter_ or (), collapse=collapse, why=True
+            id_, count, by=(by or Way.taste).value, filters=filter_ or (), collapse=collapse, why=True
         )
     else:
         ids = [resolve(recommender, each) for each in like or ()]
-        asked = {"liked": [{"game_id": id_, "name": _name(recommender, id_)} for id_ in ids]}
+        names = [_name(recommender, id_) for id_ in ids]
+        asked = {"liked": [{"game_id": id_, "name": name} for id_, name in zip(ids, names, strict=True)]}
+        question = "for somebody who likes " + ", ".join(names)
         answer = recommender.recommend_from(
             ids, count, by=(by or Way.blend).value, filters=filter_ or (), collapse=collapse, why=True
         )
-    _tell(recommender, answer, asked, json=json)
+    _tell(recommender, answer, asked, question, json=json)
 
 
 def resolve(recommender: Recommender, text: str) -> Id:
@@ -173,22 +178,14 @@ def _name(recommender: Recommender, id_: Id) -> str:
     return catalogue.names[catalogue.row(id_)]
 
 
-def _tell(recommender: Recommender, answer: Answer, asked: dict[str, Any], *, json: bool) -> None:
+def _tell(recommender: Recommender, answer: Answer, asked: Mapping[str, object], question: str, *, json: bool) -> None:
     if json:
         streams.answer(streams.as_json({"asked": asked, **answer.to_json()}))
         return
-    for line in (_question(asked), answer.note):
+    for line in (question, answer.note):
         if line:
             streams.answer(line)
     _print(recommender, answer)
-
-
-def _question(asked: dict[str, Any]) -> str:
-    if "name" in asked:
-        return f"like {asked['name']} ({asked['game_id']})"
-    if "liked" in asked:
-        return "for somebody who likes " + ", ".join(game["name"] for game in asked["liked"])
-    return ""
 
 
 def _year(value: Any) -> str:

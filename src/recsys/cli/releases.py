@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -94,9 +94,11 @@ def show(
     """Print what the manifest of a release says."""
     store = _store(context, models, json=json, verbose=verbose)
     manifest = store.manifest(release)
-    tree = json_.loads(manifest.to_bytes())
-    tree |= {"path": str(store.path(release)), "current": _current(store, needed=False) == manifest.release}
-    streams.answer(json_.dumps(tree) if json else _page(tree))
+    path, current = str(store.path(release)), _current(store, needed=False) == manifest.release
+    if json:
+        streams.answer(json_.dumps({**json_.loads(manifest.to_bytes()), "path": path, "current": current}))
+    else:
+        streams.answer(_page(manifest, path, current=current))
 
 
 def _current(store: ReleaseStore, *, needed: bool) -> str | None:
@@ -118,19 +120,23 @@ def _store(context: typer.Context, models: Path, *, json: bool, verbose: bool) -
     return ReleaseStore(models)
 
 
-def _row(entry: Entry) -> dict[str, Any]:
-    row: dict[str, Any] = {"release": entry.name, "current": entry.current}
+def _row(entry: Entry) -> dict[str, object]:
+    row: dict[str, object] = {"release": entry.name, "current": entry.current}
     if entry.manifest is None:
         return {**row, "problem": entry.problem}
     manifest = entry.manifest
     return {
         **row,
         "created": manifest.created,
-        "rows": {**manifest.cf.rows, **manifest.content.rows},
+        "rows": _counts(manifest),
         "scores": manifest.scores,
         "replaces": manifest.replaces,
         "signed": (entry.path / "manifest.hmac").exists(),
     }
+
+
+def _counts(manifest: Manifest) -> dict[str, int]:
+    return {**manifest.cf.rows, **manifest.content.rows}
 
 
 def _table(entries: Sequence[Entry]) -> str:
@@ -141,8 +147,8 @@ def _table(entries: Sequence[Entry]) -> str:
         if manifest is None:
             lines.append((mark, entry.name, "damaged; `recsys verify` says how", "", "", "", ""))
             continue
-        row = _row(entry)["rows"]
-        counts = [f"{row[name]:,}" for name in ("games", "ratings", "users")]
+        rows = _counts(manifest)
+        counts = [f"{rows[name]:,}" for name in ("games", "ratings", "users")]
         scores = "  ".join(f"{name} {manifest.scores[name]:.4f}" for name in _headline(manifest)) or "-"
         lines.append((mark, entry.name, _when(manifest), *counts, scores))
     return aligned(lines, numbers=range(3, 6))
@@ -163,27 +169,32 @@ def _when(manifest: Manifest) -> str:
     return f"{manifest.created[:10]} {manifest.created[11:16]} UTC"
 
 
-def _page(tree: dict[str, Any]) -> str:
-    lines = [
-        f"{key:<10} {tree[key]}" for key in ("release", "path", "current", "created", "replaces", "commit", "format")
-    ]
-    for half in ("content", "cf"):
-        origin = tree[half]
-        rows = ", ".join(f"{count:,} {name}" for name, count in origin["rows"].items())
+def _page(manifest: Manifest, path: str, *, current: bool) -> str:
+    facts = {
+        "release": manifest.release,
+        "path": path,
+        "current": current,
+        "created": manifest.created,
+        "replaces": manifest.replaces,
+        "commit": manifest.commit,
+        "format": manifest.format,
+    }
+    lines = [f"{key:<10} {fact}" for key, fact in facts.items()]
+    for half, origin in (("content", manifest.content), ("cf", manifest.cf)):
+        rows = ", ".join(f"{count:,} {name}" for name, count in origin.rows.items())
         lines += [
             f"\n{half}: {rows}",
-            f"  trained by {origin['trained_by']}, query {origin['query_id'] or '-'}",
-            f"  data {origin['fingerprint']}, code {origin['code'][:12]}",
-            "  " + ", ".join(f"{name} {version}" for name, version in origin["libraries"].items()),
+            f"  trained by {origin.trained_by}, query {origin.query_id or '-'}",
+            f"  data {origin.fingerprint}, code {origin.code[:12]}",
+            "  " + ", ".join(f"{name} {version}" for name, version in origin.libraries.items()),
         ]
-        section = origin["settings"].get(half) or {}
-        lines.append("  " + ", ".join(f"{half}.{name}={value}" for name, value in section.items()))
-    lines += ["\nscores: " + (", ".join(f"{name} {value:.4f}" for name, value in tree["scores"].items()) or "-")]
+        lines.append("  " + ", ".join(f"{half}.{name}={value}" for name, value in origin.section(half).items()))
+    lines += ["\nscores: " + (", ".join(f"{name} {value:.4f}" for name, value in manifest.scores.items()) or "-")]
     lines += ["\nfiles:"]
-    for name, facts in tree["files"].items():
-        arrays = ", ".join(f"{key} {'×'.join(map(str, array['shape']))}" for key, array in facts["arrays"].items())
-        lines.append(f"  {name:<20} {facts['size']:>13,}  {facts['sha256'][:12]}  {arrays}".rstrip())
+    for name, file in manifest.files.items():
+        arrays = ", ".join(f"{key} {'×'.join(map(str, array.shape))}" for key, array in file.arrays.items())
+        lines.append(f"  {name:<20} {file.size:>13,}  {file.sha256[:12]}  {arrays}".rstrip())
     lines += ["\nsteps:"]
-    for name, step in tree["steps"].items():
-        lines.append(f"  {name:<20} {step['seconds']:>9.1f} s  {step['peak_memory_mb']:>9,.0f} MB")
+    for name, step in manifest.steps.items():
+        lines.append(f"  {name:<20} {step.seconds:>9.1f} s  {step.peak_memory_mb:>9,.0f} MB")
     return "\n".join(lines)

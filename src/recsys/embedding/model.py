@@ -7,7 +7,7 @@ import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from recsys.errors import ModelNotFound
 from recsys.system.log import events, keys
@@ -149,7 +149,14 @@ def _decisive(path: Path) -> list[Path]:
     return sorted(file for file in files if file.is_file())
 
 
-def _modules(path: Path) -> list[dict[str, Any]]:
+class _Module(TypedDict):
+    """A step of a sentence model: the folder that holds it, and the class that runs it."""
+
+    path: str
+    type: NotRequired[str]
+
+
+def _modules(path: Path) -> list[_Module]:
     modules = _read(path, "modules.json")
     try:
         inside = all((path / module["path"]).is_relative_to(path) for module in modules)

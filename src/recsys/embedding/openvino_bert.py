@@ -8,7 +8,7 @@ Building it takes a tenth of a second; tracing the torch module takes many, and 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "layer_norm_eps")
-"""What the configuration must say."""
-_FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+_FLOATS: dict[str, type[np.generic]] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}
 """The kinds of number that weights may be saved in, and what numpy reads them as."""
 _LONGEST_HEADER = 100_000_000
 """Bytes: the limit of the format itself."""
@@ -41,7 +39,7 @@ def is_mean_pooled_bert(folder: Path) -> bool:
         and config.get("hidden_act") == "gelu"
         and config.get("position_embedding_type", "absolute") == "absolute"
         and not config.get("is_decoder", False)
-        and all(config.get(name) is not None for name in _SIZES)
+        and all(config.get(name) is not None for name in _Config.__required_keys__)
         and _is_readable(folder / "model.safetensors")
         and modules in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and (modes == {"pooling_mode_mean_tokens"} or pooling.get("pooling_mode") == "mean")
@@ -66,12 +64,27 @@ def _is_readable(path: Path) -> bool:
     return named and kinds <= _FLOATS.keys()
 
 
-def _header(path: Path) -> dict[str, dict[str, Any]]:
+class _Tensor(TypedDict):
+    """What a safetensors file says of a tensor, as far as it is read."""
+
+    dtype: str
+
+
+class _Config(TypedDict):
+    """What the configuration of a model must say."""
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    layer_norm_eps: float
+
+
+def _header(path: Path) -> dict[str, _Tensor]:
     """Return what a safetensors file says of its tensors, by name: eight bytes of length, then JSON."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         try:
-            header: dict[str, dict[str, Any]] = json.loads(file.read(min(length, _LONGEST_HEADER)))
+            header: dict[str, _Tensor] = json.loads(file.read(min(length, _LONGEST_HEADER)))
         except ValueError as error:
             raise ModelNotFound(f"{path} is no safetensors file ({error}); get the model anew") from error
     header.pop("__metadata__", None)
@@ -105,7 +118,7 @@ def _floats(kind: str, data: bytes) -> NDArray[np.float32]:
 class _Bert:
     """Writes the graph; ``weights`` are named as in the checkpoint, and ``name`` is the prefix of a part."""
 
-    def __init__(self, config: dict[str, Any], weights: dict[str, NDArray[Any]]) -> None:
+    def __init__(self, config: _Config, weights: dict[str, NDArray[Any]]) -> None:
         from openvino import opset13
 
         self.ops = opset13

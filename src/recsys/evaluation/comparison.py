@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from recsys.release.manifest import Manifest
 
 _COUNTS = ("ratings", "users", "rated_games", "games", "mean_rating", "unknown_share")
@@ -29,8 +31,8 @@ class Row:
 
     section: str
     name: str
-    a: Any
-    b: Any
+    a: object
+    b: object
     change: float | None = None
 
 
@@ -54,7 +56,7 @@ class Comparison:
     rows: tuple[Row, ...]
     comparable: bool
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the comparison ready for JSON."""
         return {"a": self.a, "b": self.b, "comparable": self.comparable, "rows": [asdict(row) for row in self.rows]}
 
@@ -73,14 +75,15 @@ def compare(a: Manifest, b: Manifest) -> Comparison:
     return Comparison(a.release, b.release, tuple(rows), measures[0] == measures[1])
 
 
-def _rows(section: str, a: dict[str, Any], b: dict[str, Any], names: Any) -> list[Row]:
+def _rows(section: str, a: Mapping[str, object], b: Mapping[str, object], names: Iterable[str]) -> list[Row]:
     return [Row(section, name, a.get(name), b.get(name), _change(a.get(name), b.get(name))) for name in names]
 
 
-def _differing(section: str, a: dict[str, Any], b: dict[str, Any]) -> list[Row]:
+def _differing(section: str, a: Mapping[str, object], b: Mapping[str, object]) -> list[Row]:
     return [row for row in _rows(section, a, b, list({**a, **b})) if row.a != row.b]
 
 
-def _change(a: Any, b: Any) -> float | None:
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (a, b))
-    return round(b / a - 1, 6) if numbers and a else None
+def _change(a: object, b: object) -> float | None:
+    if isinstance(a, bool) or isinstance(b, bool) or not isinstance(a, int | float) or not isinstance(b, int | float):
+        return None
+    return round(b / a - 1, 6) if a else None

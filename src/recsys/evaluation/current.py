@@ -90,7 +90,7 @@ class CurrentRelease:
         return float(self.measure["score"]), ""
 
 
-def measure_of(split: Split, settings: Settings, like_threshold: float) -> dict[str, Any]:
+def measure_of(split: Split, settings: Settings, like_threshold: float) -> dict[str, object]:
     """Return everything that must be equal for two nights' scores to be comparable; fit for JSON."""
     return {
         "contender": settings.gate.contender,

@@ -47,7 +47,7 @@ class LearningCurve:
         self.scores.append(mean_ndcg(Factors(CF, user_factors, item_factors), self._sample, self.k))
 
 
-def exposure(evaluation: Evaluation, split: Split) -> dict[str, Any]:
+def exposure(evaluation: Evaluation, split: Split) -> dict[str, object]:
     """Return how ratings and recommendations are spread over the games; ready for JSON.
 
     Returns

@@ -90,7 +90,7 @@ class DataProfile:
         """Read what :meth:`as_json` returned."""
         return cls(**{**stored, "edges": tuple(stored["edges"]), "histogram": tuple(stored["histogram"])})
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the profile ready for JSON."""
         return {**asdict(self), "edges": list(self.edges), "histogram": list(self.histogram)}
 
@@ -147,7 +147,7 @@ class Drift:
         """One line that names every figure beyond its bounds; empty if all are within."""
         return "; ".join(_in_words(change) for change in self.changes if not change.within)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the drift ready for JSON."""
         changes = [{**asdict(change), "within": change.within} for change in self.changes]
         return {"release": self.release, "accepted": self.accepted, "reason": self.reason, "changes": changes}
@@ -168,7 +168,7 @@ class DataCheck:
     profile: DataProfile
     drift: Drift | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return both ready for JSON."""
         return {"data": self.profile.as_json(), "drift": None if self.drift is None else self.drift.as_json()}
 

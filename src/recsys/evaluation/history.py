@@ -45,7 +45,7 @@ class TuningHistory:
     age: int = 0
     score: float | None = None
     free: tuple[str, ...] = ()
-    measure: dict[str, Any] = field(default_factory=dict)
+    measure: dict[str, object] = field(default_factory=dict)
 
     @classmethod
     def of(cls, facts: Facts) -> TuningHistory | None:
@@ -65,7 +65,7 @@ class TuningHistory:
         """Whether the search saw nothing of the hold-out of a measure, since it was kept from the same."""
         return all(self.measure.get(key) == measure[key] for key in HOLD_OUT)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the history ready for JSON."""
         return {
             "search": self.search,

@@ -66,7 +66,7 @@ class Proof:
         finite = {metric: value for metric, value in scores.items() if np.isfinite(value)}
         return {**finite, "coverage": round(self.evaluation.contenders[name].coverage, 6)}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return everything, ready for JSON."""
         return {
             "format": FORMAT.major,
@@ -95,7 +95,7 @@ class Proof:
         }
         return Facts.model_validate(facts)
 
-    def _gains(self) -> dict[str, Any]:
+    def _gains(self) -> dict[str, object]:
         """Return how much better the candidate is than each other contender: a share of its score, paired."""
         name, metric = self.verdict.contender, self.verdict.metric
         others = [other for other in self.evaluation.contenders if other != name]

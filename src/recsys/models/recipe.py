@@ -27,7 +27,7 @@ best pair (``docs/quality.md``), where the best α₀ spread from 0.002 to 0.2.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from recsys.errors import ArtifactCorrupt
 from recsys.models.confidence import ConfidenceName, like_threshold
@@ -108,6 +108,6 @@ class CfRecipe:
             faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
             raise ArtifactCorrupt(f"the recipe that the model was trained by cannot be read: {faults}") from error
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, float | str]:
         """Return the recipe ready for JSON."""
         return asdict(self)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recsys.pipeline.observers import RunObserver
+from recsys.release.metrics import Estimate, Metrics
 from recsys.system import events, keys, streams
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def announce(title: str, message: str, environ: Mapping[str, str] = os.environ) 
         streams.note(f"::error title={_escaped(title, ',:')}::{_escaped(message)}")
 
 
-def summarize(headline: str, trial: dict[str, Any] | None, environ: Mapping[str, str] = os.environ) -> None:
+def summarize(headline: str, trial: dict[str, object] | None, environ: Mapping[str, str] = os.environ) -> None:
     """Append a run's outcome to the summary of the step; outside GitHub Actions do nothing.
 
     One that cannot be written is a warning: what the run did, it did.
@@ -83,31 +84,31 @@ def _append(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _table(trial: dict[str, Any]) -> str:
-    verdict, evaluation = trial["verdict"], trial["evaluation"]
-    k = evaluation["k"]
+def _table(trial: dict[str, object]) -> str:
+    metrics = Metrics.model_validate(trial)
+    evaluation, k = metrics.evaluation, metrics.evaluation.k
     columns = [f"ndcg@{k}", f"recall@{2 * k}", f"hit_rate@{k}", "coverage"]
     lines = [
-        f"| {evaluation['users']:,} users | {' | '.join(columns)} |",
+        f"| {evaluation.users or 0:,} users | {' | '.join(columns)} |",
         f"| --- |{' ---: |' * len(columns)}",
         *(
             f"| {name} | {' | '.join(_score(row[column]) for column in columns)} |"
-            for name, row in evaluation["contenders"].items()
+            for name, row in evaluation.contenders.items()
         ),
         "",
-        *(f"- {'✅' if check['passed'] else '❌'} {_cell(check['reason'])}" for check in verdict["checks"]),
     ]
-    if verdict["override"]:
-        lines.append(f"- ⚠️ published anyway: {_cell(verdict['override'])}")
-    drift = trial.get("drift") or {}
-    if drift.get("reason"):
-        lines.append(f"- ⚠️ drift accepted ({_cell(drift['accepted'])}): {_cell(drift['reason'])}")
+    if verdict := metrics.verdict:
+        lines += [f"- {'✅' if check.passed else '❌'} {_cell(check.reason)}" for check in verdict.checks]
+        if verdict.override:
+            lines.append(f"- ⚠️ published anyway: {_cell(verdict.override)}")
+    if (drift := metrics.drift) and drift.reason:
+        lines.append(f"- ⚠️ drift accepted ({_cell(drift.accepted or '')}): {_cell(drift.reason)}")
     return "\n".join(lines) + "\n"
 
 
-def _score(score: Any) -> str:
-    if isinstance(score, dict):
-        return "–" if score["value"] is None else f"{score['value']:.4f} [{score['low']:.4f}, {score['high']:.4f}]"
+def _score(score: Estimate | float | None) -> str:
+    if isinstance(score, Estimate):
+        return "–" if score.value is None else f"{score.value:.4f} [{score.low:.4f}, {score.high:.4f}]"
     return "–" if score is None else f"{score:.1%}"
 
 

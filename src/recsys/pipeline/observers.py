@@ -39,7 +39,7 @@ class RunObserver:
     def step(self, name: str, seconds: float, peak_mb: float) -> None:
         """Hear that a step is done: its wall time, and the peak memory of the process so far in MB."""
 
-    def judged(self, metrics: dict[str, Any]) -> None:
+    def judged(self, metrics: dict[str, object]) -> None:
         """Hear the verdict on the candidate: the content of ``metrics.json``."""
 
     def refused(self, failure: Failure) -> None:
@@ -112,7 +112,7 @@ class Audience:
         """Tell that a step is done."""
         self._tell("step", lambda: (name, seconds, peak_mb))
 
-    def judged(self, metrics: dict[str, Any]) -> None:
+    def judged(self, metrics: dict[str, object]) -> None:
         """Tell the verdict on the candidate."""
         self._tell("judged", lambda: (deepcopy(metrics),))
 

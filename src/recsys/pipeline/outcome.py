@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
+from recsys.release.metrics import Estimate, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ class RunResult:
     repairs: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
-    trial: dict[str, Any] | None = None
+    trial: dict[str, object] | None = None
     observers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -83,10 +84,11 @@ class RunResult:
             return f"both marts keep their contract: {counts} ({took}); nothing was written"
         if self.status == "nothing new":
             return f"nothing new: {self.path} was made of the same {counts} ({took}); --force trains all the same"
-        verdict = "" if self.trial is None else f"; {self.trial['verdict']['reason']}"
+        judged = None if self.trial is None else Metrics.model_validate(self.trial).verdict
+        verdict = "" if judged is None else f"; {judged.reason}"
         return f"published {self.path}: {counts} ({took}){verdict}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the result as JSON values; of the trial, the verdict and the scores by contender."""
         values = {**asdict(self), "path": None if self.path is None else str(self.path)}
         trial = values.pop("trial")
@@ -123,7 +125,7 @@ class Failure:
     kind: str
     message: str
     exit_code: int
-    trial: dict[str, Any] | None = None
+    trial: dict[str, object] | None = None
     observers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -136,11 +138,11 @@ class Failure:
         return cls("Unforeseen", bug, UNFORESEEN)
 
 
-def headlines(trial: dict[str, Any]) -> dict[str, Any]:
+def headlines(trial: dict[str, object]) -> dict[str, object]:
     """Return what a line has room for of ``metrics.json``: the verdict, and scores without intervals."""
-    rows = trial["evaluation"]["contenders"]
+    rows = Metrics.model_validate(trial).evaluation.contenders
     scores = {
-        name: {metric: score["value"] if isinstance(score, dict) else score for metric, score in row.items()}
+        name: {metric: score.value if isinstance(score, Estimate) else score for metric, score in row.items()}
         for name, row in rows.items()
     }
     return {"verdict": trial["verdict"], "scores": scores}

@@ -228,7 +228,7 @@ class Trial:
         with self.steps.step("evaluate"):
             return evaluate(contenders, parts, self.settings.evaluation, embeddings, recommendable)
 
-    def _newcomers(self, verdict: Verdict, recipe: CfSettings, parts: Split) -> dict[str, Any]:
+    def _newcomers(self, verdict: Verdict, recipe: CfSettings, parts: Split) -> dict[str, object]:
         """Measure the hybrid of a candidate that passed, on the training part; or say why not."""
         settings, train = self.settings.evaluation, CollaborativeFilter(recipe).fit
         if not settings.newcomers:

@@ -5,16 +5,13 @@ Every key may be missing: the page says so. A key that is there holds what is de
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from recsys.release.facts import DataFacts, DriftFacts, Judgement, Measure, TuningFacts
 from recsys.release.layout import METRICS
 from recsys.release.records import Finding, Format, Json, read_record
-
-if TYPE_CHECKING:
-    from typing import Any
 
 FORMAT = Format(1, 0)
 """Format of ``metrics.json`` that this package writes."""
@@ -147,10 +144,6 @@ class Metrics(_Measured):
     tuning: TuningFacts | None = None
     data: Annotated[DataFacts | None, AfterValidator(_something)] = None
     drift: DriftFacts | None = None
-
-    def tree(self) -> dict[str, Any]:
-        """Return what was measured as values of JSON; what was not is not there."""
-        return self.model_dump(mode="json")
 
 
 def read_metrics(data: bytes) -> Metrics:

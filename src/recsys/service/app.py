@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -57,8 +57,10 @@ _STATUS: dict[type[RecsysError], int] = {
     MissingDependency: 501,
     IncompatibleArtifact: 501,
 }
-_WRONG: dict[int | str, dict[str, Any]] = {422: {"model": schema.Problem, "description": "An argument is wrong"}}
-_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": schema.Problem, "description": "No such game or user"}}
+_Responses: TypeAlias = dict[int | str, dict[str, Any]]
+"""What FastAPI takes as the further answers of a route."""
+_WRONG: _Responses = {422: {"model": schema.Problem, "description": "An argument is wrong"}}
+_UNKNOWN: _Responses = {404: {"model": schema.Problem, "description": "No such game or user"}}
 
 
 def create_app(recommender: Recommender, watch: Watch | None = None) -> FastAPI:
@@ -266,7 +268,7 @@ def _answer(answer: Answer | Explanation) -> Response:
     return _json(answer.to_json())
 
 
-def _json(values: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _json(values: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     content = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # A lone surrogate, which an argument may hold, has no place in UTF-8.
     return Response(content.encode("utf-8", "replace"), status, headers, media_type="application/json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, overload
 
 if TYPE_CHECKING:
     from recsys.marts.ids import Id
@@ -88,7 +88,7 @@ class Answer(Sequence[Suggestion]):
         """The games' ids, best first."""
         return [game.game_id for game in self.games]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the answer as JSON values."""
         games = [{**game._asdict(), "because": [reason._asdict() for reason in game.because]} for game in self.games]
         return {"release": self.release, "by": self.by, "note": self.note, "games": games}
@@ -119,6 +119,6 @@ class Explanation:
     release: str
     because: tuple[Reason, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the explanation as JSON values."""
         return {**asdict(self), "because": [reason._asdict() for reason in self.because]}

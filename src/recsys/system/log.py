@@ -20,7 +20,7 @@ LogFormat = Literal["human", "json"]
 _KEYS = "recsys_keys"
 
 
-def keys(**values: Any) -> dict[str, Any]:
+def keys(**values: Any) -> dict[str, object]:
     """Return the ``extra`` of a log call that carries ``values`` as keys of the event."""
     return {_KEYS: values}
 
@@ -66,7 +66,7 @@ class _Human(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        event: dict[str, Any] = {
+        event: dict[str, object] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
             "level": record.levelname.lower(),
             "logger": record.name,

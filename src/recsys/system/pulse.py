@@ -15,7 +15,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from recsys.system.log import events, keys, last_event
 from recsys.system.streams import Stream, is_terminal
@@ -56,9 +56,9 @@ class Activity:
     seconds_at_most: float | None = None
     done: int = 0
 
-    def as_event(self, now: float) -> dict[str, Any]:
+    def as_event(self, now: float) -> dict[str, object]:
         """Return what is known of a part's progress, as keys of an event."""
-        event: dict[str, Any] = {"what": self.name}
+        event: dict[str, object] = {"what": self.name}
         took, done, total = now - self.began, self.done, self.total
         if done or total is not None:
             event["done"] = done
@@ -124,7 +124,7 @@ class Pulse:
         finally:
             self._activities.remove(activity)
 
-    def as_event(self) -> dict[str, Any]:
+    def as_event(self) -> dict[str, object]:
         """Return the keys of an event: the innermost step, and how far its outermost part is."""
         now, activities = self.clock(), list(self._activities)
         steps = [place for place, activity in enumerate(activities) if not activity.counted]

@@ -50,7 +50,7 @@ class Plan:
     reused: TuningHistory | None = None
     current_recipe: CfRecipe | None = None
 
-    def remember(self, search: Search | None, score: float, measure: dict[str, Any]) -> TuningHistory | None:
+    def remember(self, search: Search | None, score: float, measure: dict[str, object]) -> TuningHistory | None:
         """Return the tuning history of tonight's release, given its candidate's score and how that was measured."""
         if search is not None:
             return TuningHistory(search.as_json(), self.because, 0, score, left_open(self.settings), measure)

@@ -155,11 +155,11 @@ class Space:
         rounded = {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in drawn.items()}
         return replace(self.rule, **rounded)  # type: ignore[arg-type] # named and typed as the settings are
 
-    def values(self, recipe: CfRecipe) -> dict[str, Any] | None:
+    def values(self, recipe: CfRecipe) -> dict[str, object] | None:
         """Return a recipe's values of the free settings; None if the search cannot reach one of them."""
         values = {name: getattr(recipe, name) for name in self.free}
         return values if all(RANGES[name].holds(value) for name, value in values.items()) else None
 
-    def description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, object]:
         """Return the value of each setting of :data:`RANGES`, or that it is searched."""
         return {name: _OPEN if name in self.free else getattr(self.rule, name) for name in RANGES}

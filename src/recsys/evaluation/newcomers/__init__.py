@@ -7,7 +7,7 @@ sees the training part of the hold-out alone, and of that a sample, so that a ni
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,7 +42,7 @@ RANKINGS = 1_000
 
 def measure_newcomers(
     sample: Sample, train: Train, settings: EvaluationSettings, rankings: int = RANKINGS
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return what the hybrid and its rivals score for new games and new people, ready for JSON.
 
     Parameters
@@ -70,11 +70,11 @@ def measure_newcomers(
         advance(1)
         return model
 
-    parts: dict[str, Callable[[], dict[str, Any]]] = {
+    parts: dict[str, Callable[[], dict[str, object]]] = {
         "cold_games": lambda: cold_games(sample, counted, settings, rankings),
         "short_profiles": lambda: short_profiles(sample, counted, settings, rankings),
     }
-    results: dict[str, Any] = {"sample": sample.description()}
+    results: dict[str, object] = {"sample": sample.description()}
     # Thousands of small systems: BLAS is many times slower with threads that wait for one another, and with
     # one the scores are the same on any number of cores.
     with threadpool_limits(1, "blas"), progress("training for newcomers", FOLDS + 1) as advance:
@@ -93,6 +93,6 @@ def measure_newcomers(
     return results
 
 
-def not_measured(because: str) -> dict[str, Any]:
+def not_measured(because: str) -> dict[str, object]:
     """Return what stands where nothing was measured."""
     return {"missing": because}

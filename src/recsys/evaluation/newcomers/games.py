@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +30,7 @@ TAGS = "tags"
 """Name of the rival that ranks by the popularity of a game's tags."""
 
 
-def cold_games(sample: Sample, train: Train, settings: EvaluationSettings, rankings: int) -> dict[str, Any]:
+def cold_games(sample: Sample, train: Train, settings: EvaluationSettings, rankings: int) -> dict[str, object]:
     """Hold a fifth of the games out whole, five times; users rank them for those that they like.
 
     Each fold's filter is trained without a rating of the fold's games. Every user ranks these

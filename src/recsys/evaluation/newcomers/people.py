@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,7 +32,7 @@ _UNSEEN = 5
 """One in so many users is kept from training at most."""
 
 
-def short_profiles(sample: Sample, train: Train, settings: EvaluationSettings, rankings: int) -> dict[str, Any]:
+def short_profiles(sample: Sample, train: Train, settings: EvaluationSettings, rankings: int) -> dict[str, object]:
     """Cut the profiles of users whom training has not seen to 1-5 liked games.
 
     What else they like is looked for among all games but those of the profile; the score is

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Rankings:
         """Add a model's scores of some rankings, float64, (rankings,)."""
         self.scores.setdefault(model, []).append(scores)
 
-    def as_json(self, settings: EvaluationSettings) -> dict[str, Any]:
+    def as_json(self, settings: EvaluationSettings) -> dict[str, object]:
         """Return means and the hybrid's leads with their intervals, from the same resamples; ready for JSON."""
         scores = {name: np.concatenate(blocks) for name, blocks in self.scores.items()}
         rivals = [name for name in scores if name != HYBRID]

@@ -137,7 +137,7 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _load(storage: RDBStorage, path: Path, identity: dict[str, Any]) -> Study:
+def _load(storage: RDBStorage, path: Path, identity: dict[str, object]) -> Study:
     import optuna
 
     study = optuna.create_study(study_name=_NAME, storage=storage, direction="maximize", load_if_exists=True)

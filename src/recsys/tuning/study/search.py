@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -182,8 +182,8 @@ class _Search:
     space: Space
     scorer: RecipeScorer
     other: RecipeScorer
-    identity: dict[str, Any]
-    given: dict[str, Any]
+    identity: dict[str, object]
+    given: dict[str, object]
 
     @classmethod
     def on(cls, ratings: Ratings, settings: Settings) -> _Search:

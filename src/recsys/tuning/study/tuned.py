@@ -56,7 +56,7 @@ class Tuned:
         """Whether the best settings are better than the rule with 95% confidence."""
         return self.difference.low > 0
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return everything ready for JSON."""
         stored = asdict(self)
         for name in ("score", "rule", "difference"):
