@@ -124,7 +124,7 @@ class Pointer:
             if kind == stat.S_IFLNK:
                 return self._linked(self.link.readlink())
             if kind == stat.S_IFDIR:
-                return self._standing(os.listdir(self.link))  # noqa: PTH208 - names, not paths
+                return self._standing(os.listdir(self.link))
             if kind == stat.S_IFREG:
                 return self._written()
         except (FileNotFoundError, NotADirectoryError):

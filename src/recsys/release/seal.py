@@ -42,7 +42,7 @@ def read_seal(folder: Path, key: bytes | None = None, names: Collection[str] | N
         If a newer format wrote it.
     """
     try:
-        held = os.listdir(folder) if names is None else names  # noqa: PTH208 - names, not paths
+        held = os.listdir(folder) if names is None else names
         return _read_seal(folder, key, held)
     except OSError as error:
         raise unreadable(folder, error) from error

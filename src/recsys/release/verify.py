@@ -106,7 +106,7 @@ def _read_at(path: Path, read: Callable[[Path], Read]) -> Read:
 
 
 def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedFiles:
-    names = set(os.listdir(folder))  # noqa: PTH208 - names are compared, no paths are needed
+    names = set(os.listdir(folder))
     manifest = read_seal(folder, key, names)
     expected = {*manifest.files, MANIFEST, DIGEST, *({SIGNATURE} & names)}
     if extra := names - expected:

@@ -139,7 +139,7 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
         """Return the games that are most like one."""
         id_ = _game_id(recommender, game_id)
         ask = partial(recommender.similar, id_, k, by=by, filters=filters, collapse=collapse)
-        return await _answered(ask, quick=_is_quick(k, filters, collapse))
+        return await _answered(ask, quick=_is_quick(k, filters, collapse=collapse))
 
     @app.get(
         "/search",
@@ -176,7 +176,7 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
 
 def _add_people(app: FastAPI, recommender: Recommender) -> None:
     @app.get("/recommend/user/{user_id:path}", response_model=schema.Answer, responses=_WRONG, tags=["people"])
-    async def recommend(  # noqa: PLR0913 - each is a parameter of the route
+    async def recommend(
         *,
         user_id: UserId,
         k: Count = 10,
@@ -188,10 +188,10 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         """Return games for a user, none of which they have rated."""
         id_ = _user_id(recommender, user_id)
         ask = partial(recommender.recommend, id_, k, by=by, filters=filters, collapse=collapse, why=why)
-        return await _answered(ask, quick=_is_quick(k, filters, collapse))
+        return await _answered(ask, quick=_is_quick(k, filters, collapse=collapse))
 
     @app.get("/recommend/from", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
-    async def recommend_from(  # noqa: PLR0913 - each is a parameter of the route
+    async def recommend_from(
         *,
         like: Annotated[
             list[Liked], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")
@@ -205,7 +205,7 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         """Return games for somebody of whom only a few liked games are known."""
         ids = [_game_id(recommender, text) for text in like]
         ask = partial(recommender.recommend_from, ids, k, by=by, filters=filters, collapse=collapse, why=why)
-        return await _answered(ask, quick=_is_quick(k + len(ids), filters, collapse))
+        return await _answered(ask, quick=_is_quick(k + len(ids), filters, collapse=collapse))
 
     @app.get(
         "/explain/{user_id}/{game_id:path}",
@@ -256,7 +256,7 @@ def _user_id(recommender: Recommender, text: str) -> Id:
     return id_
 
 
-def _is_quick(k: int, filters: Sequence[str], collapse: bool) -> bool:  # noqa: FBT001 - as it is in the question
+def _is_quick(k: int, filters: Sequence[str], *, collapse: bool) -> bool:
     return k <= _QUICK and not filters and not collapse
 
 

@@ -143,7 +143,7 @@ class Recommender:
         """
         return questions.similar(self._snapshot, game_id, by, ListOptions(k, filters, collapse))
 
-    def recommend(  # noqa: PLR0913 - what a list should be like
+    def recommend(
         self,
         user_id: Id,
         k: int = 10,
@@ -182,7 +182,7 @@ class Recommender:
         options = ListOptions(k, filters, collapse, why)
         return questions.recommend(at, at.people.user(user_id), by, options, unknown=unknown)
 
-    def recommend_from(  # noqa: PLR0913 - what a list should be like
+    def recommend_from(
         self,
         liked_game_ids: Iterable[Id],
         k: int = 10,
@@ -224,7 +224,7 @@ class Recommender:
         at, options = self._snapshot, ListOptions(k, filters, collapse)
         return [questions.similar(at, id_, by, options) for id_ in game_ids]
 
-    def recommend_batch(  # noqa: PLR0913 - what a list should be like
+    def recommend_batch(
         self,
         user_ids: Iterable[Id],
         k: int = 10,
@@ -242,7 +242,7 @@ class Recommender:
             for id_ in user_ids
         ]
 
-    def recommend_from_batch(  # noqa: PLR0913 - what a list should be like
+    def recommend_from_batch(
         self,
         liked_game_ids: Iterable[Iterable[Id]],
         k: int = 10,

@@ -88,7 +88,7 @@ class Ials:
         """Return how many users and games have an entry: only they are part of the table."""
         return table_size(confidence.indptr, confidence.indices)
 
-    def scale(self, recipe: CfRecipe) -> float:  # noqa: ARG002 - the same with every recipe
+    def scale(self, recipe: CfRecipe) -> float:
         """Return 1: a confidence counts as it is."""
         return 1.0
 

@@ -45,7 +45,7 @@ class Implicit:
     def __init__(self, make: Callable[[CfRecipe, int, int], Any] | None = None) -> None:
         self._make = make or empty_model
 
-    def objective(self, recipe: CfRecipe, confidence: csr_matrix) -> Objective:  # noqa: ARG002 - of any table
+    def objective(self, recipe: CfRecipe, confidence: csr_matrix) -> Objective:
         """Return λ as it is given."""
         return Objective(recipe.regularization, 1.0, 0.0, "unrated")
 

@@ -50,10 +50,10 @@ class SignIn(StrEnum):
     """A way of signing in; the value is the connector's ``authenticator``."""
 
     KEY_PAIR = "SNOWFLAKE_JWT"
-    ACCESS_TOKEN = "PROGRAMMATIC_ACCESS_TOKEN"  # noqa: S105 - a name, not a token
+    ACCESS_TOKEN = "PROGRAMMATIC_ACCESS_TOKEN"
     OAUTH = "OAUTH"
     WORKLOAD_IDENTITY = "WORKLOAD_IDENTITY"
-    PASSWORD = "SNOWFLAKE"  # noqa: S105 - a name, not a password
+    PASSWORD = "SNOWFLAKE"
 
 
 @dataclass(frozen=True)
