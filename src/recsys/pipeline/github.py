@@ -6,13 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from recsys.pipeline.observers import RunObserver
-from recsys.release.metrics import Estimate, Metrics
 from recsys.system import events, keys, streams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from recsys.pipeline.outcome import Failure, RunResult
+    from recsys.release.metrics import Estimate
 
 log = events(__name__)
 
@@ -85,6 +85,8 @@ def _append(path: str, data: bytes) -> None:
 
 
 def _table(trial: dict[str, object]) -> str:
+    from recsys.release.metrics import Metrics
+
     metrics = Metrics.model_validate(trial)
     evaluation, k = metrics.evaluation, metrics.evaluation.k
     columns = [f"ndcg@{k}", f"recall@{2 * k}", f"hit_rate@{k}", "coverage"]
@@ -107,9 +109,9 @@ def _table(trial: dict[str, object]) -> str:
 
 
 def _score(score: Estimate | float | None) -> str:
-    if isinstance(score, Estimate):
-        return "–" if score.value is None else f"{score.value:.4f} [{score.low:.4f}, {score.high:.4f}]"
-    return "–" if score is None else f"{score:.1%}"
+    if score is None or isinstance(score, float):
+        return "–" if score is None else f"{score:.1%}"
+    return "–" if score.value is None else f"{score.value:.4f} [{score.low:.4f}, {score.high:.4f}]"
 
 
 def _cell(text: str) -> str:

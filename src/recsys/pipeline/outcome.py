@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
-from recsys.release.metrics import Estimate, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from recsys.release.metrics import Metrics
 
 Status: TypeAlias = Literal["published", "nothing new", "checked", "trained"]
 
@@ -84,7 +85,7 @@ class RunResult:
             return f"both marts keep their contract: {counts} ({took}); nothing was written"
         if self.status == "nothing new":
             return f"nothing new: {self.path} was made of the same {counts} ({took}); --force trains all the same"
-        judged = None if self.trial is None else Metrics.model_validate(self.trial).verdict
+        judged = None if self.trial is None else _metrics(self.trial).verdict
         verdict = "" if judged is None else f"; {judged.reason}"
         return f"published {self.path}: {counts} ({took}){verdict}"
 
@@ -140,12 +141,19 @@ class Failure:
 
 def headlines(trial: dict[str, object]) -> dict[str, object]:
     """Return what a line has room for of ``metrics.json``: the verdict, and scores without intervals."""
-    rows = Metrics.model_validate(trial).evaluation.contenders
     scores = {
-        name: {metric: score.value if isinstance(score, Estimate) else score for metric, score in row.items()}
-        for name, row in rows.items()
+        name: {
+            metric: score if score is None or isinstance(score, float) else score.value for metric, score in row.items()
+        }
+        for name, row in _metrics(trial).evaluation.contenders.items()
     }
     return {"verdict": trial["verdict"], "scores": scores}
+
+
+def _metrics(trial: dict[str, object]) -> Metrics:
+    from recsys.release.metrics import Metrics
+
+    return Metrics.model_validate(trial)
 
 
 def new_run_id() -> str:
