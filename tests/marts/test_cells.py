@@ -138,9 +138,9 @@ def test_binary_that_is_not_utf8_is_refused() -> None:
     latin, good = "Café".encode("latin-1"), b"Catan"
     with pytest.raises(DataContractError) as caught:
         fetched(NAME=pa.array([good, latin] + [good] * 38), MECHANICS=pa.array([[latin]] + [[good]] * 39))
-    assert "1 games whose NAME is binary and not UTF-8" in str(caught.value)
+    assert "1 game whose NAME is binary and not UTF-8" in str(caught.value)
     assert r"(such as game 101: b'Caf\xe9')" in str(caught.value)
-    assert r"1 games whose MECHANICS is binary and not UTF-8" in str(caught.value)
+    assert r"1 game whose MECHANICS is binary and not UTF-8" in str(caught.value)
 
 
 def test_a_parquet_file_says_its_types(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_type_that_pandas_lacks_is_refused_too(tmp_path: Path) -> None:
             "CREATE TABLE ANALYTICS.MART_GAMES AS SELECT * REPLACE "
             "(CASE WHEN GAME_ID = 105 THEN 7::UNION(num INTEGER, word VARCHAR) ELSE NAME END AS NAME) FROM g"
         )
-    with pytest.raises(DataContractError, match=r"1 games whose NAME is .*union<.*> *, not text.*game 105: 7"):
+    with pytest.raises(DataContractError, match=r"1 game whose NAME is .*union<.*> *, not text.*game 105: 7"):
         reader(f"duckdb:{path}").games()
 
 
@@ -173,7 +173,7 @@ def test_mixed_columns_are_checked_cell_by_cell() -> None:
     with pytest.raises(DataContractError) as caught:
         clean_games(frame)
     for part in (
-        "1 games whose CATEGORIES is int, neither text nor a list",
+        "1 game whose CATEGORIES is int, neither text nor a list",
         "(such as game 6: 7)",
         "is dict",
         "list of list",
@@ -274,7 +274,7 @@ def test_a_csv_with_unloaded_nulls(tmp_path: Path) -> None:
     assert marts.repairs == {"missing values as text": 1}
     frame.loc[7, "NAME"] = None
     frame.to_csv(tmp_path / "mart_games.csv", index=False, na_rep="\\N")
-    with pytest.raises(DataContractError, match=r"1 games with a null or empty NAME \(such as 107\)"):
+    with pytest.raises(DataContractError, match=r"1 game with a null or empty NAME \(such as 107\)"):
         reader(str(tmp_path)).both()
 
 

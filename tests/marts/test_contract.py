@@ -69,12 +69,12 @@ def test_good_games_come_sorted_by_id() -> None:
     ("frame", "rule"),
     [
         (games().drop(columns=["MECHANICS", "NAME"]), "2 columns missing: NAME, MECHANICS; the columns are GAME_ID"),
-        (games(GAME_ID=[1, None, 2]), r"1 games with a null or blank GAME_ID \(such as Azul\)"),
-        (games(GAME_ID=[5, 5, 2]), r"1 duplicate GAME_IDs \(such as 5\)"),
+        (games(GAME_ID=[1, None, 2]), r"1 game with a null or blank GAME_ID \(such as Azul\)"),
+        (games(GAME_ID=[5, 5, 2]), r"1 duplicate GAME_ID \(such as 5\)"),
         (games(NAME=["Catan", None, " "]), r"2 games with a null or empty NAME \(such as 1, 2\)"),
         (games(GAME_ID=[1.5, 2, 3]), "is no id: numbers with a fraction"),
-        (games(GAME_ID=["1", " ", "2"]), r"1 games with a null or blank GAME_ID \(such as Azul\)"),
-        (games(GAME_ID=["1", "1.0", "2"]), r"1 groups of GAME_IDs that are spellings of one id.*'1' and '1.0'"),
+        (games(GAME_ID=["1", " ", "2"]), r"1 game with a null or blank GAME_ID \(such as Azul\)"),
+        (games(GAME_ID=["1", "1.0", "2"]), r"1 group of GAME_IDs that are spellings of one id.*'1' and '1.0'"),
     ],
 )
 def test_each_rule_of_the_games_finds_its_bad_row(frame: pd.DataFrame, rule: str) -> None:
@@ -86,21 +86,21 @@ def test_each_rule_of_the_games_finds_its_bad_row(frame: pd.DataFrame, rule: str
 @pytest.mark.parametrize(
     ("frame", "rule"),
     [
-        (ratings().drop(columns="RATING"), "1 columns missing: RATING"),
-        (ratings(USER_ID=[9, None, 8]), r"1 ratings with a null or blank USER_ID"),
-        (ratings(GAME_ID=[None, 1, 3]), "1 ratings with a null or blank GAME_ID (such as game NULL rating 7.0)"),
-        (ratings(RATING=[7, None, 3]), "1 ratings whose RATING is null or NaN (such as game 1 rating NULL)"),
+        (ratings().drop(columns="RATING"), "1 column missing: RATING"),
+        (ratings(USER_ID=[9, None, 8]), r"1 rating with a null or blank USER_ID"),
+        (ratings(GAME_ID=[None, 1, 3]), "1 rating with a null or blank GAME_ID (such as game NULL rating 7.0)"),
+        (ratings(RATING=[7, None, 3]), "1 rating whose RATING is null or NaN (such as game 1 rating NULL)"),
         (ratings(RATING=[np.nan, np.nan, 3]), "2 ratings whose RATING is null or NaN"),
         (ratings(RATING=[np.inf, 3, -np.inf]), "2 ratings whose RATING is infinite"),
         (
             ratings(RATING=["7", "good", "2"]),
-            "1 ratings whose RATING is not a number (such as game 1 rating good)",
+            "1 rating whose RATING is not a number (such as game 1 rating good)",
         ),
         (ratings(RATING=[0, 11, 3]), "2 ratings outside 0 < rating <= 10"),
         (ratings(USER_ID=["a", 1, 2]), "USER_ID is no id: values of mixed kinds"),
-        (ratings(USER_ID=["a", "", "b"]), "1 ratings with a null or blank USER_ID (such as game 1 rating 8.0)"),
-        (ratings(GAME_ID=["1", " ", "2"]), "1 ratings with a null or blank GAME_ID (such as game ' ' rating 8.0)"),
-        (ratings(GAME_ID=["1", "1 ", "2"]), "1 groups of GAME_IDs that are spellings of one id"),
+        (ratings(USER_ID=["a", "", "b"]), "1 rating with a null or blank USER_ID (such as game 1 rating 8.0)"),
+        (ratings(GAME_ID=["1", " ", "2"]), "1 rating with a null or blank GAME_ID (such as game ' ' rating 8.0)"),
+        (ratings(GAME_ID=["1", "1 ", "2"]), "1 group of GAME_IDs that are spellings of one id"),
     ],
 )
 def test_each_rule_of_the_ratings_finds_its_bad_row(frame: pd.DataFrame, rule: str) -> None:
@@ -140,7 +140,7 @@ def test_one_message_names_every_broken_rule() -> None:
     with pytest.raises(DataContractError) as caught:
         report.sound(None)
     message = str(caught.value)
-    assert "MART_GAMES: 1 duplicate GAME_IDs" in message
+    assert "MART_GAMES: 1 duplicate GAME_ID (such as" in message
     assert "MART_USER_RATINGS: 9 ratings outside" in message
     assert message.count("game 1 rating 12") == 5
     assert isinstance(caught.value, ValueError)
@@ -200,7 +200,7 @@ def test_times_stay_with_their_ratings() -> None:
     assert pd.to_datetime(checked.rated_at, unit="us").day.tolist() == [1, 2, 3]
     report = ContractReport()
     read_ratings(ratings(RATED_AT=[days[0], None, days[1]]), LENIENT, report, time_column="RATED_AT")
-    assert "1 ratings whose RATED_AT is null or no time" in str(report.violations[0])
+    assert "1 rating whose RATED_AT is null or no time" in str(report.violations[0])
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_results_are_handed_out_only_if_no_rule_is_broken() -> None:
 def test_both_marts_are_checked_in_one_pass() -> None:
     """The broken rules of both stand in one error, under the names of the settings; sound ones are joined."""
     source = SourceSettings(games_table="G", ratings_table="R")
-    with pytest.raises(DataContractError, match=r"G: 1 duplicate GAME_IDs.*; R: 2 ratings outside"):
+    with pytest.raises(DataContractError, match=r"G: 1 duplicate GAME_ID.*; R: 2 ratings outside"):
         check_marts(games(GAME_ID=[5, 5, 2]), ratings(RATING=[0, 11, 3]), LENIENT, source)
     with pytest.raises(DataContractError, match=r"R: 3 ratings \(100\.0% of them\) of games that G lacks"):
         check_marts(games(GAME_ID=[5, 6, 7]), ratings(), LENIENT, source)

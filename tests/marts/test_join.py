@@ -123,7 +123,7 @@ def test_what_cannot_be_an_id_of_the_catalogue_is_refused() -> None:
     """A text among ratings of a catalogue of numbers has no place in a release of numbers."""
     _, report = joined(["1", "2", "x7"], [1, 2, 3])
     (violation,) = map(str, report.violations)
-    assert "1 games whose GAME_ID is no whole number, as each of GAMES is (such as 'x7')" in violation
+    assert "1 game whose GAME_ID is no whole number, as each of GAMES is (such as 'x7')" in violation
 
 
 def test_a_filter_for_nobody_is_refused() -> None:

@@ -168,7 +168,7 @@ def test_what_is_no_rating_on_any_scale_is_refused(bad: float, words: str) -> No
     frame = ratings()
     frame.loc[7, "RATING"] = bad
     where = frame.loc[7]
-    with pytest.raises(DataContractError, match=rf"ratings: 1 ratings .*{words}") as caught:
+    with pytest.raises(DataContractError, match=rf"ratings: 1 rating .*{words}") as caught:
         CollaborativeFilter(PLAIN).fit(frame)
     assert f"game {where['GAME_ID']:.0f} rating" in str(caught.value)
     assert "data." not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The data contract: what is noted of broken rules and repairs, and the one error that tells them all.
+"""The data contract: what is noted of broken rules and repairs, and the one error that names them all.
 
 Each check is one vectorised pass. Every broken rule is collected, with a count and up to five sample
 ids; what is repaired is counted. What a check made is handed out only once no rule is broken.
@@ -6,6 +6,7 @@ ids; what is repaired is counted. What a check made is handed out only once no r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +28,15 @@ T = TypeVar("T")
 SAMPLES = 5
 """Ids that a message names of each broken rule."""
 
+_PLURAL = re.compile(r"^(column|duplicate GAME_ID|game|group|rating|user)s\b")
+"""What the text of a rule counts: its first words."""
+
+
+def counted(count: int, rule: str) -> str:
+    """Return how many rows break a rule: ``2 games with …``, and ``1 game with …``."""
+    text = _PLURAL.sub(r"\1", rule) if count == 1 else rule
+    return f"{count:,} {text}"
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -39,7 +49,7 @@ class Violation:
 
     def __str__(self) -> str:
         shown = f" (such as {', '.join(self.samples)})" if self.samples else ""
-        return f"{self.mart}: {self.count:,} {self.rule}{shown}"
+        return f"{self.mart}: {counted(self.count, self.rule)}{shown}"
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import DataContractError
 from recsys.marts.cells import Misfits, read_cells
 from recsys.marts.columns import read_texts
+from recsys.marts.contract import counted
 from recsys.marts.lists import parse_tags
 from recsys.marts.repairs import Repair, clean_text
 from recsys.marts.schema import CATEGORIES, DESCRIPTION, GAME_ID, MECHANICS, NAME, TEXT_COLUMNS
@@ -162,7 +163,7 @@ def tell_unread(unread: Iterable[Unread]) -> None:
 
 def _raise_misfits(misfits: Iterable[Misfits], games: pd.DataFrame) -> None:
     ids = games[GAME_ID].tolist() if GAME_ID in games.columns else list(games.index)
-    rules = [f"{len(some.rows):,} {some.rule} (such as {', '.join(some.samples(ids))})" for some in misfits]
+    rules = [f"{counted(len(some.rows), some.rule)} (such as {', '.join(some.samples(ids))})" for some in misfits]
     if rules:
         raise DataContractError(f"the games break the data contract: {'; '.join(rules)}")
 
