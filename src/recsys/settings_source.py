@@ -27,7 +27,7 @@ OWN_VARIABLES = frozenset({"RECSYS_SIGNING_KEY", "RECSYS_REAL_DATA", "RECSYS_FAU
 
 
 class _Value(NamedTuple):
-    """A value as somebody gave it: to which setting, and where; no key for a table that is empty."""
+    """A value as it was given: for which setting, and where; no key for an empty table."""
 
     section: str
     key: str | None

@@ -80,7 +80,7 @@ class Trainer:
         self._given_store = store
         self._observers = tuple(observers)
         if isinstance(source, str):
-            # As with --source: the manifest says where the data come from, whoever named it.
+            # As with --source: the manifest says where the data come from, however it was named.
             named = self.settings.source.model_copy(update={"url": source})
             self.settings = self.settings.model_copy(update={"source": named})
         opened = None if isinstance(source, str) else source

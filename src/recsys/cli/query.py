@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Way(StrEnum):
-    """What an answer goes by."""
+    """How an answer is ranked."""
 
     taste = "taste"
     content = "content"

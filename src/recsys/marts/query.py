@@ -20,7 +20,7 @@ _PLAIN = re.compile(
 
 
 class MartQuery(str):
-    """Some columns of one table, every row. It is its own SQL: whoever takes a text takes it as well.
+    """Some columns of one table, every row. It is its own SQL text: code that takes a text takes it as well.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """The two tables by name: what they are called, and their columns.
 
-Whoever names a column takes its name from here; the settings may name other tables, and columns that
+Code that names a column takes the name from here; the settings may name other tables, and columns that
 are read beside these.
 """
 

@@ -4,8 +4,8 @@ A game's factors are ``s·y + (1 - s)·m(text, tags)``: its own factors y of the
 as far as its n ratings carry them, s = n / (n + 20), for the rest what a ridge regression, fitted on
 the rated games, expects from its text embedding and its tags.
 
-A visitor's factors are folded in from what they liked, plus half of the mean user's: whoever
-liked one game is otherwise shown that game's niche. As ratings come in, one's own factors outgrow
+A visitor's factors are folded in from what they liked, plus half of the mean user's: with one liked
+game they would otherwise be shown that game's niche alone. As ratings come in, one's own factors outgrow
 the mean's. The score of a game is the inner product; where the visitor or the game has few ratings,
 the cosine of its text with the texts they liked is mixed in.
 

@@ -163,7 +163,7 @@ class Trial:
         ------
         QualityGateFailed
             If nobody can be scored, or the candidate's training diverged (:class:`recsys.errors.Diverged`,
-            whoever chose its settings). A candidate that was scored and is not good
+            whether its settings were given or searched). A candidate that was scored and is not good
             enough raises nothing: its verdict says so.
         """
         # Which games are liked is the measure itself, and read off the scale of all ratings; everything

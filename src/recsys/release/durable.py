@@ -203,7 +203,7 @@ def put_link(link: Path, target: str, aside: Path) -> None:
     """Move what stands at ``link`` to ``aside``, and make ``link`` a symbolic link to ``target``.
 
     No file system puts a link in a folder's place in one step. The new link is on the disk before
-    the folder moves, so that whoever finds nothing at ``link`` reads it at :func:`waiting`.
+    the folder moves, so that a reader who finds nothing at ``link`` reads it at :func:`waiting`.
 
     Raises
     ------

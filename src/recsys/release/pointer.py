@@ -193,7 +193,7 @@ class Pointer:
         return Current(folders[0].name, folders[0], Form.lost)
 
     def _sealed_in(self, folder: Path) -> str:
-        """Return the name of the release in a folder, whoever signed it: readers ask for the signature."""
+        """Return the name of the release in a folder; its signature is not checked here but by readers."""
         where = "is a folder with a damaged release" if folder == self.link else f"points to {folder}, no sound release"
         try:
             name = read_seal(folder).release

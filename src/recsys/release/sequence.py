@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def next_sequence(manifests: Iterable[Manifest]) -> int:
     """Return the number of the next release: one more than the highest known.
 
-    That is the current release's and one, unless somebody went back to an older one: two releases never
-    share a number. A release of a version that did not count has the number of its line: itself, its
+    That is the current release's number and one, unless a rollback made an older one current: two releases
+    never share a number. A release of a version that did not count has the number of its line: itself, its
     predecessor, that one's, and so on, as far as manifests are there; the last may be known by name alone.
 
     Parameters

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from recsys.marts.ids import Id
 
 Way: TypeAlias = Literal["taste", "content", "blend"]
-"""What can be asked for: the factors of who rated what, the texts, or both."""
+"""How to rank: by the factors of the ratings, by the texts, or by both."""
 By: TypeAlias = Literal[Way, "popularity"]
-"""What an answer goes by: one of these, or the number of ratings."""
+"""How an answer was ranked: one of these, or the number of ratings."""
 
 
 class Reason(NamedTuple):

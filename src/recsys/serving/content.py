@@ -198,7 +198,7 @@ class ContentSpace:
 
 
 def _fill(reference: weakref.ref[ContentSpace]) -> None:
-    """Fill the table block by block, giving way to whoever asks."""
+    """Fill the table block by block; questions go first."""
     import faiss
 
     faiss.omp_set_num_threads(1)

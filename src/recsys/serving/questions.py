@@ -124,7 +124,7 @@ def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, optio
 
 
 def _way(at: Snapshot, profile: Profile | None, by: By) -> tuple[By, Floats | None]:
-    """Return what can be gone by for a person, as near to ``by`` as it goes, and the content to look for."""
+    """Return the way to rank for a person, the nearest possible to ``by``, and the content to look for."""
     if profile is None:
         return "popularity", None
     query = None if by == "taste" else at.content.profile(profile.liked)

@@ -87,7 +87,7 @@ class Recommender:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The release that answers now; whoever holds it goes on with it after a :meth:`reload`."""
+        """The release that answers now; code that holds it keeps it after a :meth:`reload`."""
         return self._snapshot
 
     def reload(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a run is at: a bar on a terminal, and an event wherever nothing else has been heard for a while.
+"""What a run is doing: a bar on a terminal, and an event where nothing else was logged for a while.
 
 A call into a solver, a library or the network may take minutes and tells nothing meanwhile. So a
 thread looks at the clock, and logs what is being done when the last event is too old. It decides
@@ -76,7 +76,7 @@ class Activity:
 
 
 class Pulse:
-    """Watches a run, and logs what it is at when nothing else was logged for a while.
+    """Watches a run, and logs what it is doing when nothing else was logged for a while.
 
     Parameters
     ----------

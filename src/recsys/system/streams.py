@@ -213,7 +213,7 @@ def as_json(value: Any) -> str:
 
 
 def tell(text: str, end: str = "\n") -> None:
-    """Say what a command has done: on stdout, or else on stderr. It is done, whoever hears of it."""
+    """Say what a command has done: on stdout, or else on stderr. It is done, whether or not anybody reads this."""
     answer(text, end)
     if (failure := undelivered()) is not None:
         note(f"recsys: stdout cannot be written ({reason(failure)}); it was to say: {text}")

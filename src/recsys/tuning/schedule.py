@@ -66,7 +66,7 @@ def plan(
 ) -> Plan:
     """Reuse the settings that the current release's search chose, unless something asks for a new search.
 
-    That is: no release, or one without a history, other given settings, others left open, another hold-out,
+    These ask for one: no release, or one without a history, other given settings, others left open, another hold-out,
     data that drifted beyond the bounds of the gate (and the drift was accepted, or the run would have
     ended), a score that fell by more than ``gate.max_drop`` since the search, or ``cf.tuning_every``
     releases.

@@ -86,7 +86,7 @@ class Sample:
         return liked
 
     def draw(self, users: npt.NDArray[np.int64], at_most: int, purpose: str, seed: int) -> npt.NDArray[np.int32]:
-        """Return the users with the lowest hashes, int32, ascending: the same ones, whoever else comes or goes."""
+        """Return the users with the lowest hashes, int32, ascending: the same ones when other users come or go."""
         hashes = id_hashes(self.ratings.users, purpose, seed)[users]
         return np.sort(users[np.argsort(hashes, kind="stable")[:at_most]]).astype(np.int32)
 

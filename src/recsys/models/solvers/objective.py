@@ -1,4 +1,4 @@
-"""What factors minimize, as numbers; numpy alone, since whoever serves folds people in by it."""
+"""What factors minimize, as numbers; numpy alone, since serving folds people in by it."""
 
 from __future__ import annotations
 

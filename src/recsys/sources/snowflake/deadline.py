@@ -32,7 +32,7 @@ def in_background(work: Callable[[], T], name: str) -> Future[T]:
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
             future.set_exception(error)
 
     threading.Thread(target=run, name=name, daemon=True).start()

@@ -92,7 +92,7 @@ class Trials:
     def _ask(self, study: Study) -> Trial:
         """Take what is to be tried first, then what Optuna proposes.
 
-        Each proposal has a seed of its own: it follows from the trials before it, whoever ran them.
+        Each proposal has a seed of its own: it follows from the trials before it, whichever run made them.
         """
         from optuna.pruners import MedianPruner
         from optuna.samplers import TPESampler
