@@ -510,8 +510,8 @@ except recsys.errors.MissingExtra as error:
     assert "pip install 'recsys[train]'" in run(code, store / "v1")
 
 
-def test_loading_and_asking_imports_three_libraries(store: Path) -> None:
-    """numpy, faiss, pyarrow and the standard library: no torch, pandas, scipy or implicit, though all are installed."""
+def test_loading_and_asking_imports_four_libraries(store: Path) -> None:
+    """numpy, faiss, pyarrow, pydantic and the standard library: no torch, pandas, scipy or implicit, though all are installed."""
     code = """
 import sys, json
 before = set(sys.modules)
@@ -525,8 +525,9 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
     assert brought >= {"recsys", "numpy", "faiss", "pyarrow"}
     # What Cython, SWIG and faiss register for themselves.
     own = {"cloudpickle", "cython_runtime", "packaging", "swig_runtime_data5"}
+    own |= {"annotated_types", "pydantic_core", "typing_extensions", "typing_inspection"}  # of pydantic
     odd = {name for name in brought - own if not name.startswith(("_", "swig_runtime"))}
-    assert odd == {"recsys", "numpy", "faiss", "pyarrow"}
+    assert odd == {"recsys", "numpy", "faiss", "pyarrow", "pydantic"}
 
 
 def test_an_eager_recommender_leaves_nothing_to_the_first_question(store: Path) -> None:

@@ -1,6 +1,6 @@
 """Serving a release: ``load`` it, and ask the :class:`~recsys.serving.recommender.Recommender`.
 
-Nothing here imports torch, pandas, implicit or a warehouse; numpy, faiss and pyarrow are enough.
+Nothing here imports torch, pandas, implicit or a warehouse; numpy, faiss, pyarrow and pydantic are enough.
 """
 
 from __future__ import annotations
