@@ -511,7 +511,7 @@ except recsys.errors.MissingExtra as error:
 
 
 def test_loading_and_asking_imports_four_libraries(store: Path) -> None:
-    """numpy, faiss, pyarrow, pydantic and the standard library: no torch, pandas, scipy or implicit, though all are installed."""
+    """Four and the standard library: no torch, pandas, scipy or implicit, though all are installed."""
     code = """
 import sys, json
 before = set(sys.modules)
