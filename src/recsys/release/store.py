@@ -244,9 +244,9 @@ class ReleaseStore:
                 raise ArtifactWriteError(
                     f"the release {run_id} exists already in {self._releases}, and releases never change"
                 )
+            label = Label(run_id, self._next_sequence(current))
             folder = self._releases / f"{_STAGING}{run_id}"
             make_folder(folder)
-            label = Label(run_id, self._next_sequence(current))
             try:
                 yield Staging(label, folder, current, self.key, self._publish)
             finally:
