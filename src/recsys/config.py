@@ -226,7 +226,8 @@ class ReleaseSettings(_Documented):
     """The release store."""
 
     keep: Annotated[int, Field(ge=1)] = 5
-    """Releases that stay, the current one among them; older ones are removed after a publish."""
+    """Releases that stay; older ones are removed after a publish. The current one and the one that it replaced
+    count, and always stay, also with 1."""
 
 
 class ObserverSettings(_Documented):

@@ -42,17 +42,19 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0
 
 
 def test_releases_are_listed(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Id, when, rows, scores and which is current; a damaged one is listed, too."""
+    """Id, when, number, predecessor, rows, scores and which is current; a damaged one is listed, too."""
     rows = {row["release"]: row for row in answer(capsys, "releases", "--models", models)}
     assert [name for name, row in rows.items() if row["current"]] == ["b"]
     assert "is not what was published" in rows["a"]["problem"]
     assert rows["c"]["rows"] == {"games": 40, "ratings": rows["b"]["rows"]["ratings"], "users": 30}
     assert rows["c"]["scores"] == SCORES
-    assert rows["c"]["replaces"] == "b"
+    assert (rows["c"]["sequence"], rows["c"]["replaces"]) == (3, "b")
     assert run(["releases", "--models", str(models)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[:2] == ["a", "damaged;"]
     assert lines[2].startswith("*  b")
+    assert lines[0].split()[:4] == ["release", "published", "no.", "replaces"]
+    assert lines[3].split()[:6] == ["c", *lines[3].split()[1:4], "3", "b"], "name, date, time, UTC, number, predecessor"
     assert lines[3].endswith("ndcg@10 0.3125  coverage 0.5000")
 
 

@@ -246,6 +246,7 @@ def test_a_reader_that_was_overtaken_moves_on(tmp_path: Path, parts: list[Parts]
     store = ReleaseStore(tmp_path / "models", keep=1, check=check_here)
     parts[0].publish(store, "old")
     pinned = store.path()
+    parts[1].publish(store, "next")  # the one that it replaced stays
     parts[1].publish(store, "new")
     assert load_release(tmp_path / "models" / "v1").path.name == "new"
     assert not pinned.exists()

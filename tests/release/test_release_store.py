@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -152,9 +153,28 @@ def test_old_releases_go_and_the_current_one_stays(store: ReleaseStore, parts: P
     with store.staging("unpublished"):
         pass
     assert store.current() == "d"
-    ReleaseStore(store.root, keep=1, check=check_here)
-    parts.publish(ReleaseStore(store.root, keep=1, check=check_here), "g")
-    assert store.names() == ["g"]
+
+
+def test_the_release_that_was_replaced_always_stays(store: ReleaseStore, parts: Parts) -> None:
+    """After going back it is an old one, and with ``keep=1`` it stays beside the current one: people go back to it."""
+    for name in ("a", "b", "c"):
+        parts.publish(store, name)
+    store.rollback("a")
+    parts.publish(ReleaseStore(store.root, keep=2, check=check_here), "d")
+    assert store.names() == ["a", "d"]
+    parts.publish(ReleaseStore(store.root, keep=1, check=check_here), "e")
+    assert store.names() == ["d", "e"]
+    assert store.rollback().release == "d"
+
+
+def test_a_predecessor_that_was_removed_by_hand_is_named(store: ReleaseStore, parts: Parts) -> None:
+    """Going back asks where to, and names those that there are; nothing is guessed."""
+    for name in ("a", "b", "c"):
+        parts.publish(store, name)
+    shutil.rmtree(store.path("b"))
+    with pytest.raises(ReleaseNotFound, match=r"c replaced b, which is no longer in .*rollback NAME`; there are a, c"):
+        store.rollback()
+    assert store.current() == "c"
 
 
 def test_rolling_back_goes_where_the_manifest_says(store: ReleaseStore, parts: Parts) -> None:

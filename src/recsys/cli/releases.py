@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from recsys.release.entries import Entry
     from recsys.release.manifest import Manifest
-    from recsys.release.store import Entry, ReleaseStore
+    from recsys.release.store import ReleaseStore
+
+_COUNTED = ("games", "ratings", "users")
 
 
 def releases(context: typer.Context, *, models: Models = MODELS, json: Json = False, verbose: Verbose = False) -> None:
-    """List the releases, oldest first."""
+    """List the releases in the order in which they were published, whatever the clock said."""
     from recsys.errors import ReleaseError
 
     store = _store(context, models, json=json, verbose=verbose)
@@ -127,6 +130,7 @@ def _row(entry: Entry) -> dict[str, object]:
     manifest = entry.manifest
     return {
         **row,
+        "sequence": manifest.sequence,
         "created": manifest.created,
         "rows": _counts(manifest),
         "scores": manifest.scores,
@@ -140,18 +144,19 @@ def _counts(manifest: Manifest) -> dict[str, int]:
 
 
 def _table(entries: Sequence[Entry]) -> str:
-    lines: list[tuple[str, ...]] = [("", "release", "published", "games", "ratings", "users", "scores")]
+    lines: list[tuple[str, ...]] = [("", "release", "published", "no.", "replaces", *_COUNTED, "scores")]
     for entry in entries:
         mark = "*" if entry.current else ""
         manifest = entry.manifest
         if manifest is None:
-            lines.append((mark, entry.name, "damaged; `recsys verify` says how", "", "", "", ""))
+            lines.append((mark, entry.name, "damaged; `recsys verify` says how", "", "", "", "", "", ""))
             continue
         rows = _counts(manifest)
-        counts = [f"{rows[name]:,}" for name in ("games", "ratings", "users")]
+        counts = [f"{rows[name]:,}" for name in _COUNTED]
         scores = "  ".join(f"{name} {manifest.scores[name]:.4f}" for name in _headline(manifest)) or "-"
-        lines.append((mark, entry.name, _when(manifest), *counts, scores))
-    return aligned(lines, numbers=range(3, 6))
+        number = "-" if manifest.sequence is None else str(manifest.sequence)
+        lines.append((mark, entry.name, _when(manifest), number, manifest.replaces or "-", *counts, scores))
+    return aligned(lines, numbers=(3, *range(5, 8)))
 
 
 def _headline(manifest: Manifest) -> list[str]:
@@ -175,6 +180,7 @@ def _page(manifest: Manifest, path: str, *, current: bool) -> str:
         "path": path,
         "current": current,
         "created": manifest.created,
+        "sequence": "none: its version did not count" if manifest.sequence is None else manifest.sequence,
         "replaces": manifest.replaces,
         "commit": manifest.commit,
         "format": manifest.format,

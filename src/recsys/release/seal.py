@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 REPAIR = "publish again, or go back with `recsys rollback`"
 """What to do about a release that is damaged."""
-_MANIFEST_LIMIT = 64 << 20
+MANIFEST_LIMIT = 64 << 20
 """No manifest is larger: what claims to be is not read into memory."""
 
 
@@ -92,6 +92,6 @@ def _read_seal(folder: Path, key: bytes | None, names: Collection[str]) -> Manif
 
 def _read(path: Path) -> bytes:
     with open_plain(path) as file:
-        if (size := os.fstat(file.fileno()).st_size) > _MANIFEST_LIMIT:
+        if (size := os.fstat(file.fileno()).st_size) > MANIFEST_LIMIT:
             raise ArtifactCorrupt(f"{path} has {size} bytes, no manifest is that large; {REPAIR}")
-        return file.read(_MANIFEST_LIMIT)
+        return file.read(MANIFEST_LIMIT)

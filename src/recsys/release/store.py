@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
 from recsys.release.check import Check, FreshProcess, check_here
 from recsys.release.durable import make_folder, remove, rename, waiting, writing
+from recsys.release.entries import Entry, read_entries
 from recsys.release.lock import publisher_lock
 from recsys.release.pointer import Current, Form, Pointer
+from recsys.release.pruning import superfluous
 from recsys.release.secrets import key_from_environment
-from recsys.release.sequence import next_sequence
+from recsys.release.sequence import claimed_sequence, next_sequence
 from recsys.release.shelf import RELEASES, is_release_name
 from recsys.release.staging import Label, Staging
 from recsys.release.switch import TRASH, mend, point
@@ -47,31 +48,6 @@ CURRENT = "current"
 _STAGING = ".staging-"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One release of a store, as a list shows it.
-
-    Attributes
-    ----------
-    name
-        The run id.
-    path
-        Its folder.
-    current
-        Whether ``v1`` points to it.
-    manifest
-        What it says about itself; None where that cannot be read.
-    problem
-        Why the manifest cannot be read; empty where it can.
-    """
-
-    name: str
-    path: Path
-    current: bool
-    manifest: Manifest | None
-    problem: str = ""
-
-
 class ReleaseStore:
     """Publishes releases into a folder, lists them, and goes back to older ones.
 
@@ -80,7 +56,8 @@ class ReleaseStore:
     root
         The folder, ``models`` by default on the command line; made by the first publisher.
     keep
-        How many releases stay, the current one among them; older ones are removed after a publish.
+        How many releases stay, the current one and the one that it replaced among them; with 1 both stay. Older
+        ones are removed after a publish.
     key
         Signs and checks manifests; the one in ``RECSYS_SIGNING_KEY``, if there is one, when not
         given.
@@ -111,11 +88,7 @@ class ReleaseStore:
         return current.name if current else None
 
     def names(self) -> list[str]:
-        """Return the names of all releases, oldest first.
-
-        Names sort by time where they are run ids of the command line; what decides is when the
-        manifest was written.
-        """
+        """Return the names of all releases in the order of publication; see :mod:`recsys.release.sequence`."""
         try:
             current = self._pointer.look()
         except ReleaseError:
@@ -123,7 +96,7 @@ class ReleaseStore:
         return [entry.name for entry in self._entries(current)]
 
     def entries(self, *, marked: bool = True) -> list[Entry]:
-        """Return all releases, oldest first; one that cannot be read says why.
+        """Return all releases in the order of publication; first those that cannot be read, which say why.
 
         Parameters
         ----------
@@ -138,20 +111,7 @@ class ReleaseStore:
         return self._entries(self._pointer.read() if marked else None)
 
     def _entries(self, current: Current | None) -> list[Entry]:
-        places = {path: path.name for path in self._pointer.shelf.folders()}
-        if current is not None and current.form is not Form.copy:
-            places[current.folder] = current.name
-        entries = [self._entry(name, path, current) for path, name in places.items()]
-        return sorted(entries, key=lambda entry: (entry.manifest.created if entry.manifest else "", entry.name))
-
-    def _entry(self, name: str, path: Path, current: Current | None) -> Entry:
-        is_current = current is not None and (
-            path == current.folder or (current.form, current.name) == (Form.copy, name)
-        )
-        try:
-            return Entry(name, path, is_current, read_manifest(path, self.key))
-        except ReleaseError as error:
-            return Entry(name, path, is_current, None, str(error))
+        return read_entries(self._pointer.shelf, current, self.key)
 
     def path(self, name: str = CURRENT) -> Path:
         """Return the folder of a release.
@@ -255,9 +215,11 @@ class ReleaseStore:
 
     def _next_sequence(self, current: Current | None) -> int:
         try:
-            return next_sequence(entry.manifest for entry in self._entries(current) if entry.manifest)
+            entries = self._entries(current)
         except ReleaseNotFound as error:  # a release is in the making: its number cannot be guessed
             raise ArtifactWriteError(f"the new release cannot be numbered: {error}; mend the cause") from error
+        claimed = [claimed_sequence(entry.path) for entry in entries if entry.manifest is None]
+        return next_sequence((entry.manifest for entry in entries if entry.manifest), claimed)
 
     def _clean(self) -> None:
         """Remove what interrupted runs left; nobody reads it."""
@@ -332,14 +294,19 @@ class ReleaseStore:
             raise ReleaseNotFound(
                 f"the current release {current.release} replaced none: there is nothing to go back to"
             )
+        try:
+            self._place(current.replaces)
+        except ReleaseNotFound as error:
+            raise ReleaseNotFound(
+                f"the current release {current.release} replaced {current.replaces}, which is no longer in"
+                f" {self._releases}: say where to go back to with `recsys rollback NAME`; {self._known()}"
+            ) from error
         return current.replaces
 
     def _prune(self) -> None:
-        """Remove all but the newest releases, never the current one, and none that cannot be read."""
+        """Remove old releases; that it failed does not undo the publish."""
         try:
-            # What cannot be read is left to people: a fault of the disk must not choose what goes.
-            old = [entry for entry in self.entries() if entry.manifest and not entry.current]
-            for entry in old[: max(0, len(old) - (self.keep - 1))]:
+            for entry in superfluous(self.entries(), self.keep):
                 trash = self._releases / f"{TRASH}{entry.name}"
                 # Renamed first: a release that is half removed must not be listed as one.
                 rename(entry.path, trash)

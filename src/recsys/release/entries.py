@@ -1,0 +1,80 @@
+"""The releases of a store, as a list shows them: in the order of publication, each with its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from recsys.errors import ReleaseError
+from recsys.release.pointer import Current, Form
+from recsys.release.sequence import places
+from recsys.release.verify import read_manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from recsys.release.manifest import Manifest
+    from recsys.release.shelf import Shelf
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One release of a store, as a list shows it.
+
+    Attributes
+    ----------
+    name
+        The run id.
+    path
+        Its folder.
+    current
+        Whether ``v1`` points to it.
+    manifest
+        What it says about itself; None where that cannot be read.
+    problem
+        Why the manifest cannot be read; empty where it can.
+    """
+
+    name: str
+    path: Path
+    current: bool
+    manifest: Manifest | None
+    problem: str = ""
+
+
+def read_entries(shelf: Shelf, current: Current | None, key: bytes | None = None) -> list[Entry]:
+    """Return all releases in the order of publication; before them those whose place cannot be read, by name.
+
+    Parameters
+    ----------
+    shelf
+        Where they are.
+    current
+        The current release, which may be elsewhere; None marks none.
+    key
+        When given, releases must carry the signature of this key.
+
+    Raises
+    ------
+    ReleaseNotFound
+        If they cannot be listed.
+    """
+    folders = {path: path.name for path in shelf.folders()}
+    if current is not None and current.form is not Form.copy:
+        folders[current.folder] = current.name
+    entries = [_entry(name, path, current, key) for path, name in folders.items()]
+    place = places(entry.manifest for entry in entries if entry.manifest)
+    broken = [entry for entry in entries if entry.manifest is None]
+    sound = [(place[entry.manifest.release], entry.name, entry) for entry in entries if entry.manifest]
+    return [
+        *sorted(broken, key=lambda entry: entry.name),
+        *(entry for _, _, entry in sorted(sound, key=lambda each: each[:2])),
+    ]
+
+
+def _entry(name: str, path: Path, current: Current | None, key: bytes | None) -> Entry:
+    is_current = current is not None and (path == current.folder or (current.form, current.name) == (Form.copy, name))
+    try:
+        return Entry(name, path, is_current, read_manifest(path, key))
+    except ReleaseError as error:
+        return Entry(name, path, is_current, None, str(error))
