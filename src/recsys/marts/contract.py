@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from recsys.errors import DataContractError, EmptyResult
+from recsys.marts.headings import told, twins
 from recsys.marts.ids import IdMap, rivals
 from recsys.marts.schema import GAME_ID
 from recsys.system import events, keys
@@ -118,8 +119,8 @@ class ContractReport:
         return checked
 
 
-def has_columns(frame: pd.DataFrame, columns: Iterable[str], report: ContractReport, mart: str) -> bool:
-    """Whether a frame has these columns; those that it lacks are a broken rule.
+def has_columns(frame: pd.DataFrame, columns: Sequence[str], report: ContractReport, mart: str) -> bool:
+    """Whether a frame has these columns, once each; those that it lacks or has twice are a broken rule.
 
     Raises
     ------
@@ -130,6 +131,9 @@ def has_columns(frame: pd.DataFrame, columns: Iterable[str], report: ContractRep
     if absent:
         present = ", ".join(map(str, frame.columns)) or "none"
         report.broken(mart, f"columns missing: {', '.join(absent)}; the columns are {present}", len(absent))
+        return False
+    if groups := twins(frame.columns, columns):
+        report.broken(mart, f"columns named twice but for case: {told(groups)}; keep one of each", len(groups))
         return False
     if frame.empty:
         raise EmptyResult(

@@ -50,6 +50,5 @@ def refuse_twins(where: str, present: Iterable[object], wanted: Iterable[str] | 
     """
     if groups := twins(present, wanted):
         raise DataContractError(
-            f"{where}: these columns differ in case alone: {told(groups)}. Which one counts?"
-            " Rename or drop all but one"
+            f"{where}: these columns differ in case alone: {told(groups)}. Which one counts? Rename or drop all but one"
         )

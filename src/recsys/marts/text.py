@@ -9,6 +9,7 @@ from recsys.errors import DataContractError
 from recsys.marts.cells import Misfits, read_cells
 from recsys.marts.columns import read_texts
 from recsys.marts.contract import counted
+from recsys.marts.headings import refuse_twins
 from recsys.marts.lists import parse_tags
 from recsys.marts.repairs import Repair, clean_text
 from recsys.marts.schema import CATEGORIES, DESCRIPTION, GAME_ID, MECHANICS, NAME, TEXT_COLUMNS
@@ -89,6 +90,7 @@ def embedding_text(games: pd.DataFrame, recipe: TextRecipe = DEFAULT_RECIPE) -> 
         raise DataContractError(
             f"games lack {', '.join(missing)}; the columns are {', '.join(map(str, games.columns))}"
         )
+    refuse_twins("the games", games.columns, recipe.fields)
     texts = read_texts(games, recipe.fields)
     _raise_misfits(texts.misfits, games)
     tell_unread(texts.unread)

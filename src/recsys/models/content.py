@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys.config import ContentSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
+from recsys.marts.headings import refuse_twins
 from recsys.marts.ids import Id, NotAnId, id_array_of, python_ids
 from recsys.ranking.top import Neighbour, one_faiss_thread
 from recsys.release.durable import make_folder, write_bytes
@@ -210,6 +211,7 @@ def _distinct_ids(games: pd.DataFrame) -> list[Id]:
         raise DataContractError(
             f"the games have no column GAME_ID; the columns are {', '.join(map(str, games.columns))}"
         )
+    refuse_twins("the frame of games", games.columns, ("GAME_ID", "embedding_text"))
     try:
         ids = id_array_of(games["GAME_ID"])
     except NotAnId as error:

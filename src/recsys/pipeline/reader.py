@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.errors import DataContractError, EmptyResult, QueryFailed, RecsysError, SourceError, TruncatedResult
 from recsys.marts.check import Marts, check_games, check_join, check_marts, check_ratings
+from recsys.marts.headings import refuse_twins
 from recsys.marts.join import Meeting
 from recsys.marts.query import MartQuery
 from recsys.marts.schema import ENCODED, USER_ID
@@ -77,6 +78,7 @@ class Warehouse:
         with self.opened() as source, _logged(source.name):
             result = source.execute(query)
             self.query_ids[query] = result.query_id
+            refuse_twins(f"the answer of {source.name}", result.schema.names)
             schema = pa.schema([field.with_name(field.name.upper()) for field in result.schema])
             encoded = ENCODED if USER_ID in schema.names else frozenset[str]()
             with progress("fetching rows", result.rows_announced) as advance:

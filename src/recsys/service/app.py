@@ -14,15 +14,14 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
 
 from recsys import __version__
-from recsys.errors import ArgumentError, ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
-from recsys.service import schema
+from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
+from recsys.service import ids, schema
 from recsys.service.page import PAGE, POLICY
 from recsys.serving.answers import Way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from recsys.marts.ids import Id
     from recsys.service.watch import Watch
     from recsys.serving import Recommender
     from recsys.serving.answers import Answer, Explanation
@@ -34,9 +33,8 @@ _QUICK = 100
 
 By = Annotated[Way, Query(description="What the answer goes by.")]
 Count = Annotated[int, Query(ge=1, le=LONGEST, description="Games at most.")]
-# What all of them may be at most is an address that servers still take.
+# What all of them may be at most is an address that servers still take. Ids have no limit: they may be of any length.
 Condition = Annotated[str, StringConstraints(max_length=500)]
-Liked = Annotated[str, StringConstraints(max_length=100)]
 Conditions = Annotated[
     Sequence[Condition],
     Query(
@@ -48,8 +46,10 @@ Conditions = Annotated[
 Collapse = Annotated[bool, Query(description="Show one edition of a game only.")]
 Why = Annotated[bool, Query(description="Name the liked games that speak for each.")]
 Text = Annotated[str, Query(min_length=1, max_length=500)]
-GameId = Annotated[str, Path(description="A game's id.")]
+GameId = Annotated[str, Path(description="A game's id; one of `.` or `..` can only be a parameter.")]
 UserId = Annotated[str, Path(description="A user's id; an unknown user gets the most rated games.")]
+AnyGame = Annotated[str, Query(description="A game's id, whatever signs it is made of.")]
+AnyUser = Annotated[str, Query(description="A user's id, whatever signs it is made of.")]
 
 _STATUS: dict[type[RecsysError], int] = {
     NotInModel: 404,
@@ -129,6 +129,7 @@ def _add_errors(app: FastAPI) -> None:
 def _add_games(app: FastAPI, recommender: Recommender) -> None:
     @app.get("/similar/{game_id:path}", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["games"])
     async def similar(
+        request: Request,
         *,
         game_id: GameId,
         k: Count = 10,
@@ -137,7 +138,19 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
         collapse: Collapse = False,
     ) -> Response:
         """Return the games that are most like one."""
-        id_ = _game_id(recommender, game_id)
+        return await similar_to(game=ids.in_path(request, game_id), k=k, by=by, filters=filters, collapse=collapse)
+
+    @app.get("/similar", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["games"])
+    async def similar_to(
+        *,
+        game: AnyGame,
+        k: Count = 10,
+        by: By = "blend",
+        filters: Conditions = (),
+        collapse: Collapse = False,
+    ) -> Response:
+        """Return the games that are most like one, named by a parameter."""
+        id_ = ids.game_id(recommender, game)
         ask = partial(recommender.similar, id_, k, by=by, filters=filters, collapse=collapse)
         return await _answered(ask, quick=_is_quick(k, filters, collapse=collapse))
 
@@ -177,6 +190,7 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
 def _add_people(app: FastAPI, recommender: Recommender) -> None:
     @app.get("/recommend/user/{user_id:path}", response_model=schema.Answer, responses=_WRONG, tags=["people"])
     async def recommend(
+        request: Request,
         *,
         user_id: UserId,
         k: Count = 10,
@@ -186,7 +200,22 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         why: Why = False,
     ) -> Response:
         """Return games for a user, none of which they have rated."""
-        id_ = _user_id(recommender, user_id)
+        return await recommend_to(
+            user=ids.in_path(request, user_id), k=k, by=by, filters=filters, collapse=collapse, why=why
+        )
+
+    @app.get("/recommend/user", response_model=schema.Answer, responses=_WRONG, tags=["people"])
+    async def recommend_to(
+        *,
+        user: AnyUser,
+        k: Count = 10,
+        by: By = "taste",
+        filters: Conditions = (),
+        collapse: Collapse = False,
+        why: Why = False,
+    ) -> Response:
+        """Return games for a user who is named by a parameter, none of which they have rated."""
+        id_ = ids.user_id(recommender, user)
         ask = partial(recommender.recommend, id_, k, by=by, filters=filters, collapse=collapse, why=why)
         return await _answered(ask, quick=_is_quick(k, filters, collapse=collapse))
 
@@ -194,7 +223,7 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
     async def recommend_from(
         *,
         like: Annotated[
-            list[Liked], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")
+            list[str], Query(min_length=1, max_length=500, description="Ids of games that somebody likes.")
         ],
         k: Count = 10,
         by: By = "blend",
@@ -203,9 +232,9 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         why: Why = False,
     ) -> Response:
         """Return games for somebody of whom only a few liked games are known."""
-        ids = [_game_id(recommender, text) for text in like]
-        ask = partial(recommender.recommend_from, ids, k, by=by, filters=filters, collapse=collapse, why=why)
-        return await _answered(ask, quick=_is_quick(k + len(ids), filters, collapse=collapse))
+        liked = [ids.game_id(recommender, text) for text in like]
+        ask = partial(recommender.recommend_from, liked, k, by=by, filters=filters, collapse=collapse, why=why)
+        return await _answered(ask, quick=_is_quick(k + len(liked), filters, collapse=collapse))
 
     @app.get(
         "/explain/{user_id}/{game_id:path}",
@@ -213,9 +242,15 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         responses=_UNKNOWN | _WRONG,
         tags=["people"],
     )
-    async def explain(user_id: UserId, game_id: GameId) -> Response:
+    async def explain(request: Request, user_id: UserId, game_id: GameId) -> Response:
         """Return which of the games that a user likes speak for a game."""
-        return _answer(recommender.explain(_user_id(recommender, user_id), _game_id(recommender, game_id)))
+        user, game = ids.both_in_path(request, user_id, game_id)
+        return await explain_to(user, game)
+
+    @app.get("/explain", response_model=schema.Explanation, responses=_UNKNOWN | _WRONG, tags=["people"])
+    async def explain_to(user: AnyUser, game: AnyGame) -> Response:
+        """Return which of the games that a user likes speak for a game, both named by parameters."""
+        return _answer(recommender.explain(ids.user_id(recommender, user), ids.game_id(recommender, game)))
 
 
 def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> None:
@@ -238,22 +273,6 @@ def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> N
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return Response(PAGE, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
-
-
-def _game_id(recommender: Recommender, text: str) -> Id:
-    id_ = recommender.snapshot.catalogue.id_from(text)
-    if id_ is None:
-        raise ArgumentError(
-            f"{text!r} is no game id: those of this release are whole numbers; /games finds ids by name"
-        )
-    return id_
-
-
-def _user_id(recommender: Recommender, text: str) -> Id:
-    id_ = recommender.snapshot.people.user_id(text)
-    if id_ is None:
-        raise ArgumentError(f"{text!r} is no user id: those of this release are whole numbers")
-    return id_
 
 
 def _is_quick(k: int, filters: Sequence[str], *, collapse: bool) -> bool:

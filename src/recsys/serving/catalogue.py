@@ -12,6 +12,7 @@ from recsys.errors import NotInModel
 from recsys.marts.tags import split_tags
 from recsys.ranking.top import top_k
 from recsys.release.games import N_RATINGS
+from recsys.serving.spellings import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,8 +102,11 @@ class Catalogue:
         row = self.find(game_id)
         if row is None:
             raise NotInModel(
-                f"game {game_id!r} is not among the {len(self):,} games of this release; "
-                "look it up by name, with `recsys similar NAME` or Recommender.find"
+                f"game {game_id!r} is not among the {len(self):,} games of this release"
+                + (
+                    did_you_mean(game_id, self._rows.__contains__)
+                    or "; look it up by name, with `recsys similar NAME` or Recommender.find"
+                )
             )
         return row
 

@@ -6,9 +6,9 @@ import difflib
 import operator
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +43,8 @@ class Filter:
     operator
         ``=`` and ``!=`` for everything, ``>=`` and ``<=`` for numbers.
     value
-        What to compare with. Alternatives are separated by ``|``; case does not count. A column of
-        tags is compared tag by tag.
+        What to compare with. Alternatives are separated by ``|``. A column of numbers is compared by
+        number (2017 is 2017.0), another one by text, whose case does not count; tags are compared one by one.
     """
 
     column: str
@@ -135,6 +135,9 @@ class Filters:
         values = self._catalogue.column(names[column])
         if condition.operator in _ORDERS:
             return _compared(condition, values)
+        if holds_numbers(values):
+            equal = _equals(condition, values)
+            return equal if condition.operator == "=" else ~equal
         meant = {part.strip().casefold() for part in condition.value.split("|")}
         equal = np.array([value is not None and str(value).casefold() in meant for value in values], dtype=bool)
         return equal if condition.operator == "=" else ~equal
@@ -183,20 +186,51 @@ class Filters:
 
 
 def _compared(condition: Filter, values: Sequence[Any]) -> npt.NDArray[np.bool_]:
-    try:
-        bound = float(condition.value)
-    except ValueError:
-        bound = np.nan
-    if not np.isfinite(bound):
-        raise ArgumentError(
-            f"filter {condition}: {condition.value!r} is no number; {condition.operator} compares numbers"
-        )
+    bound = _number(condition, condition.value)
     odd = next((value for value in values if not isinstance(value, int | float | Decimal | None)), None)
     if odd is not None:
         kind = "text" if isinstance(odd, str) else f"values such as {odd}"
         raise ArgumentError(
             f"filter {condition}: {condition.column} holds {kind}; {condition.operator} compares numbers"
         )
-    numbers = np.array([np.nan if value is None else float(value) for value in values])
-    result: npt.NDArray[np.bool_] = _ORDERS[condition.operator](numbers, bound)
-    return result
+    compare = _ORDERS[condition.operator]
+    return np.array([value is not None and compare(value, bound.like(value)) for value in values], dtype=bool)
+
+
+def holds_numbers(values: Sequence[Any]) -> bool:
+    """Say whether a column is of numbers: it has some, and nothing else."""
+    kinds = {type(value) for value in values} - {type(None)}
+    return bool(kinds) and kinds <= {int, float, Decimal}
+
+
+def _equals(condition: Filter, values: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    """Compare numbers as numbers, however they are spelled: 2017.0 is 2017."""
+    meant = [_number(condition, part) for part in condition.value.split("|")]
+    return np.array(
+        [value is not None and any(value == each.like(value) for each in meant) for value in values], dtype=bool
+    )
+
+
+class _Number(NamedTuple):
+    """A number as it is written, and the float that is nearest to it."""
+
+    exact: Decimal
+    nearest: float
+
+    def like(self, value: float | Decimal) -> float | Decimal:
+        """Return the number to compare with a value: a float's 4.1 is the nearest to what is written 4.1."""
+        return self.nearest if isinstance(value, float) else self.exact
+
+
+def _number(condition: Filter, text: str) -> _Number:
+    try:
+        number = _Number(Decimal(text.strip()), float(text))
+    except (ValueError, InvalidOperation):
+        number = _Number(Decimal("NaN"), np.nan)
+    if not np.isfinite(number.nearest):
+        holds = "" if condition.operator in _ORDERS else f"{condition.column} holds numbers, and "
+        raise ArgumentError(
+            f"filter {condition}: {holds}{text!r} is no number; {condition.operator} compares numbers"
+            + ("" if condition.operator in _ORDERS else " there")
+        )
+    return number

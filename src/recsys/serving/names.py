@@ -23,7 +23,7 @@ ratings tell best. They are not taken for certain by that."""
 _CLEARLY = 0.08
 _WORDS = re.compile(r"\w+")
 _LONGEST = 200
-"""Letters of a query that are read: no name is longer."""
+"""Letters of a name, and of a query, that are read."""
 
 
 class Match(NamedTuple):
@@ -47,6 +47,15 @@ def plain(name: str) -> str:
     return " ".join(_WORDS.findall("".join(c for c in letters if not unicodedata.combining(c)).casefold()))
 
 
+def spelled(name: str) -> str:
+    """Return what names are compared by: :func:`plain`, and where that leaves nothing, the signs: ``!!!``, ``+``."""
+    return plain(name[:_LONGEST]) or _signs(name)
+
+
+def _signs(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name[:_LONGEST].casefold()).split())
+
+
 class NameIndex:
     """Finds games by name.
 
@@ -58,19 +67,20 @@ class NameIndex:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._n_ratings = catalogue.n_ratings
-        self._names = [plain(name) for name in catalogue.names]
+        self._names = [spelled(name) for name in catalogue.names]
+        self._as_written = [_signs(name) for name in catalogue.names]
 
     def find(self, text: str, k: int = 10) -> list[Match]:
-        """Return up to ``k`` games whose names resemble ``text``, likeliest first, then most rated."""
-        query = plain(text[:_LONGEST])
+        """Return up to ``k`` games whose names resemble ``text``, likeliest first, then as written, then most rated."""
+        query, signs = spelled(text), _signs(text)
         if not query or k < 1:
             return []
         alike = [Match(row, likeness) for row in self._candidates(query) if (likeness := self._likeness(query, row))]
-        return sorted(alike, key=lambda match: self._order(query, match))[:k]
+        return sorted(alike, key=lambda match: self._order(query, signs, match))[:k]
 
-    def _order(self, query: str, match: Match) -> tuple[float, int, int]:
-        begins = self._names[match.row].startswith(query)
-        return -max(match.likeness, BEGINS if begins else 0), -self._n_ratings[match.row], match.row
+    def _order(self, query: str, signs: str, match: Match) -> tuple[float, bool, int, int]:
+        begins, other = self._names[match.row].startswith(query), self._as_written[match.row] != signs
+        return -max(match.likeness, BEGINS if begins else 0), other, -self._n_ratings[match.row], match.row
 
     def prepare(self) -> None:
         """Build what the first question would build."""

@@ -12,6 +12,7 @@ from recsys.models.confidence import scale_top, weigh
 from recsys.models.recipe import CfRecipe
 from recsys.models.solvers import solver_of
 from recsys.serving.catalogue import id_from
+from recsys.serving.spellings import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,6 +177,11 @@ class People:
         liked_at = np.flatnonzero((ratings >= self._weights.like_threshold) & (rows >= 0))
         grounds = self._grounds(self._item_factors, items, self._weights.of(ratings), liked_at)
         return Profile(rows[liked_at], rows[rows >= 0], len(items), grounds, grounds, self._user_factors[code])
+
+    def unknown(self, user_id: object) -> str:
+        """Return what to say of a user that the release does not know."""
+        hint = did_you_mean(user_id, self.users.__contains__)
+        return f"user {user_id!r} is not among the {len(self.users):,} users of this release{hint}"
 
     def visitor(self, rows: Sequence[int]) -> Profile:
         """Return the profile of somebody who likes the games at these rows of the catalogue."""

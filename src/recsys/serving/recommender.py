@@ -13,6 +13,7 @@ from recsys.serving import questions
 from recsys.serving.names import certain
 from recsys.serving.options import ListOptions
 from recsys.serving.snapshot import Snapshot
+from recsys.serving.spellings import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -176,11 +177,7 @@ class Recommender:
             If an argument has a value that is not described here.
         """
         at = self._snapshot
-        unknown = (
-            f"user {user_id!r} is not among the {len(at.people.users):,} users of this release: the most rated games"
-        )
-        options = ListOptions(k, filters, collapse, why)
-        return questions.recommend(at, at.people.user(user_id), by, options, unknown=unknown)
+        return _for_user(at, user_id, by, ListOptions(k, filters, collapse, why))
 
     def recommend_from(
         self,
@@ -236,11 +233,7 @@ class Recommender:
     ) -> list[Answer]:
         """Return :meth:`recommend` for each user, all from one release."""
         at, options = self._snapshot, ListOptions(k, filters, collapse, why)
-        unknown = f"not among the {len(at.people.users):,} users of this release: the most rated games"
-        return [
-            questions.recommend(at, at.people.user(id_), by, options, unknown=f"user {id_!r} is {unknown}")
-            for id_ in user_ids
-        ]
+        return [_for_user(at, id_, by, options) for id_ in user_ids]
 
     def recommend_from_batch(
         self,
@@ -267,7 +260,10 @@ class Recommender:
         at = self._snapshot
         profile = at.people.user(user_id)
         if profile is None:
-            raise NotInModel(f"user {user_id!r} is not among the {len(at.people.users):,} users of release {at.name}")
+            hint = did_you_mean(user_id, at.people.users.__contains__)
+            raise NotInModel(
+                f"user {user_id!r} is not among the {len(at.people.users):,} users of release {at.name}{hint}"
+            )
         return questions.explain(at, profile, game_id)
 
     def search(self, text: str, k: int = 10, *, filters: Conditions = (), collapse: bool = False) -> Answer:
@@ -325,3 +321,9 @@ class Recommender:
                 )
             vector: npt.NDArray[np.float32] = self._encoder.encode([text])[0]
             return vector
+
+
+def _for_user(at: Snapshot, user_id: object, by: Way, options: ListOptions) -> Answer:
+    profile = at.people.user(user_id)
+    unknown = "" if profile else f"{at.people.unknown(user_id)}: the most rated games"
+    return questions.recommend(at, profile, by, options, unknown=unknown)

@@ -7,16 +7,18 @@ and nothing else.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceUnavailable
 from recsys.marts import MartQuery
+from recsys.marts.headings import refuse_twins
 from recsys.sources import QueryResult, Source
 from recsys.sources.folder import create_views, find_marts, glob_escaped, literal, one_line
 from recsys.system import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
@@ -39,12 +41,22 @@ class DuckDBSource(Source):
         What people call the source.
     countable
         Upper-case ``SCHEMA.TABLE`` names whose rows DuckDB counts without reading them.
+    headings
+        Names of the columns by upper-case ``SCHEMA.TABLE``, as the data have them: DuckDB finds the first of those
+        that differ in case alone, and calls the others ``RATING_1``.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, countable: frozenset[str]) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        countable: frozenset[str],
+        headings: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self._connection: duckdb.DuckDBPyConnection | None = connection
         self._name = name
         self._countable = countable
+        self._headings = headings or {}
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -104,7 +116,8 @@ class DuckDBSource(Source):
         except RecsysError:
             connection.close()
             raise
-        return cls(connection, str(folder.absolute()), frozenset(m.view for m in marts if m.format == "parquet"))
+        parquet = {mart.view: mart.headings() for mart in marts if mart.format == "parquet"}
+        return cls(connection, str(folder.absolute()), frozenset(parquet), parquet)
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, pa.Table], name: str) -> Self:
@@ -113,7 +126,8 @@ class DuckDBSource(Source):
         for table, content in tables.items():
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.partition('.')[0]}")
             connection.from_arrow(content).create(table)
-        return cls(connection, name, frozenset(table.upper() for table in tables))
+        headings = {table.upper(): content.column_names for table, content in tables.items()}
+        return cls(connection, name, frozenset(headings), headings)
 
     @property
     def name(self) -> str:
@@ -130,13 +144,14 @@ class DuckDBSource(Source):
         Raises
         ------
         DataContractError
-            If the table lacks a column.
+            If the table lacks a column, or has two whose names differ in case alone.
         QueryFailed
             If the table is missing, or the query cannot be answered.
         """
         import duckdb
 
         cursor = self._cursor()
+        self._refuse_twins(sql)
         try:
             relation = cursor.sql(sql)
             if relation is None:
@@ -161,6 +176,16 @@ class DuckDBSource(Source):
         if self._name.startswith("duckdb:"):
             cursor.execute(f"USE {_CATALOG}")
         return cursor
+
+    def _refuse_twins(self, sql: str) -> None:
+        query = MartQuery.read(sql)
+        for table, names in self._headings.items():
+            if query is None:
+                wanted = [name for name in names if re.search(rf"(?i)(?<!\w){re.escape(name)}(?!\w)", sql)]
+                refuse_twins(f"{table} of {self.name}", names, wanted)
+            elif query.table.replace('"', "").upper() == table:
+                asked = [name.strip('"') for name in query.columns]
+                refuse_twins(f"{table} of {self.name}", names, None if "*" in asked else asked)
 
     def _count(self, sql: str) -> int | None:
         query = MartQuery.read(sql)

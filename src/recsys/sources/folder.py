@@ -63,6 +63,12 @@ class MartFile:
         reading = f"columns = {{{columns}}}, compression = '{compression}', parallel = {parallel}, {_DIALECT}"
         return f"read_csv({where}, {reading})"
 
+    def headings(self) -> list[str]:
+        """Return the names of the columns of a Parquet file, as it has them."""
+        from pyarrow.parquet import read_schema
+
+        return list(read_schema(self.path).names)
+
 
 def find_marts(folder: Path) -> list[MartFile]:
     """Find both marts in a folder.
