@@ -57,11 +57,21 @@ def publish(
     """
     catalogued = catalogue()
     catalogued["NAME"] = catalogued["GAME_ID"].map(names or {}).fillna(catalogued["NAME"])
-    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (catalogued, ratings(seed))]
+    return publish_marts(output, catalogued, ratings(seed), encoder, **cf)
+
+
+def publish_marts(
+    output: Path, catalogued: pd.DataFrame, rated: pd.DataFrame, encoder: WordEncoder | None = None, **cf: object
+) -> Path:
+    """Train on two marts, their columns as they are, publish into ``output``, and return the release's folder."""
+    more = ",".join(name for name in catalogued.columns if name not in EXTRA.columns)
+    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (catalogued, rated)]
     trainer = Trainer(
         models_output_dir=output,
         source=TableSource(*tables),
-        settings=Settings.model_validate({"cf": RECIPE | cf, "release": {"keep": 50}}),
+        settings=Settings.model_validate(
+            {"cf": RECIPE | cf, "release": {"keep": 50}, "source": {"game_columns": more}}
+        ),
         embedding_model=encoder or WordEncoder(),
     )
     path = trainer.run_pipeline(force=True).path

@@ -269,6 +269,17 @@ def test_an_unknown_game_is_a_clear_error(served: Recommender, id_: Any) -> None
             ask()
 
 
+@pytest.mark.parametrize("id_", ["100", " 100 ", "100.0", 100.0, np.float32(100)])
+def test_an_id_in_another_spelling_is_named(served: Recommender, id_: Any) -> None:
+    """It is not taken for the id; the message, and the note for a user, say which one may be meant."""
+    with pytest.raises(NotInModel, match=r"did you mean 100\? Its ids are whole numbers"):
+        served.similar(id_)
+    user = type(id_)(1) if not isinstance(id_, str) else id_.replace("100", "1")
+    assert "did you mean 1?" in served.recommend(user).note
+    with pytest.raises(NotInModel, match=r"did you mean 1\?"):
+        served.explain(user, 100)
+
+
 def test_explanations_add_up_to_the_score(served: Recommender, trained: CollaborativeFilter) -> None:
     """A liked game's part is what the score loses when its confidence is taken out of the sum; shares sum to one."""
     at = served.snapshot

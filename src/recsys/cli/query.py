@@ -136,26 +136,32 @@ def resolve(recommender: Recommender, text: str) -> Id:
     id_ = catalogue.id_from(text)
     if id_ is not None and catalogue.find(id_) is not None:
         return id_
-    games = recommender.find(text, 5)
+    games, hint = recommender.find(text, 5), catalogue.hint(text)
     if not games:
         like = f"called anything like {text!r}"
         nothing = f"no game is {like}" if id_ is None else f"no game has the id {id_}, nor is any {like}"
-        raise NotInModel(f"{nothing}; try another part of the name, or describe it: recsys search")
+        raise NotInModel(f"{nothing}; try another part of the name, or describe it: recsys search{hint}")
     if not recommender.is_certain(games):
         close = ", ".join(f"{game.name} ({game.game_id})" for game in games)
-        raise NotInModel(f"no game is called {text!r}; the nearest names are {close}: ask by name or id of one of them")
+        raise NotInModel(
+            f"no game is called {text!r}; the nearest names are {close}: ask by name or id of one of them{hint}"
+        )
     first, *others = games
     if first.score < 1:
         streams.note(f"taking {text!r} for {first.name} ({first.game_id})")
-    elif namesakes := [f"{game.name} ({game.game_id})" for game in others if game.score == 1]:
-        streams.note(f"taking the most rated, {first.name} ({first.game_id}); also: {', '.join(namesakes)}")
+    elif namesakes := [game for game in others if game.score == 1]:
+        also = ", ".join(f"{game.name} ({game.game_id})" for game in namesakes)
+        most = "the most rated, " if any(game.name.casefold() == first.name.casefold() for game in namesakes) else ""
+        streams.note(f"taking {most}{first.name} ({first.game_id}); also: {also}")
     return first.game_id
 
 
 def _user(recommender: Recommender, text: str) -> Id:
     id_ = recommender.snapshot.people.user_id(text)
     if id_ is None:
-        raise ConfigError(f"{text!r} is no user id: those of this release are whole numbers")
+        raise ConfigError(
+            f"{text!r} is no user id: those of this release are whole numbers{recommender.snapshot.people.hint(text)}"
+        )
     return id_
 
 

@@ -217,11 +217,11 @@ class IdMap:
 
     def code_of(self, id_: object) -> int | None:
         """Return the code of an id, or None if it is unknown."""
-        return self._codes.get(_key(id_))
+        return self._codes.get(key_of(id_))
 
     def codes_of(self, ids: Sequence[object]) -> npt.NDArray[np.int32]:
         """Return the codes of ``ids``, -1 where unknown; int32, shape (len(ids),)."""
-        return np.array([self._codes.get(_key(id_), -1) for id_ in ids], dtype=np.int32)
+        return np.array([self._codes.get(key_of(id_), -1) for id_ in ids], dtype=np.int32)
 
     def locate(self, other: IdMap) -> npt.NDArray[np.int32]:
         """Return this map's code of each of ``other``'s ids, -1 where unknown; int32."""
@@ -270,7 +270,7 @@ def python_ids(values: pa.Array) -> list[Any]:
     return values.to_pylist()  # type: ignore[no-any-return]
 
 
-def _key(id_: object) -> object:
+def key_of(id_: object) -> object:
     """Return what the dictionary of codes is asked for: True is not the game 1, nor is 1.0, and a list is no id."""
     if isinstance(id_, bool) or not isinstance(id_, int | str | Decimal | np.integer):
         return None

@@ -78,7 +78,9 @@ class Warehouse:
         with self.opened() as source, _logged(source.name):
             result = source.execute(query)
             self.query_ids[query] = result.query_id
-            refuse_twins(f"the answer of {source.name}", result.schema.names)
+            asked = MartQuery.read(query)
+            wanted = None if asked is None or "*" in asked.columns else [name.strip('"') for name in asked.columns]
+            refuse_twins(f"the answer of {source.name}", result.schema.names, wanted)
             schema = pa.schema([field.with_name(field.name.upper()) for field in result.schema])
             encoded = ENCODED if USER_ID in schema.names else frozenset[str]()
             with progress("fetching rows", result.rows_announced) as advance:

@@ -26,6 +26,7 @@ def game_id(recommender: Recommender, text: str) -> Id:
     if id_ is None:
         raise ArgumentError(
             f"{text!r} is no game id: those of this release are whole numbers; /games finds ids by name"
+            + recommender.snapshot.catalogue.hint(text)
         )
     return id_
 
@@ -34,7 +35,9 @@ def user_id(recommender: Recommender, text: str) -> Id:
     """Return the id of a user that a text spells; errors are those of :func:`game_id`."""
     id_ = recommender.snapshot.people.user_id(text)
     if id_ is None:
-        raise ArgumentError(f"{text!r} is no user id: those of this release are whole numbers")
+        raise ArgumentError(
+            f"{text!r} is no user id: those of this release are whole numbers" + recommender.snapshot.people.hint(text)
+        )
     return id_
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import NotInModel
+from recsys.marts.ids import key_of
 from recsys.marts.tags import split_tags
 from recsys.ranking.top import top_k
 from recsys.release.games import N_RATINGS
@@ -70,12 +71,7 @@ class Catalogue:
 
     def find(self, game_id: object) -> int | None:
         """Return the row of a game, or None; ``True`` is not the game 1, nor is 1.0."""
-        if isinstance(game_id, bool | float):
-            return None
-        try:
-            return self._rows.get(int(game_id) if isinstance(game_id, np.integer) else game_id)  # type: ignore[call-overload,no-any-return]
-        except TypeError:  # a list is no id
-            return None
+        return self._rows.get(key_of(game_id))  # type: ignore[call-overload,no-any-return]
 
     def find_all(self, game_ids: Sequence[Id]) -> npt.NDArray[np.intp]:
         """Return the row of each game, intp, (ids,); -1 for one that is not in the catalogue."""
@@ -103,12 +99,13 @@ class Catalogue:
         if row is None:
             raise NotInModel(
                 f"game {game_id!r} is not among the {len(self):,} games of this release"
-                + (
-                    did_you_mean(game_id, self._rows.__contains__)
-                    or "; look it up by name, with `recsys similar NAME` or Recommender.find"
-                )
+                + (self.hint(game_id) or "; look it up by name, with `recsys similar NAME` or Recommender.find")
             )
         return row
+
+    def hint(self, asked: object) -> str:
+        """Return the end of a message about an unknown id: the known one that is spelled otherwise; else nothing."""
+        return did_you_mean(asked, self._rows.__contains__)
 
     def id_from(self, text: str) -> Id | None:
         """Return the id that a text spells, as in an address or on a command line; None if it can be none."""

@@ -49,7 +49,7 @@ def plain(name: str) -> str:
 
 def spelled(name: str) -> str:
     """Return what names are compared by: :func:`plain`, and where that leaves nothing, the signs: ``!!!``, ``+``."""
-    return plain(name[:_LONGEST]) or _signs(name)
+    return plain(name[:_LONGEST]) or _signs(name).replace(" ", "")
 
 
 def _signs(name: str) -> str:

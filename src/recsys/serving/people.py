@@ -180,8 +180,11 @@ class People:
 
     def unknown(self, user_id: object) -> str:
         """Return what to say of a user that the release does not know."""
-        hint = did_you_mean(user_id, self.users.__contains__)
-        return f"user {user_id!r} is not among the {len(self.users):,} users of this release{hint}"
+        return f"user {user_id!r} is not among the {len(self.users):,} users of this release{self.hint(user_id)}"
+
+    def hint(self, asked: object) -> str:
+        """Return the end of a message about an unknown id: the known one that is spelled otherwise; else nothing."""
+        return did_you_mean(asked, self.users.__contains__)
 
     def visitor(self, rows: Sequence[int]) -> Profile:
         """Return the profile of somebody who likes the games at these rows of the catalogue."""

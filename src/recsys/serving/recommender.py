@@ -13,7 +13,6 @@ from recsys.serving import questions
 from recsys.serving.names import certain
 from recsys.serving.options import ListOptions
 from recsys.serving.snapshot import Snapshot
-from recsys.serving.spellings import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -260,9 +259,9 @@ class Recommender:
         at = self._snapshot
         profile = at.people.user(user_id)
         if profile is None:
-            hint = did_you_mean(user_id, at.people.users.__contains__)
             raise NotInModel(
-                f"user {user_id!r} is not among the {len(at.people.users):,} users of release {at.name}{hint}"
+                f"user {user_id!r} is not among the {len(at.people.users):,} users of release {at.name}"
+                + at.people.hint(user_id)
             )
         return questions.explain(at, profile, game_id)
 
