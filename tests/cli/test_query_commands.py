@@ -149,7 +149,7 @@ def test_a_user_id_that_can_be_none_is_said(ask: Any) -> None:
 
 def test_an_id_in_another_spelling_is_named(ask: Any) -> None:
     """For a game and for a user, as in Python and over HTTP: the id that may be meant is said, and not taken."""
-    assert f"did you mean {FIRST_GAME}?" in ask("similar", f"{FIRST_GAME}.0", code=76)[1]
+    assert f"did you mean {FIRST_GAME}?" in ask("similar", f"{FIRST_GAME}.0", code=65)[1]
     assert "did you mean 1?" in ask("recommend", "1.0", code=78)[1]
 
 
