@@ -66,7 +66,7 @@ def test_codes_follow_the_order_of_integers(column: list[int | None]) -> None:
 
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=40))
 def test_codes_follow_the_order_of_strings(column: list[str]) -> None:
-    """Strings are ordered by their UTF-8 bytes, and codes give the column back; blanks and unloaded nulls are no ids."""
+    """Strings are ordered by their UTF-8 bytes, and codes give the column back; blanks and unloaded nulls are none."""
     codes, ids = encode(pa.array(column, pa.string()))
     kept = [id_ for id_ in column if id_.strip() not in {"", "\\N"}]
     assert ids.ids() == sorted(set(kept), key=str.encode)
