@@ -30,7 +30,8 @@ SETTINGS_INTRO = """# Settings
 
 A value is looked up in this order: `--set section.key=value` on the command line, the environment
 (`RECSYS_SECTION__KEY=value`), the tables of `recsys.toml` (or the file that `--config` names), the default. A setting
-that does not exist is an error, and so is a value outside its bounds; all of them are named at once.
+that does not exist is an error, and so is a value outside its bounds; all of them are named at once. Names are taken in
+upper and lower case, and a variable that is empty counts as unset.
 
 ```toml
 # recsys.toml

@@ -35,6 +35,13 @@ def test_the_file_in_the_working_directory_is_read(tmp_path: Path, monkeypatch: 
     [
         (["cf.factrs=3"], {}, ["cf.factrs (from --set): no such setting", "[cf] has factors, "]),
         (["cff.factors=3"], {}, ["cff (from --set): no such setting", "sections are source, "]),
+        (["cf.factor=3"], {}, ["cf.factor (from --set)", "did you mean cf.factors?"]),
+        (["gates.floor=3"], {}, ["gates (from --set)", "did you mean gate.floor?"]),
+        (["gate.rating_max=3"], {}, ["gate.rating_max (from --set)", "did you mean data.rating_max?"]),
+        (["cf-factors=8"], {}, ["--set 'cf-factors=8'", "such as --set cf.factors=8"]),
+        ([], {"RECSYS_CF__FACTRS": "1"}, ["cf.factrs (from RECSYS_CF__FACTRS)", "did you mean cf.factors?"]),
+        (["data.rating_min=5", "data.rating_max=1"], {}, ["data (from --set)", "rating_min = 5 and rating_max = 1"]),
+        ([], {"RECSYS_CF__SEED": "1", "recsys_cf__seed": "2"}, ["RECSYS_CF__SEED and recsys_cf__seed", "two values"]),
         (["cf.factors=many"], {}, ["cf.factors = 'many' (from --set)", "valid integer"]),
         (["cf.factors"], {}, ["--set 'cf.factors' is not of the form section.key=value"]),
         ([], {"RECSYS_CF__SEED": "-1"}, ["cf.seed = '-1' (from RECSYS_CF__SEED)", "greater than or equal to 0"]),
@@ -109,7 +116,13 @@ def test_all_wrong_settings_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [("cf = [", "cannot be read as TOML"), ("factors = 3", "factors must stand in a table")]
+    ("content", "words"),
+    [
+        ("cf = [", "cannot be read as TOML"),
+        ("factors = 3", r"factors must stand in a table \[cf\]"),
+        ("[[cf]]\nfactors = 3", r"is no table; write \[cf\] once"),
+        ("[CF]\nseed = 1\n[cf]\nSeed = 2", "CF.seed and cf.Seed are the same setting; keep one"),
+    ],
 )
 def test_a_spoilt_file_is_named(tmp_path: Path, content: str, words: str) -> None:
     """Broken TOML, and keys outside a table, are told with the file's name."""
@@ -122,13 +135,80 @@ def test_a_spoilt_file_is_named(tmp_path: Path, content: str, words: str) -> Non
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("[cff]", r"cff \(from .*\): no such setting; sections are"), ('[cf]\n"" = 3', r"cf\. \(from .*odd.toml\)")],
+    [
+        ("[cff]", r"cff \(from .*\): no such setting; did you mean \[cf\]\? sections are"),
+        ('[cf]\n"" = 3', r"cf\. \(from .*odd.toml\)"),
+    ],
 )
 def test_a_file_is_read_to_its_last_name(tmp_path: Path, content: str, words: str) -> None:
     """A table without a key, and a key without a name, are no settings either."""
     (tmp_path / "odd.toml").write_text(content)
     with pytest.raises(ConfigError, match=words):
         load_settings(tmp_path / "odd.toml", [], {})
+
+
+@pytest.mark.parametrize(
+    ("content", "overrides", "environ", "factors"),
+    [
+        ("[CF]\nfactors = 64", ["cf.factors=8"], {}, 8),
+        ("[cf]\nfactors = 64", ["CF.Factors=8"], {}, 8),
+        ("[Cf]\nFACTORS = 64", [], {"recsys_cf__factors": "8"}, 8),
+        ("[CF]\nfactors = 8\n[cf]\nseed = 1", [], {}, 8),
+    ],
+)
+def test_names_are_taken_in_any_case_and_the_order_stays(
+    tmp_path: Path, content: str, overrides: list[str], environ: dict[str, str], factors: int
+) -> None:
+    """``[CF]`` is the section ``[cf]``: what beats the file beats it however the file spells its names."""
+    (tmp_path / "odd.toml").write_text(content)
+    assert load_settings(tmp_path / "odd.toml", overrides, environ).cf.factors == factors
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[cf]\nfactors = true", r"cf\.factors = True .*neither true nor false"),
+        ("[data]\nrating_min = false", r"data\.rating_min = False .*neither true nor false"),
+        ("[cf]\nfactors = 2026-01-01", r"cf\.factors = datetime\.date"),
+        ("[cf]\nalpha = inf", r"cf\.alpha = inf .*finite"),
+        ("[cf.factors]\nx = 1", r"cf\.factors = \{'x': 1\}"),
+        ("[cf]\ncf.factors = 8", r"cf\.cf .*did you mean cf\.factors"),
+        ("[tool.recsys.cf]\nfactors = 8", r"tool .*did you mean cf\.factors"),
+        ('[source]\ngame_columns = ["A", "B"]', r"\['A', 'B'\] .*not a list: several words are one text"),
+    ],
+)
+def test_a_value_of_another_kind_is_no_number(tmp_path: Path, content: str, words: str) -> None:
+    """What TOML takes for a truth, a date, a list or a table is told as such, and never counted as 1."""
+    (tmp_path / "odd.toml").write_text(content)
+    with pytest.raises(ConfigError, match=words):
+        load_settings(tmp_path / "odd.toml", [], {})
+
+
+def test_truths_stay_truths(tmp_path: Path) -> None:
+    """Where a setting is true or false, or may be, both are taken."""
+    (tmp_path / "odd.toml").write_text("[evaluation]\nnewcomers = false\n[snowflake]\nrequire_read_only = false")
+    settings = load_settings(tmp_path / "odd.toml", [], {})
+    assert (settings.evaluation.newcomers, settings.snowflake.require_read_only) == (False, False)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    """Editors on Windows write one in front of UTF-8."""
+    (tmp_path / "odd.toml").write_text("[cf]\nfactors = 8\n", encoding="utf-8-sig")
+    assert load_settings(tmp_path / "odd.toml", [], {}).cf.factors == 8
+
+
+def test_an_empty_variable_counts_as_unset(tmp_path: Path) -> None:
+    """CI systems pass on variables that nobody has set, as empty ones."""
+    (tmp_path / "odd.toml").write_text("[cf]\nfactors = 8\n")
+    assert load_settings(tmp_path / "odd.toml", [], {"RECSYS_CF__FACTORS": "", "RECSYS_CF_SEED": ""}).cf.factors == 8
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is called ``recsys.toml`` is meant to be read: a folder, or a link that leads nowhere, is an error."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recsys.toml").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=r"recsys\.toml does not exist"):
+        load_settings(environ={})
 
 
 def test_settings_made_in_code_take_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """Settings: one frozen tree, each field documented right beneath it.
 
 A value is looked up in this order: ``--set section.key=value``, the environment
-(``RECSYS_CF__FACTORS=64``), ``recsys.toml`` (tables named like the sections), the default.
+(``RECSYS_CF__FACTORS=64``; a variable that is empty counts as unset), ``recsys.toml`` (tables
+named like the sections), the default. Names are taken in upper and lower case.
 Only ``cli`` and ``Trainer()`` read files and environment; everything else receives the section
 that it needs. Identity and secrets are no settings: they come from ``SNOWFLAKE_*`` alone.
 """
@@ -9,9 +10,9 @@ that it needs. Identity and secrets are no settings: they come from ``SNOWFLAKE_
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from recsys.errors import ConfigError
 from recsys.marts import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
@@ -37,6 +38,15 @@ class _Documented(BaseModel):
     """A table of settings: frozen, documented beneath each field, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse ``true`` for a number: Python takes it for 1."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind is not bool and bool not in get_args(kind):
+            raise ValueError("it takes neither true nor false; leave it out for its default")
+        return value
 
 
 class SourceSettings(_Documented):
@@ -99,6 +109,15 @@ class DataSettings(_Documented):
     """A ratings mart with fewer rows is refused."""
     max_unknown: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the ratings that may be of games which the games mart lacks; beyond it the two marts do not meet."""
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> Self:
+        if self.rating_min >= self.rating_max:
+            raise ValueError(
+                f"rating_min = {self.rating_min:g} and rating_max = {self.rating_max:g} leave no rating between them: "
+                "rating_min must be the smaller one (0 and 10 by default)"
+            )
+        return self
 
 
 class ContentSettings(_Documented):
