@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from recsys.errors import ConfigError
 from recsys.marts import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
 from recsys.settings_source import SettingsSource
+from recsys.system.paths import refuse_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +64,12 @@ class SourceSettings(_Documented):
     game_columns: Annotated[str, Field(pattern=rf"^$|{_COLUMNS}")] = ""
     """More columns of the games mart, such as ``YEAR_PUBLISHED, MIN_PLAYERS``; they then join query 1. No model
     reads them: they are in ``games.parquet``, for filters and, a year, for tables."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_here(cls, url: str) -> str:
+        refuse_address(url.removeprefix("duckdb:"), "it")
+        return url
 
     @property
     def more_game_columns(self) -> tuple[str, ...]:
@@ -142,6 +149,12 @@ class ContentSettings(_Documented):
     """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache_mb: Annotated[int, Field(ge=0)] = 1000
     """Bound of the cache in MB (a vector takes 1.8 kB); the least recently used go first; 0 turns it off."""
+
+    @field_validator("model", "cache_dir")
+    @classmethod
+    def _is_here(cls, path: str) -> str:
+        refuse_address(path, "it")
+        return path
 
 
 class CfSettings(_Documented):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from recsys.errors import ConfigError
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -162,7 +163,7 @@ def _nearest(given: str, sections: Mapping[str, Sequence[str]]) -> str | None:
 
 def _from_file(config: Path | None, sections: Mapping[str, Sequence[str]]) -> Iterator[_Value]:
     """Yield the values of a file, and its empty tables: their names may be wrong."""
-    path = config or CONFIG_FILE
+    path = local_path(config or CONFIG_FILE, "--config")
     if config is None and not os.path.lexists(path):
         return
     try:

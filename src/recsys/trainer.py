@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.config import Settings, load_settings
@@ -15,11 +14,13 @@ from recsys.pipeline.outcome import NO_OVERRIDES, Overrides, RunResult
 from recsys.pipeline.reader import MartReader, Warehouse
 from recsys.pipeline.run import Run
 from recsys.sources.snowflake.credentials import variables
+from recsys.system.paths import local_path, refuse_address
 from recsys.system.pulse import working
 from recsys.system.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -73,13 +74,14 @@ class Trainer:
         observers: Sequence[RunObserver] = (),
     ) -> None:
         self.snowflake_creds = variables(os.environ) if snowflake_creds is None else snowflake_creds
-        self.models_output_dir = Path(models_output_dir)
+        self.models_output_dir = local_path(models_output_dir, "the folder of the releases")
         self.settings = settings or load_settings()
         self.steps = Steps()
         self._embedding_model = embedding_model
         self._given_store = store
         self._observers = tuple(observers)
         if isinstance(source, str):
+            refuse_address(source.removeprefix("duckdb:"), "source")
             # As with --source: the manifest says where the data come from, however it was named.
             named = self.settings.source.model_copy(update={"url": source})
             self.settings = self.settings.model_copy(update={"source": named})

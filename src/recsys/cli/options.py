@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -43,6 +44,13 @@ Overrides: TypeAlias = Annotated[
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Log: TypeAlias = Annotated[LogFormat, typer.Option("--log-format", help="How events are written to stderr.")]
 Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", "-v", help="Show debug events, and tracebacks.")]
+
+
+def is_finite(value: float | None) -> float | None:
+    """Refuse what is a number for Python and no length of time for anybody."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no length of time; give a finite number")
+    return value
 
 
 def overrides(set_: list[str] | None, source: str | None = None) -> list[str]:

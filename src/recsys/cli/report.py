@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from recsys.cli.options import CURRENT, MODELS, Models, Verbose
 from recsys.cli.state import begin
 from recsys.system import streams
+from recsys.system.paths import local_path
 
 
 def report(
@@ -28,6 +30,7 @@ def report(
     from recsys.report import render_report, require_extra
 
     require_extra()
+    out = out if str(out) == "-" else local_path(out, "--out")
     store = ReleaseStore(models)
     manifest = store.manifest(release)
     before = manifest.replaces if manifest.replaces in store.names() else None
@@ -46,5 +49,9 @@ def _write(out: Path, page: bytes) -> None:
     if not out.exists() or out.is_file():
         write_bytes(out.resolve(), page)  # where a link leads, not in its place
         return
-    with writing(f"write {out}"), out.open("wb") as stream:
-        stream.write(page)
+    with writing(f"write {out}"):
+        # Not to wait for somebody who opens the other end of a pipe: with nobody there, opening fails.
+        descriptor = os.open(out, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(page)

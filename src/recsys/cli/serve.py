@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import CURRENT, MODELS, Log, LogFormat, Models, Release, Verbose
+from recsys.cli.options import CURRENT, MODELS, Log, LogFormat, Models, Release, Verbose, is_finite
 from recsys.cli.state import begin
 from recsys.system import streams, working
 
@@ -19,7 +19,10 @@ def serve(
         str, typer.Option(help="Address to listen on; the default is for this machine alone.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")] = 8000,
-    poll: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks for a new release.")] = 1.0,
+    poll: Annotated[
+        float,
+        typer.Option(min=0.05, max=1e9, callback=is_finite, help="Seconds between two looks for a new release."),
+    ] = 1.0,
     models: Models = MODELS,
     release: Release = CURRENT,
     log_format: Log = LogFormat.human,

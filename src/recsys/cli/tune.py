@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import MODELS, Config, Json, Log, LogFormat, Models, Overrides, Source, Verbose, overrides
+from recsys.cli.options import (
+    MODELS,
+    Config,
+    Json,
+    Log,
+    LogFormat,
+    Models,
+    Overrides,
+    Source,
+    Verbose,
+    is_finite,
+    overrides,
+)
 from recsys.cli.state import begin
 from recsys.system import streams
 
@@ -19,7 +31,12 @@ def tune(
     study: Annotated[Path, typer.Option(help="File of the study: begun, or continued if it exists.", metavar="FILE")],
     minutes: Annotated[
         float | None,
-        typer.Option(min=0, help="End after so long. [default: 30, if --trials is not given]", show_default=False),
+        typer.Option(
+            min=0,
+            callback=is_finite,
+            help="End after so long. [default: 30, if --trials is not given]",
+            show_default=False,
+        ),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="End when the study has so many trials, those of earlier runs among them.")

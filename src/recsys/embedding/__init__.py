@@ -68,17 +68,16 @@ def open_encoder(settings: ContentSettings) -> TextEncoder:
         If ``content.model`` names a folder that is no model. At the first text: if the model is in
         none of the four places where it is looked for.
     """
-    from pathlib import Path
-
     from recsys.embedding.encoder import TextEncoder
     from recsys.embedding.engine import load_engine
     from recsys.embedding.hardware import probe
     from recsys.embedding.model import find_model, identify
     from recsys.embedding.openvino_bert import is_mean_pooled_bert
     from recsys.embedding.plan import choose, require_engine
+    from recsys.system.paths import local_path
 
     identity = identify(settings.model)
-    bert = not settings.model or is_mean_pooled_bert(Path(settings.model).expanduser())
+    bert = not settings.model or is_mean_pooled_bert(local_path(settings.model, "content.model"))
     plan = choose(settings, probe(), bert=bert)
 
     def load() -> Engine:

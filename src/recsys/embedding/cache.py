@@ -25,6 +25,7 @@ import numpy as np
 from recsys.errors import ArtifactWriteError
 from recsys.system.log import events
 from recsys.system.log import keys as log_keys
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,9 +79,9 @@ class CacheInfo:
 def cache_folder(setting: str, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder that ``content.cache_dir`` names, else ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     if setting:
-        return Path(setting).expanduser()
+        return local_path(setting, "content.cache_dir")
     # The XDG specification has a relative path ignored.
-    named = Path(environ.get("XDG_CACHE_HOME", ""))
+    named = local_path(environ.get("XDG_CACHE_HOME", ""), "XDG_CACHE_HOME")
     return (named if named.is_absolute() else Path.home() / ".cache") / "recsys"
 
 

@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict
 
 from recsys.errors import ModelNotFound
 from recsys.system.log import events, keys
+from recsys.system.paths import local_path
 
 log = events(__name__)
 
@@ -99,7 +100,7 @@ def identify(folder: str = "") -> ModelIdentity:
     """
     if not folder:
         return PINNED
-    path = Path(folder).expanduser()
+    path = local_path(folder, "content.model")
     return ModelIdentity(_revision(path), _dimension(path), _max_tokens(path))
 
 
@@ -117,7 +118,7 @@ def find_model(folder: str = "") -> ModelFolder:
         If it is nowhere; the message lists four ways to get it. Also if its bytes are not the pinned ones.
     """
     if folder:
-        path = Path(folder).expanduser()
+        path = local_path(folder, "content.model")
         return ModelFolder(path, "folder", _max_tokens(path))
     model = _in_hub_cache() or _in_package() or _from_hub()
     _verify(model)

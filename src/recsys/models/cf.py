@@ -28,6 +28,7 @@ from recsys.release.durable import make_folder, write_bytes
 from recsys.release.formats import id_kinds, mappings_bytes, model_bytes, read_mappings
 from recsys.release.layout import CF_FILES, FACTORS, INTERACTIONS, MAPPINGS, MODEL
 from recsys.release.path import folder_at
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -208,7 +209,7 @@ class CollaborativeFilter:
         ArtifactWriteError
             If a file cannot be written whole.
         """
-        folder = Path(path)
+        folder = local_path(path, "the folder of the model")
         make_folder(folder)
         write_bytes(folder / MODEL, model_bytes(self.als_model))
         write_bytes(folder / MAPPINGS, mappings_bytes(self.users, self.items))
@@ -234,7 +235,7 @@ class CollaborativeFilter:
 
         from recsys.release.unpickle import load_als
 
-        folder = folder_at(Path(path))
+        folder = folder_at(local_path(path, "the folder of the model"))
         model = cls(settings)
         try:
             contents = {name: (folder / name).read_bytes() for name in CF_FILES}

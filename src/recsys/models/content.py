@@ -16,6 +16,7 @@ from recsys.release.durable import make_folder, write_bytes
 from recsys.release.formats import game_ids_bytes, index_bytes, read_game_ids, read_index
 from recsys.release.layout import CONTENT_FILES, INDEX, METADATA
 from recsys.release.path import folder_at
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     import faiss
@@ -127,7 +128,7 @@ class RAGRecommender:
         ArtifactWriteError
             If a file cannot be written whole.
         """
-        folder = Path(path)
+        folder = local_path(path, "the folder of the model")
         make_folder(folder)
         write_bytes(folder / INDEX, index_bytes(self.faiss_index))
         write_bytes(folder / METADATA, game_ids_bytes(self.game_ids))
@@ -145,7 +146,7 @@ class RAGRecommender:
         ArtifactCorrupt
             If the files do not belong together, or are not what ``save`` writes.
         """
-        folder = folder_at(Path(path))
+        folder = folder_at(local_path(path, "the folder of the model"))
         model = cls(settings, embedding_model)
         try:
             contents = {name: (folder / name).read_bytes() for name in CONTENT_FILES}

@@ -16,7 +16,6 @@ Answering needs numpy alone; :meth:`HybridRecommender.load` reads no other file 
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,9 +26,11 @@ from recsys.release.arrays import HybridFile, hybrid_bytes, read_hybrid
 from recsys.release.durable import write_bytes
 from recsys.release.layout import HYBRID
 from recsys.system.log import events, keys
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -178,7 +179,7 @@ class HybridRecommender:
         file = HybridFile(
             self.factors, self.trust, self.mean_user, self.ridge, self.folding.gramian, self.folding.numbers()
         )
-        write_bytes(Path(path) / HYBRID, hybrid_bytes(file))
+        write_bytes(_file(path), hybrid_bytes(file))
 
     @classmethod
     def load(cls, path: Path | str) -> HybridRecommender:
@@ -191,12 +192,13 @@ class HybridRecommender:
         ArtifactCorrupt
             If it is not what ``save`` writes.
         """
+        file = _file(path)
         try:
-            data = (Path(path) / HYBRID).read_bytes()
+            data = file.read_bytes()
         except FileNotFoundError as error:
             raise ReleaseNotFound(f"{path} holds no hybrid model: {HYBRID} is missing") from error
         except OSError as error:
-            raise ArtifactCorrupt(f"{Path(path) / HYBRID} cannot be read: {error}") from error
+            raise ArtifactCorrupt(f"{file} cannot be read: {error}") from error
         try:
             return cls.of(read_hybrid(data))
         except ArtifactCorrupt as error:
@@ -271,6 +273,10 @@ def fit_ridge(features: Floats, targets: Floats, weights: Floats) -> tuple[Any, 
         return predicted
 
     return predict, best
+
+
+def _file(folder: Path | str) -> Path:
+    return local_path(folder, "the folder of the model") / HYBRID
 
 
 def _standard(scores: Floats) -> Floats:

@@ -48,8 +48,9 @@ def _array(shape: tuple[int, ...], dtype: object) -> ArrayFacts:
 
 def _index(path: Path) -> dict[str, ArrayFacts]:
     import faiss
+    import numpy as np
 
-    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    index = faiss.deserialize_index(np.fromfile(path, dtype=np.uint8))
     return {"vectors": _array((index.ntotal, index.d), "float32")}
 
 
@@ -61,8 +62,11 @@ def _npz(path: Path) -> dict[str, ArrayFacts]:
 def _parquet(path: Path) -> dict[str, ArrayFacts]:
     import pyarrow.parquet as pq
 
-    rows = pq.read_metadata(path).num_rows
-    return {field.name: _array((rows,), field.type) for field in pq.read_schema(path)}
+    # Arrow takes a path such as `run:1` for an address: it is given the open file.
+    with path.open("rb") as file:
+        parquet = pq.ParquetFile(file)
+        rows = parquet.metadata.num_rows
+        return {field.name: _array((rows,), field.type) for field in parquet.schema_arrow}
 
 
 def _metadata(path: Path) -> dict[str, ArrayFacts]:

@@ -30,6 +30,7 @@ _ADVICE = {
     errno.EACCES: "give this user the right to write there",
     errno.EPERM: "give this user the right to write there",
     errno.EROFS: "mount that file system for writing, or choose another --output",
+    errno.ENXIO: "nobody reads from there: start the reader first",
     errno.EXDEV: "both have to lie on one file system",
     errno.EBUSY: "something is mounted there: mount the folder above it",
     errno.EIO: "the device reports a fault: check the disk before the next run",
@@ -71,7 +72,8 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
     Parameters
     ----------
     path
-        The file; one that exists is replaced. Its folder must exist.
+        The file; one that exists is replaced, and so is a link. Its folder must exist. A folder, device or pipe is
+        refused.
     data
         The content.
 
@@ -88,6 +90,8 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
     """
     temporary = path.with_name(path.name + TEMPORARY)
     with writing(f"write {path}"):
+        if path.exists() and not path.is_file():
+            raise ArtifactWriteError(f"cannot write {path}: it is no plain file, and would be gone; name another")
         try:
             _write_flushed(temporary, data)
             meant = hashlib.sha256(data).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt
@@ -21,8 +20,11 @@ from recsys.release.layout import (
 )
 from recsys.release.secrets import key_from_environment
 from recsys.release.verify import verify
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import faiss
     import numpy as np
     import numpy.typing as npt
@@ -103,7 +105,7 @@ def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease
     IncompatibleArtifact
         If a newer format wrote it.
     """
-    verified = verify(Path(path), keep=LOADED_FILES, key=key or key_from_environment())
+    verified = verify(local_path(path, "the release"), keep=LOADED_FILES, key=key or key_from_environment())
     path, manifest, contents = verified.path, verified.manifest, dict(verified.contents)
     del verified  # and with it the bytes of the index as soon as they are parsed: they are most of the memory
     try:

@@ -51,7 +51,8 @@ class Shelf:
             return []
         except OSError as error:
             raise ReleaseNotFound(f"{self.path} cannot be read: {error.strerror or error}") from error
-        return [path for path in paths if is_release_name(path.name)]
+        # A release is a folder: files are notes of people, and what the operating system leaves everywhere.
+        return [path for path in paths if is_release_name(path.name) and not path.is_file()]
 
     def sealed(self) -> list[str]:
         """Return the names of the releases that have a manifest, sorted."""

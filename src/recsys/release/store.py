@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
@@ -33,10 +32,12 @@ from recsys.release.staging import Label, Staging
 from recsys.release.switch import TRASH, mend, point
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
+from recsys.system.paths import local_path
 from recsys.system.pulse import progress, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from recsys.release.manifest import Manifest
 
@@ -69,7 +70,7 @@ class ReleaseStore:
     def __init__(
         self, root: Path | str, *, keep: int = 5, key: bytes | None = None, check: Check | None = None
     ) -> None:
-        self.root = Path(root)
+        self.root = local_path(root, "the folder of the releases")
         self.keep = max(1, keep)
         self.key = key or key_from_environment()
         self._check = check or FreshProcess()

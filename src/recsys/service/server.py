@@ -6,6 +6,7 @@ import ipaddress
 import signal
 import socket
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,10 @@ def serve(
     MissingExtra
         If the extra ``serve`` is not installed.
     ConfigError
-        If the address cannot be listened on.
+        If the address cannot be listened on, or ``every`` is no length of time.
     """
+    if not 0 < every <= threading.TIMEOUT_MAX:  # NaN is refused too
+        raise ConfigError(f"every = {every}: looks for a new release are some seconds apart; give 1.0 or the like")
     try:
         import uvicorn
 

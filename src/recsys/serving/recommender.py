@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArgumentError, IncompatibleArtifact, NotInModel
@@ -13,9 +12,11 @@ from recsys.serving import questions
 from recsys.serving.names import certain
 from recsys.serving.options import ListOptions
 from recsys.serving.snapshot import Snapshot
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -71,7 +72,7 @@ class Recommender:
     def __init__(
         self, path: Path | str, *, key: bytes | None = None, encoder: Encoder | None = None, eager: bool = False
     ) -> None:
-        self.path = Path(path)
+        self.path = local_path(path, "the release")
         self._key = key
         self._encoder = encoder
         self._own_encoder = encoder is None

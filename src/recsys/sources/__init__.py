@@ -7,13 +7,14 @@ on every source; nothing ever falls back to another source by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from recsys.errors import ConfigError
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
 
     import pyarrow as pa
@@ -116,7 +117,16 @@ def open_source(url: str, settings: Settings | None = None, credentials: dict[st
     from recsys.sources.duckdb import DuckDBSource
 
     if url.startswith("duckdb:"):
-        return DuckDBSource.from_file(Path(url.removeprefix("duckdb:")))
-    if "://" in url or not url:
-        raise ConfigError(f"source {url!r} is not one of: snowflake, sample, duckdb:FILE, or a folder of mart files")
-    return DuckDBSource.from_folder(Path(url))
+        return DuckDBSource.from_file(_path(url.removeprefix("duckdb:"), url))
+    return DuckDBSource.from_folder(_path(url, url))
+
+
+def _path(text: str, url: str) -> Path:
+    try:
+        if not text:
+            raise ConfigError("it names nothing")
+        return local_path(text, "source")
+    except ConfigError as error:
+        raise ConfigError(
+            f"source {url!r} is not one of: snowflake, sample, duckdb:FILE, or a folder of mart files ({error})"
+        ) from None

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ConfigError
 from recsys.sources.snowflake.keys import private_key
+from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -292,9 +292,13 @@ class _Reading:
         if not path:
             return ""
         try:
-            return Path(path).expanduser().read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not a text file"
+            return local_path(path, self.named(name)).read_text(encoding="utf-8")
+        except (ConfigError, OSError, UnicodeDecodeError) as error:
+            reason = (
+                "not a text file"
+                if isinstance(error, UnicodeDecodeError)
+                else str(getattr(error, "strerror", None) or error)
+            )
             self.problems.append(f"{self.named(name)} names {path!r}, which cannot be read: {reason}")
             return ""
 

@@ -16,6 +16,7 @@ from recsys.models.confidence import like_threshold
 from recsys.models.solvers import SOLVERS
 from recsys.release.fingerprint import ratings_fingerprint
 from recsys.system.log import events, keys
+from recsys.system.paths import local_path
 from recsys.system.pulse import progress, working
 from recsys.tuning.scorer import DRAWS, LARGE, RecipeScorer
 from recsys.tuning.space import RANGES, Space, left_open
@@ -62,6 +63,7 @@ def check(settings: Settings, file: Path) -> None:
         Where :func:`tune` would raise them.
     """
     require_extra()
+    file = local_path(file, "--study")
     if not SOLVERS[settings.cf.solver].searchable:
         known = ", ".join(name for name, solver in SOLVERS.items() if solver.searchable)
         raise ConfigError(
@@ -144,6 +146,7 @@ def tune(  # noqa: PLR0913 - the last two have defaults
         If the study cannot be written, or another process searches into it.
     """
     check(settings, file)
+    file = local_path(file, "--study")
     started = clock()
     with working("tune"):
         search = _Search.on(ratings, settings)

@@ -1,0 +1,55 @@
+"""Paths that people give: in settings, in the environment, on the command line, in Python.
+
+All of them are read here, so that all of them mean the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from recsys.errors import ConfigError
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+"""What an address begins with; a drive of Windows has one letter."""
+
+
+def local_path(given: Path | str, what: str) -> Path:
+    """Return the path of this machine that is meant; ``~`` at its beginning is the home folder.
+
+    Parameters
+    ----------
+    given
+        As people wrote it.
+    what
+        What it is, for the error: ``--output``, ``content.cache_dir``.
+
+    Raises
+    ------
+    ConfigError
+        If it is an address such as ``s3://bucket/models``, or no path at all.
+    """
+    text = os.fspath(given)
+    refuse_address(text, what)
+    if "\0" in text:
+        raise ConfigError(f"{what} {text!r} is no path: a path holds no NUL; give another")
+    expanded = os.path.expanduser(text)  # noqa: PTH111 - `./~` stays what it says, which `Path` does not keep
+    if expanded.partition(os.sep)[0] == "~":
+        raise ConfigError(f"{what} {text!r} begins with ~, and this user has no home folder; set HOME, or write it out")
+    return Path(expanded)
+
+
+def refuse_address(text: str, what: str) -> None:
+    """Refuse an address: ``://``, or what a :class:`~pathlib.Path` leaves of it, a first folder ``s3:``.
+
+    Raises
+    ------
+    ConfigError
+        If it is one.
+    """
+    if "://" in text or _SCHEME.fullmatch(text.partition(os.sep)[0]):
+        raise ConfigError(
+            f"{what} {text!r} is an address, and only paths of this machine are read and written: give a folder or "
+            "file, and copy it from or to there"
+        )
