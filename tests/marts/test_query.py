@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.config import SourceSettings
 from recsys.marts.query import MartQuery
+from recsys.marts.reserved import spelled
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_$]*", fullmatch=True)
 TABLES = st.lists(NAMES, min_size=1, max_size=3).map(".".join)
@@ -27,6 +29,22 @@ def test_settings_add_columns_and_name_tables() -> None:
     )
     assert MartQuery.of_games(source).endswith(", MECHANICS, YEAR, PLAYERS FROM g")
     assert MartQuery.of_ratings(source) == "SELECT USER_ID, GAME_ID, RATING, rated_at FROM a.b.r"
+
+
+def test_a_reserved_word_is_a_column_and_no_part_of_sql() -> None:
+    """Unquoted, ``ORDER`` would break the query and ``CURRENT_TIMESTAMP`` would be the time of now."""
+    source = SourceSettings(games_table="a.table", time_column="current_timestamp", game_columns="order, YEAR")
+    assert MartQuery.of_games(source).endswith(', MECHANICS, "ORDER", YEAR FROM a."TABLE"')
+    assert MartQuery.of_ratings(source).startswith('SELECT USER_ID, GAME_ID, RATING, "CURRENT_TIMESTAMP" FROM')
+
+
+def test_every_word_that_duckdb_reserves_is_known() -> None:
+    """Its own list of keywords, each tried as the name of a column."""
+    connection = duckdb.connect()
+    words = [word for (word,) in connection.execute("SELECT DISTINCT keyword_name FROM duckdb_keywords()").fetchall()]
+    for word in words:
+        connection.execute(f'CREATE OR REPLACE TABLE named AS SELECT 7 AS "{word}"')
+        assert connection.execute(f"SELECT {spelled(word)} FROM named").fetchall() == [(7,)], word
 
 
 @given(st.lists(NAMES, min_size=1, max_size=4), TABLES)

@@ -324,3 +324,11 @@ def test_unknown_source_is_a_wrong_setting(url: str) -> None:
     error = failure(url)
     assert isinstance(error, ConfigError)
     assert "duckdb:FILE" in str(error)
+
+
+@pytest.mark.parametrize("word", ["CURRENT_TIMESTAMP", '"CURRENT_TIMESTAMP"', "current_date", '"USER"', "rowid"])
+def test_what_is_no_column_is_never_taken_for_a_function(tmp_path: Path, word: str) -> None:
+    """DuckDB takes such a name for the time of now, or for the number of a row, also in quotes."""
+    error = failure(write_database(tmp_path / "m.duckdb"), f"SELECT USER_ID, {word} FROM ANALYTICS.MART_USER_RATINGS")
+    assert isinstance(error, DataContractError)
+    assert f"MART_USER_RATINGS lacks {word.strip(chr(34))}; it has USER_ID" in str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Self
 
+from recsys.marts.reserved import spelled
 from recsys.marts.schema import GAME_COLUMNS, RATING_COLUMNS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class MartQuery(str):
     Parameters
     ----------
     columns
-        Names, in the order of the answer.
+        Names, in the order of the answer, as SQL spells them.
     table
         Name of the table or view, with its schema.
 
@@ -49,13 +50,13 @@ class MartQuery(str):
     @classmethod
     def of_games(cls, source: SourceSettings) -> Self:
         """Return query 1: the games mart with the columns that the settings add."""
-        return cls((*GAME_COLUMNS, *source.more_game_columns), source.games_table)
+        return cls((*GAME_COLUMNS, *map(spelled, source.more_game_columns)), spelled(source.games_table))
 
     @classmethod
     def of_ratings(cls, source: SourceSettings) -> Self:
         """Return query 2: the ratings mart, with the time column where the settings name one."""
-        dated = (source.time_column,) if source.time_column else ()
-        return cls((*RATING_COLUMNS, *dated), source.ratings_table)
+        dated = (spelled(source.time_column),) if source.time_column else ()
+        return cls((*RATING_COLUMNS, *dated), spelled(source.ratings_table))
 
     @classmethod
     def read(cls, sql: str) -> MartQuery | None:

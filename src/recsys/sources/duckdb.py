@@ -156,6 +156,7 @@ class DuckDBSource(Source):
             relation = cursor.sql(sql)
             if relation is None:
                 raise QueryFailed(f"{self.name} answers queries alone, and this is a statement: {sql}")
+            self._require_columns(sql)
             reader = relation.to_arrow_reader(BATCH_ROWS)
             announced = self._count(sql)
         except duckdb.Error as error:
@@ -189,7 +190,7 @@ class DuckDBSource(Source):
 
     def _count(self, sql: str) -> int | None:
         query = MartQuery.read(sql)
-        if query is None or query.table.upper() not in self._countable:
+        if query is None or query.table.upper().replace('"', "") not in self._countable:
             return None
         counted = self._cursor().execute(f"SELECT count(*) FROM {query.table}")
         row = counted.fetchone()
@@ -212,16 +213,26 @@ class DuckDBSource(Source):
         seen = one_line(error)
         if isinstance(error, duckdb.BinderException):
             if query := MartQuery.read(sql):
-                present = self._columns(query.table)
-                names = {column.upper() for column in present}
-                missing = [name for name in query.columns if name.strip('"').upper() not in names]
-                seen = f"{query.table} lacks {', '.join(missing)}; it has {', '.join(present)}"
+                seen = self._lacks(query)
             return DataContractError(f"{self.name} lacks a column: {seen}; the query was: {sql}")
         if isinstance(error, duckdb.CatalogException):
             return QueryFailed(
                 f"{self.name} refused the query: {seen}; it has {', '.join(self._tables()) or 'no tables'}"
             )
         return QueryFailed(f"{self.name} failed to answer: {seen}; the query was: {sql}")
+
+    def _require_columns(self, sql: str) -> None:
+        """Refuse what is no column: DuckDB takes some names for its own, even in quotes (the time of now, row ids)."""
+        query = MartQuery.read(sql)
+        if query is not None and "*" not in query.columns and (lacks := self._lacks(query)):
+            raise DataContractError(f"{self.name} lacks a column: {lacks}; the query was: {sql}")
+
+    def _lacks(self, query: MartQuery) -> str:
+        """Say which columns a table lacks; nothing if it has them all."""
+        present = self._columns(query.table)
+        names = {column.upper() for column in present}
+        missing = [bare for name in query.columns if (bare := name.strip('"')).upper() not in names]
+        return f"{query.table} lacks {', '.join(missing)}; it has {', '.join(present)}" if missing else ""
 
     def _columns(self, table: str) -> list[str]:
         rows = self._cursor().execute(f"DESCRIBE SELECT * FROM {table}")
