@@ -332,3 +332,54 @@ def test_what_is_no_column_is_never_taken_for_a_function(tmp_path: Path, word: s
     error = failure(write_database(tmp_path / "m.duckdb"), f"SELECT USER_ID, {word} FROM ANALYTICS.MART_USER_RATINGS")
     assert isinstance(error, DataContractError)
     assert f"MART_USER_RATINGS lacks {word.strip(chr(34))}; it has USER_ID" in str(error)
+
+
+def write_parts(folder: Path, ending: str) -> Path:
+    """Write both marts as folders of two part files, with what writers leave beside them."""
+    for number, rows in enumerate((slice(0, 2), slice(2, 3))):
+        part = write_folder(folder / f"x{number}", ending, GAMES[rows], RATINGS[rows])
+        for stem in ("mart_games", "mart_user_ratings"):
+            mart = folder / f"{stem}.{ending}"
+            mart.mkdir(exist_ok=True)
+            (part / f"{stem}.{ending}").rename(mart / f"part-{number}.{ending}")
+            for name in ("_SUCCESS", "_committed_1", f".part-{number}.{ending}.crc"):
+                (mart / name).touch()
+        part.rmdir()
+    return folder
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "csv.gz"])
+def test_a_folder_of_part_files_is_a_mart(tmp_path: Path, ending: str) -> None:
+    """Spark and Dask write no file but a folder of them; their marks beside the parts hold no rows."""
+    whole, parts = write_folder(tmp_path / "whole", ending), write_parts(tmp_path / "parts", ending)
+    with open_source(str(whole)) as one, open_source(str(parts)) as many:
+        for query in (GAMES_QUERY, RATINGS_QUERY):
+            assert rows(many, query) == rows(one, query)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        (lambda mart: (mart / "year=2024").mkdir(), ConfigError, "year=2024: it is partitioned"),
+        (lambda mart: (mart / "notes.txt").touch(), ConfigError, r"notes\.txt: .*\.parquet files alone"),
+        (lambda mart: (mart / "_delta_log").mkdir(), ConfigError, "is a Delta table"),
+        (lambda mart: [part.unlink() for part in mart.glob("part*")], SourceUnavailable, "holds no part file"),
+        (
+            lambda mart: (mart / "part-1.parquet").write_bytes(b"x"),
+            SourceUnavailable,
+            r"part-1\.parquet cannot be read",
+        ),
+        (
+            lambda mart: pq.write_table(GAMES.drop_columns("MECHANICS"), mart / "part-1.parquet"),
+            DataContractError,
+            r"part-1\.parquet has the columns .*CATEGORIES, and part-0\.parquet",
+        ),
+    ],
+)
+def test_a_folder_that_is_more_than_its_parts_is_refused(
+    tmp_path: Path, spoil: Any, error: type[Exception], words: str
+) -> None:
+    """Partitions, other files and parts that differ would lose rows or make up nulls."""
+    spoil(write_parts(tmp_path, "parquet") / "mart_games.parquet")
+    with pytest.raises(error, match=words):
+        open_source(str(tmp_path))

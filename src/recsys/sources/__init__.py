@@ -93,7 +93,8 @@ def open_source(url: str, settings: Settings | None = None, credentials: dict[st
     ----------
     url
         ``snowflake``, ``sample``, ``duckdb:FILE``, or a folder with
-        ``mart_games.{parquet,csv,csv.gz}`` and ``mart_user_ratings.{parquet,csv,csv.gz}``.
+        ``mart_games.{parquet,csv,csv.gz}`` and ``mart_user_ratings.{parquet,csv,csv.gz}``, each a file or a folder of
+        part files.
     settings
         Settings of the run; defaults where not given.
     credentials

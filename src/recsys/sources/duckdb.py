@@ -107,7 +107,9 @@ class DuckDBSource(Source):
         marts = find_marts(folder)
         connection = _connect()
         try:
-            allowed = ", ".join(literal(path) for mart in marts for path in (str(mart.path), glob_escaped(mart.path)))
+            allowed = ", ".join(
+                literal(path) for mart in marts for part in mart.parts for path in (str(part), glob_escaped(part))
+            )
             connection.execute(f"SET allowed_paths = [{allowed}]; SET enable_external_access = false")
             create_views(connection, marts)
         except duckdb.Error as error:

@@ -13,10 +13,11 @@ import gzip
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from recsys.errors import ConfigError, DataContractError, SourceUnavailable
 from recsys.marts import ENCODED, GAME_ID, GAMES_TABLE, RATING, RATINGS_TABLE, WHOLE_NUMBER
+from recsys.sources.parts import find_parts, parquet_header, same_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,24 +40,29 @@ class MartFile:
     Attributes
     ----------
     path
-        Absolute.
+        Absolute: a file, or a folder of part files.
     view
         The name it is seen as in SQL.
     format
         ``parquet``, or ``csv`` with or without gzip.
+    parts
+        The files, in the order of their names: ``path`` alone where it is a file.
     """
 
     path: Path
     view: str
     format: Literal["parquet", "csv", "csv.gz"]
+    parts: tuple[Path, ...]
 
     @property
     def relation(self) -> str:
         """SQL for the file as it is: Parquet with its types, CSV with every cell as text or NULL."""
-        where = literal(glob_escaped(self.path))
+        where = f"[{', '.join(literal(glob_escaped(part)) for part in self.parts)}]"
         if self.format == "parquet":
-            return f"read_parquet({where})"
-        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in csv_header(self.path))
+            several = ", hive_partitioning = false, union_by_name = true" if self.parts != (self.path,) else ""
+            return f"read_parquet({where}{several})"
+        names = same_columns(self.parts, csv_header)
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
         compression = "gzip" if self.format == "csv.gz" else "none"
         # Prose holds line breaks inside quotes: one thread cannot mistake them for the end of a row.
         parallel = "false" if self.view == GAMES_TABLE else "true"
@@ -99,7 +105,12 @@ def find_marts(folder: Path) -> list[MartFile]:
         if len(formats) > 1:
             both = " and ".join(f"{stem}.{f}" for f in formats)
             raise ConfigError(f"source folder {folder} holds {both}: which one counts? Keep one and move the rest away")
-    return [MartFile(folder / f"{stem}.{endings[stem][0]}", view, endings[stem][0]) for stem, view in MARTS.items()]  # type: ignore[arg-type]
+    return [_mart(folder / f"{stem}.{endings[stem][0]}", view, endings[stem][0]) for stem, view in MARTS.items()]
+
+
+def _mart(path: Path, view: str, ending: str) -> MartFile:
+    kind = cast('Literal["parquet", "csv", "csv.gz"]', ending)
+    return MartFile(path, view, kind, find_parts(path, kind) if path.is_dir() else (path,))
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, marts: list[MartFile]) -> None:
@@ -171,6 +182,8 @@ def _wanted(stem: str) -> str:
 def _columns(connection: duckdb.DuckDBPyConnection, mart: MartFile) -> dict[str, str]:
     import duckdb
 
+    if mart.format == "parquet" and len(mart.parts) > 1:
+        same_columns(mart.parts, parquet_header)
     try:
         rows = connection.execute(f"DESCRIBE SELECT * FROM {mart.relation}").fetchall()
     except duckdb.Error as error:
