@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,11 +16,16 @@ from factories.tables import FIRST_GAME, RECIPE, WordEncoder, games, write_marts
 from recsys.cli import run
 from recsys.config import Settings, load_settings
 from recsys.errors import ConfigError, DataContractError
+from recsys.marts.contract import ContractReport
+from recsys.marts.extras import check_extras
+from recsys.marts.frames import frame_of
 from recsys.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pandas as pd
 
 YEARS = {FIRST_GAME: 1995, FIRST_GAME + 1: None}
 
@@ -122,3 +129,38 @@ def test_a_wrong_list_of_columns_is_explained(given: Any, words: str) -> None:
     """What the release has anyway, the same one twice, and what is no column at all."""
     with pytest.raises(ConfigError, match=words):
         load_settings(overrides=[f"source.game_columns={given}"], environ={})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (pa.array([{"a": 1}] * 3), r"its type is struct<a: int64>"),
+        (pa.array([[("a", 1)]] * 3, pa.map_(pa.string(), pa.int64())), "its type is map<string, int64"),
+        (pa.array([b"x"] * 3), "its type is binary"),
+        (pa.array([(1, 2, 3)] * 3, pa.month_day_nano_interval()), "its type is month_day_nano_interval"),
+        (pa.array([Decimal(10**30)] * 3, pa.decimal128(38, 0)), r"of type decimal128\(38, 0\) have no common type"),
+    ],
+)
+def test_a_column_that_no_release_can_keep_is_a_broken_rule(values: pa.Array, words: str) -> None:
+    """It is named with its type when the marts are checked, and not when all is trained and written."""
+    report, frame = ContractReport(), extra_frame(values)
+    check_extras(frame, ["X"], report, "MART_GAMES")
+    with pytest.raises(DataContractError, match=rf"games whose X cannot be kept: .*{words}"):
+        report.sound(frame)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["a", None, "b"], [1.5, None, 2.0], [["a"], ["b", "c"], None], [dt.date(2020, 1, 2)] * 3, [True, None, False]],
+)
+def test_numbers_texts_dates_and_lists_are_kept(values: list[Any]) -> None:
+    """What games.parquet holds as what it is breaks no rule."""
+    report = ContractReport()
+    check_extras(extra_frame(pa.array(values)), ["X"], report, "MART_GAMES")
+    assert report.violations == []
+
+
+def extra_frame(values: pa.Array) -> pd.DataFrame:
+    """Return a column X as the trainer fetches it."""
+    batch = pa.record_batch({"X": values})
+    return frame_of(batch.schema, [batch], frozenset())

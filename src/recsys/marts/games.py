@@ -9,6 +9,7 @@ import numpy as np
 from recsys.marts.cells import ARROW_TYPES
 from recsys.marts.columns import Texts, read_texts
 from recsys.marts.contract import SAMPLES, ContractReport, check_spellings, has_columns
+from recsys.marts.extras import check_extras
 from recsys.marts.frames import codes_of
 from recsys.marts.ids import NotAnId, id_array_of, python_ids
 from recsys.marts.schema import GAME_COLUMNS, GAME_ID, NAME
@@ -40,7 +41,7 @@ def read_games(
     mart
         What messages call the table.
     more
-        Further columns that are kept as they are.
+        Further columns that are kept as they are; of a type that a release can keep.
 
     Returns
     -------
@@ -65,6 +66,7 @@ def read_games(
         check_spellings(known, report, mart)
     texts = read_texts(frame, types=frame.attrs.get(ARROW_TYPES))
     _check_texts(texts, python_ids(ids), report, mart)
+    check_extras(frame, more, report, mart)
     if len(frame) < settings.min_games:
         report.broken(mart, f"games, fewer than the {settings.min_games:,} that data.min_games asks for", len(frame))
     if len(report.violations) > before:
