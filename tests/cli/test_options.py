@@ -59,3 +59,17 @@ def test_plain_tables_keep_their_columns() -> None:
         "*  a     now   1,000",
         "   bb    a long remark",
     ]
+
+
+@pytest.mark.parametrize("poll", ["inf", "nan", "-1", "0", "1e300"])
+def test_looks_are_some_seconds_apart(poll: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no length of time is a wrong command line, and nothing is served."""
+    assert run(["serve", "--models", "nowhere", "--poll", poll]) == 2
+    assert "--poll" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("minutes", ["inf", "nan", "-1"])
+def test_a_budget_is_finite(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A search for NaN minutes would never end."""
+    assert run(["tune", "--study", "s.db", "--minutes", minutes]) == 2
+    assert "--minutes" in capsys.readouterr().err

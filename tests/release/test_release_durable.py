@@ -98,3 +98,11 @@ def test_renaming_and_removing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     with pytest.raises(ArtifactWriteError, match="cannot rename"):
         rename(tmp_path / "absent", tmp_path / "three")
+
+
+def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path) -> None:
+    """A rename would put a file in the place of a pipe or a device."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArtifactWriteError, match="no plain file"):
+        write_bytes(tmp_path / "pipe", b"x")
+    assert (tmp_path / "pipe").is_fifo()

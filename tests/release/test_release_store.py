@@ -7,19 +7,19 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from factories.small_release import Parts, make_parts
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, LockHeld, ReleaseNotFound
 from recsys.release.check import check_here
+from recsys.release.describe import describe
 from recsys.release.facts import Facts
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -272,3 +272,26 @@ def test_the_other_half_is_carried_over(store: ReleaseStore, parts: Parts, tmp_p
     assert (old / "rag_index.faiss").read_bytes() != (new / "rag_index.faiss").read_bytes()
     manifest = store.manifest("b")
     assert store.manifest("a").changes(manifest.content, manifest.cf) == ["content.data", "content.settings"]
+
+
+def test_files_on_the_shelf_are_no_releases(store: ReleaseStore) -> None:
+    """Notes of people, and what the operating system leaves everywhere, are passed over; a folder is told."""
+    shelf = store.root / "releases"
+    shelf.mkdir(parents=True, exist_ok=True)
+    for name in ("README.md", "Thumbs.db", "desktop.ini", ".DS_Store"):
+        (shelf / name).touch()
+    (shelf / "20260101T000000Z-0000").mkdir()
+    assert store.names() == ["20260101T000000Z-0000"]
+
+
+def test_a_release_may_lie_where_a_path_looks_like_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow takes ``run:1`` for an address where it is given a path, and not where it is given an open file."""
+    (tmp_path / "run:1").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert describe(_written(Path("run:1") / "games.parquet"))["A"].shape == (2,)
+
+
+def _written(path: Path) -> Path:
+    with path.open("wb") as file:
+        pq.write_table(pa.table({"A": [1, 2]}), file)
+    return path

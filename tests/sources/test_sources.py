@@ -383,3 +383,28 @@ def test_a_folder_that_is_more_than_its_parts_is_refused(
     spoil(write_parts(tmp_path, "parquet") / "mart_games.parquet")
     with pytest.raises(error, match=words):
         open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("4,D,d,c,m,x", "line 5 (4,D,d,c,m,x): it has 6 cells instead of 5; write it in UTF-8 with commas"),
+        ("4,D", "line 5 (4,D): it has 2 cells instead of 5; write it"),
+        ('4,"D"x,d,c,m', """line 5 (4,"D"x,d,c,m): Value with unterminated quote found; write it"""),
+    ],
+)
+def test_a_fault_of_a_csv_is_told_with_its_line_and_what_can_be_done(tmp_path: Path, row: str, words: str) -> None:
+    """Options of DuckDB, which nobody can set here, are no advice."""
+    write_folder(tmp_path, "csv")
+    rows = ["GAME_ID,NAME,DESCRIPTION,CATEGORIES,MECHANICS", *(f"{n},A,d,c,m" for n in (1, 2, 3)), row]
+    (tmp_path / "mart_games.csv").write_text("\n".join(rows) + "\n")
+    error = failure(tmp_path, GAMES_QUERY)
+    assert words in str(error)
+    assert "strict_mode" not in str(error)
+
+
+def test_another_separator_is_named(tmp_path: Path) -> None:
+    """Spreadsheets write semicolons in half of the world."""
+    write_folder(tmp_path, "csv")
+    (tmp_path / "mart_games.csv").write_text("GAME_ID;NAME;DESCRIPTION;CATEGORIES;MECHANICS\n1;A;d;c;m\n")
+    assert "separates its cells by ';'; write it with commas" in str(failure(tmp_path, GAMES_QUERY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -20,7 +21,7 @@ from recsys.evaluation.holdout import split
 from recsys.models.recipe import CfRecipe
 from recsys.tuning.scorer import DRAWS, LARGE, RecipeScorer
 from recsys.tuning.space import RANGES, Space
-from recsys.tuning.study import Budget, Tuned, tune
+from recsys.tuning.study import Budget, Tuned, check, tune
 from recsys.tuning.study.file import open_study
 from recsys.tuning.study.search import require_extra
 from recsys.tuning.study.trials import Trials, finished, importances, whole
@@ -336,3 +337,15 @@ def test_a_missing_extra_is_named() -> None:
     with pytest.raises(MissingExtra, match=r"recsys\[tune\]"):
         require_extra(lambda _: None)
     require_extra()
+
+
+def test_a_study_is_a_file(tmp_path: Path) -> None:
+    """A pipe would be waited for without end, and a folder or a device holds no study."""
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(ConfigError, match="cannot hold a study: it is a device"):
+            check(Settings(), name)
+    with pytest.raises(ArtifactWriteError, match="it is a folder; name a file"):
+        check(Settings(), tmp_path)
+    with pytest.raises(ConfigError, match="is an address"):
+        check(Settings(), Path("s3://bucket/study.db"))

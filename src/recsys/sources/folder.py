@@ -30,6 +30,10 @@ FORMATS = ("parquet", "csv", "csv.gz")
 """Endings of a mart's file."""
 
 _ID_TYPES = ("BIGINT", "DECIMAL(38,0)", "VARCHAR")
+_CSV_FAULT = re.compile(
+    r"CSV Error on Line: (\d+) Original Line: ?(.*?) "
+    r"?((?:Expected Number|Value with|Maximum line|Invalid).*?)(?: Possible|$)"
+)
 _DIALECT = "auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', nullstr = ''"
 
 
@@ -149,6 +153,8 @@ def csv_header(path: Path) -> list[str]:
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise SourceUnavailable(f"{path} cannot be read as CSV in UTF-8: {error}; write the file anew") from error
     repeated = [name for name, count in Counter(name.upper() for name in names).items() if count > 1 or not name]
+    if len(names) == 1 and (other := next((sign for sign in ";\t|" if sign in names[0]), "")):
+        raise DataContractError(f"{path} separates its cells by {other!r}; write it with commas")
     if not names or repeated:
         problem = f"names these columns twice or not at all: {repeated}" if names else "is empty"
         raise DataContractError(f"{path} {problem}; its first line must name every column once, separated by commas")
@@ -173,6 +179,18 @@ def glob_escaped(path: Path) -> str:
 def one_line(error: Exception) -> str:
     """Return DuckDB's message on one line; it draws carets under the query over several."""
     return " ".join(str(error).split())[:500]
+
+
+def csv_fault(error: Exception) -> str:
+    """Return what DuckDB has against a CSV file: its line and the fault, without advice on options that nobody has."""
+    text = " ".join(str(error).split())
+    found = _CSV_FAULT.search(text)
+    line, shown, fault = found.groups() if found else ("", "", text[:500])
+    where = f"line {line} ({shown[:60]}{'…' if len(shown) > 60 else ''}): " if found else ""
+    fault = re.sub(r"Expected Number of Columns: (\d+) Found: (\d+)", r"it has \2 cells instead of \1", fault).strip(
+        " ."
+    )
+    return f"{where}{fault}; write it in UTF-8 with commas between cells, quotes around text, and quotes in it doubled"
 
 
 def _wanted(stem: str) -> str:
@@ -207,9 +225,7 @@ def _earned_types(connection: duckdb.DuckDBPyConnection, mart: MartFile, columns
         scan = f"SELECT {', '.join(tests)} FROM {mart.relation}"
         row = connection.execute(scan).fetchone()
     except duckdb.Error as error:
-        raise SourceUnavailable(
-            f"{mart.path} cannot be read as CSV (UTF-8, commas, quotes doubled inside quotes): {one_line(error)}"
-        ) from error
+        raise SourceUnavailable(f"{mart.path} cannot be read as CSV: {csv_fault(error)}") from error
     answers = iter(row or ())
     # A column without any value answers NULL; it takes the first type, and the data contract counts its nulls.
     passed = {name: [kind for kind in kinds if next(answers) is not False] for name, kinds in candidates.items()}

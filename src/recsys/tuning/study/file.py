@@ -107,9 +107,12 @@ def _check_name(path: Path) -> None:
         raise ConfigError(
             f"{path} cannot hold a study: ? has a meaning in the address that it is opened by; leave it out"
         )
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "a device, a pipe or a socket"
-        raise ConfigError(f"{path} cannot hold a study: it is {kind}; name a file, or one that is not there yet")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ConfigError(
+            f"{path} cannot hold a study: it is a device, a pipe or a socket; name a file, or one that is not there yet"
+        )
+    if path.is_dir():
+        raise ArtifactWriteError(f"the study {path} cannot be written: it is a folder; name a file")
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"{path} cannot hold a study: there is no folder {path.absolute().parent}; make it first")
 
