@@ -200,7 +200,7 @@ def test_times_stay_with_their_ratings() -> None:
     assert pd.to_datetime(checked.rated_at, unit="us").day.tolist() == [1, 2, 3]
     report = ContractReport()
     read_ratings(ratings(RATED_AT=[days[0], None, days[1]]), LENIENT, report, time_column="RATED_AT")
-    assert "1 rating whose RATED_AT is null or no time" in str(report.violations[0])
+    assert "1 rating whose RATED_AT is null or blank" in str(report.violations[0])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from recsys.marts.join import join
 from recsys.marts.ratings import read_ratings
 from recsys.marts.tags import split_tags
 from recsys.marts.text import clean_games, tell_unread
+from recsys.marts.times import read_times
 from recsys.system.log import _Human
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
@@ -99,6 +101,7 @@ MARTS = ("ANALYTICS.MART_GAMES", "ANALYTICS.MART_USER_RATINGS")
         ({}, {"RATING": ["7", "8", "good"]}),
         ({}, {"RATING": [7.0, 8.0, float("inf")]}),
         ({}, {"RATING": [7.0, 8.0, 11.0]}),
+        ({}, {"RATING": [True, False, True]}),
     ],
 )
 def test_refusals_of_ids_and_ratings_are_printed_as_the_page_says(
@@ -112,3 +115,47 @@ def test_refusals_of_ids_and_ratings_are_printed_as_the_page_says(
         join(rated, IdMap.of(checked["GAME_ID"].tolist()), report, LENIENT.max_unknown, MARTS)
     (violation,) = report.violations
     assert f"\n{violation}\n" in PAGE, str(violation)
+
+
+DAYS = [dt.date(2020, 1, 1), dt.date(2020, 1, 2), dt.date(2020, 1, 3)]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [DAYS[0], None, DAYS[1]],
+        ["03/04/2020", "04/04/2020", "05/04/2020"],
+        ["2020-01-01", "2020-01-02", "2020-01-03 10:00"],
+        ["2020-01-01", "2020-01-02", "soon"],
+        ["2020-01-01", "2020-01-02", "2020-02-30"],
+        [DAYS[0], DAYS[1], dt.date(9999, 12, 31)],
+        [1_600_000_000, 1_600_000_001, 0],
+        [True, False, True],
+        [DAYS[0]] * 3,
+    ],
+)
+def test_refusals_of_times_are_printed_as_the_page_says(times: list[Any]) -> None:
+    """Word for word."""
+    report = ContractReport()
+    read_ratings(RATINGS.assign(RATED_AT=times), LENIENT, report, mart=MARTS[1], time_column="RATED_AT")
+    (violation,) = report.violations
+    assert f"\n{violation}\n" in PAGE, str(violation)
+
+
+def test_the_forms_of_times_are_read_as_the_page_says() -> None:
+    """Each example of the table is a time."""
+    examples = [example for _, cell, _ in rows("| the column | example |")[1:] for example in cell.split("`, `")]
+    for example in examples:
+        values: list[Any] = [int(example)] if example.isdigit() and len(example) != 8 else [example]
+        assert read_times(pd.Series(values), "RATED_AT").faults == [], example
+    assert len(examples) == 22
+
+
+def test_how_times_were_read_is_printed_as_the_page_says(caplog: pytest.LogCaptureFixture) -> None:
+    """Word for word, behind the time."""
+    caplog.set_level("INFO")
+    read_ratings(
+        RATINGS.assign(RATED_AT=[20240131, 20240201, 20240201]), LENIENT, ContractReport(), time_column="RATED_AT"
+    )
+    (record,) = caplog.records
+    assert f"\n{_Human().format(record).split(' ', 1)[1]}\n" in PAGE

@@ -38,6 +38,15 @@ class NotUtf8(NotText):
     """Bytes that are no text either."""
 
 
+def halved(text: str) -> bool:
+    """Tell whether a text holds half a character (a lone surrogate), which no file and no model takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 @dataclass(frozen=True)
 class Misfits:
     """Cells of a column that hold no text.

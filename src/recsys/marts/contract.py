@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from recsys.errors import DataContractError, EmptyResult
 from recsys.marts.headings import told, twins
 from recsys.marts.ids import IdMap, rivals
+from recsys.marts.plain import absent_columns, listed_absent, repeated_columns, require_frame
 from recsys.marts.schema import GAME_ID
 from recsys.system import events, keys
 
@@ -84,7 +85,8 @@ class ContractReport:
             Ids of the users whose rows the samples are. They are logged at level DEBUG, and stand in no message.
         """
         if count:
-            texts = tuple(str(sample) for sample in islice(samples, SAMPLES))
+            # Half a character (a lone surrogate) cannot be printed: it is shown as an escape.
+            texts = tuple(str(sample).encode(errors="backslashreplace").decode() for sample in islice(samples, SAMPLES))
             self.violations.append(Violation(mart, rule, int(count), texts))
             if users:
                 self.people = True
@@ -119,18 +121,22 @@ class ContractReport:
         return checked
 
 
-def has_columns(frame: pd.DataFrame, columns: Sequence[str], report: ContractReport, mart: str) -> bool:
-    """Whether a frame has these columns, once each; those that it lacks or has twice are a broken rule.
+def has_columns(frame: pd.DataFrame, columns: Iterable[str], report: ContractReport, mart: str) -> bool:
+    """Whether a frame has each of these columns once; those that it lacks or repeats are a broken rule.
 
     Raises
     ------
+    DataContractError
+        If it is no plain data frame.
     EmptyResult
         If it has them, and no rows.
     """
-    absent = [column for column in columns if column not in frame.columns]
-    if absent:
-        present = ", ".join(map(str, frame.columns)) or "none"
-        report.broken(mart, f"columns missing: {', '.join(absent)}; the columns are {present}", len(absent))
+    require_frame(frame, mart)
+    columns = tuple(columns)
+    absent, repeated = absent_columns(frame, columns), repeated_columns(frame, columns)
+    report.broken(mart, f"columns missing: {listed_absent(frame, absent)}", len(absent))
+    report.broken(mart, f"columns repeated: {', '.join(repeated)}; keep one of each", len(repeated))
+    if absent or repeated:
         return False
     if groups := twins(frame.columns, columns):
         report.broken(mart, f"columns named twice but for case: {told(groups)}; keep one of each", len(groups))

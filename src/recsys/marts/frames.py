@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recsys.marts.cells import ARROW_TYPES, DECLARED_TYPE
-from recsys.marts.ids import IdMap, NotAnId, id_array, python_ids, sort_codes
+from recsys.marts.ids import IdMap, NotAnId, encode, id_array, id_array_of, python_ids, sort_codes
+from recsys.marts.schema import RATING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,15 +47,15 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     Returns
     -------
     pandas.DataFrame
-        Floats as float32 beside encoded columns, else as float64; categorical ids, integers as
-        int64 (as objects where there are nulls, so that none loses digits), everything else as
-        pandas objects. ``attrs`` names the type that each column arrived in.
+        Numbers with a fraction as float64, ratings beside encoded columns as float32; categorical ids,
+        integers as int64 (as objects where there are nulls, so that none loses digits), dates and timestamps
+        beside encoded columns as datetime64 (with a zone in UTC), everything else as pandas objects. ``attrs``
+        names the type that each column arrived in.
     """
     import pandas as pd
 
-    fraction = pa.float32() if encoded else pa.float64()
     columns: list[_Codes | _Plain] = [
-        _Codes() if field.name in encoded else _Plain(field.type, fraction) for field in schema
+        _Codes() if field.name in encoded else _Plain(field, rated=bool(encoded)) for field in schema
     ]
     with _system_memory(), ThreadPoolExecutor(len(columns), thread_name_prefix="encoding") as threads:
         # Arrow encodes without the interpreter's lock: one batch is encoded while the next one is fetched.
@@ -90,11 +93,24 @@ def _finish(tasks: list[Future[None]]) -> None:
 
 
 class _Plain:
-    """A column that is kept as Arrow sends it; numbers with a fraction become of one type."""
+    """A column that is kept as Arrow sends it; numbers with a fraction become of one type.
 
-    def __init__(self, kind: pa.DataType, fraction: pa.DataType) -> None:
-        fractional = pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale > 0)
-        self.kind = fraction if fractional else kind
+    Parameters
+    ----------
+    field
+        Its name and type.
+    rated
+        Whether it is of the ratings, of which there are millions: they take float32, and times no objects.
+    """
+
+    def __init__(self, field: pa.Field, *, rated: bool) -> None:
+        kind = field.type
+        if pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale > 0):
+            kind = _fraction(field, rated=rated)
+        elif rated and pa.types.is_timestamp(kind) and kind.tz:
+            kind = pa.timestamp(kind.unit, "UTC")  # the same moments; pandas need not know the zone
+        self.kind = kind
+        self.rated = rated
         self.chunks: list[pa.Array] = []
 
     def append(self, values: pa.Array) -> None:
@@ -109,7 +125,27 @@ class _Plain:
             return pd.Series([None if value is None else int(value) for value in chunked.to_pylist()], dtype=object)
         if not _becomes_pandas(self.kind):
             return pd.Series(chunked.to_pylist(), dtype=object)
-        return pd.Series(chunked.to_pandas(integer_object_nulls=True, self_destruct=True), copy=False)
+        # Python's dates end with the year 9999; those of a warehouse may be infinite.
+        objects = not self.rated and not _is_beyond_python(chunked)
+        return pd.Series(
+            chunked.to_pandas(integer_object_nulls=True, date_as_object=objects, self_destruct=True), copy=False
+        )
+
+
+def _fraction(field: pa.Field, *, rated: bool) -> pa.DataType:
+    if not rated:
+        return pa.float64()
+    if field.name == RATING:
+        return pa.float32()
+    return field.type if pa.types.is_floating(field.type) else pa.float64()  # a float of 32 bits stays known as one
+
+
+def _is_beyond_python(column: pa.ChunkedArray) -> bool:
+    """Tell whether a column holds dates that Python has no object for."""
+    if not pa.types.is_date(column.type):
+        return False
+    first, last = (pa.scalar(day).cast(column.type) for day in (date.min, date.max))
+    return bool(pc.any(pc.or_(pc.less(column, first), pc.greater(column, last))).as_py())
 
 
 def _becomes_pandas(kind: pa.DataType) -> bool:
@@ -222,9 +258,14 @@ def codes_of(column: pd.Series) -> tuple[npt.NDArray[np.int32], IdMap]:
     """
     import pandas as pd
 
-    from recsys.marts.ids import encode, id_array_of
-
     if isinstance(column.dtype, pd.CategoricalDtype):
-        codes = column.cat.codes.to_numpy().astype(np.int32, copy=False)
-        return sort_codes(codes, id_array(id_array_of(column.cat.categories)))
+        try:
+            return _of_categories(column)
+        except NotAnId:  # of a category that no row has, perhaps
+            return _of_categories(column.cat.remove_unused_categories())
     return encode(id_array_of(column))
+
+
+def _of_categories(column: pd.Series) -> tuple[npt.NDArray[np.int32], IdMap]:
+    codes = column.cat.codes.to_numpy().astype(np.int32, copy=False)
+    return sort_codes(codes, id_array(id_array_of(column.cat.categories)))

@@ -18,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recsys.marts.plain import has_booleans, is_nothing, native
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -105,33 +107,43 @@ def id_array_of(values: Any) -> pa.Array:
     NotAnId
         If the values are of mixed kinds, or no ids.
     """
+    values = native(values)
     try:
         array = pa.Array.from_pandas(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+    except UnicodeEncodeError:
+        raise NotAnId("text with half a character (a lone surrogate)") from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, ArithmeticError, TypeError, ValueError):
         array = _decimals(values)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
+    if pa.types.is_floating(array.type) and has_booleans(values):  # which Arrow takes for numbers there
+        raise NotAnId("values of mixed kinds (among them bool)")
     return id_array(array)
 
 
 def _decimals(values: Iterable[Any]) -> pa.Array:
     """Convert Python numbers that overflow int64, or Decimals mixed with integers."""
-    exact = [None if value is None or value != value else value for value in values]  # noqa: PLR0124 - NaN
-    odd = sorted({type(value).__name__ for value in exact if not isinstance(value, int | Decimal | np.integer | None)})
+    exact = [None if is_nothing(value) else value for value in values]
+    odd = sorted({type(value).__name__ for value in exact if not _is_number(value)})
     if odd:
-        raise NotAnId(f"values of mixed kinds (among them {', '.join(odd)})")
+        one = len({type(value) for value in exact if value is not None}) == 1
+        raise NotAnId(f"values of type {odd[0]}" if one else f"values of mixed kinds (among them {', '.join(odd)})")
     try:
-        return pa.array(
-            [None if value is None else Decimal(int(value)) for value in exact if _integral(value)], DECIMAL
-        )
-    except pa.ArrowInvalid:
+        return pa.array([None if value is None else _whole_number(value) for value in exact], DECIMAL)
+    except (pa.ArrowInvalid, OverflowError):
         raise NotAnId("numbers of more than 38 digits") from None
 
 
-def _integral(value: Any) -> bool:
-    if value is not None and value != int(value):
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | Decimal | np.integer) and not isinstance(value, bool))
+
+
+def _whole_number(value: Any) -> Decimal:
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise NotAnId(f"numbers that are not finite ({value})")
+    if value != int(value):
         raise NotAnId("numbers with a fraction")
-    return True
+    return Decimal(int(value))
 
 
 def meaning(id_: Id) -> Id:

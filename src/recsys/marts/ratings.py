@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from recsys.marts.cells import ARROW_TYPES
 from recsys.marts.contract import SAMPLES, ContractReport, check_spellings, has_columns
 from recsys.marts.frames import codes_of
 from recsys.marts.ids import IdMap, NotAnId
+from recsys.marts.plain import is_nothing
 from recsys.marts.schema import GAME_ID, RATING, RATING_COLUMNS, USER_ID
+from recsys.marts.times import read_times
+from recsys.marts.values import kinds_of_misfits, numbers, plain_values
+from recsys.system import events, keys
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from recsys.config import DataSettings
+
+log = events(__name__)
 
 _Coded: TypeAlias = "tuple[npt.NDArray[np.int32], IdMap]"
 """Codes of a column, one a row, and the ids behind them."""
@@ -132,12 +139,19 @@ def _checked_ids(frame: pd.DataFrame, column: str, report: ContractReport, mart:
 def _checked_values(
     frame: pd.DataFrame, settings: DataSettings | None, report: ContractReport, mart: str
 ) -> npt.NDArray[np.float32]:
-    import pandas as pd
-
-    column = frame[RATING]
-    numeric = column if pd.api.types.is_numeric_dtype(column.dtype) else pd.to_numeric(column, errors="coerce")
-    values: npt.NDArray[np.float32] = numeric.to_numpy(dtype=np.float32, na_value=np.nan)
+    column = plain_values(frame[RATING])
     null = column.isna().to_numpy()
+    odd = kinds_of_misfits(column, null, frame.attrs.get(ARROW_TYPES, {}).get(RATING, ""))
+    for kind, rows in odd.items():
+        report.broken(
+            mart,
+            f"ratings whose {RATING} is {kind}, not a number; send it as a number",
+            rows.sum(),
+            *_rows(frame, rows),
+        )
+    if odd:
+        return np.zeros(len(frame), np.float32)
+    values = numbers(column)
     nan = np.isnan(values)
     infinite = np.isinf(values)
     outside, span = _outside(np.where(infinite, np.float32(np.nan), values), settings)
@@ -163,27 +177,32 @@ def _outside(values: npt.NDArray[np.float32], settings: DataSettings | None) -> 
 
 
 def _checked_times(frame: pd.DataFrame, column: str, report: ContractReport, mart: str) -> npt.NDArray[np.int64]:
-    import pandas as pd
+    times = read_times(frame[column], column)
+    for fault in times.faults:
+        games, people = _rows(frame, fault.rows, rated=False)
+        cells = times.samples(np.flatnonzero(fault.rows)[:SAMPLES])
+        samples = [f"{game} {column} {cell}" for game, cell in zip(games, cells, strict=True)]
+        report.broken(mart, fault.rule, fault.rows.sum(), samples, people)
+    if times.form and not times.faults:
+        first, last = (np.datetime64(int(end), "us") for end in (times.micros.min(), times.micros.max()))
+        log.info("times read", extra=keys(column=column, **{"as": times.form, "from": first, "to": last}))
+    return times.micros
 
-    times = pd.to_datetime(frame[column], errors="coerce", utc=True)
-    missing = times.isna().to_numpy()
-    report.broken(mart, f"ratings whose {column} is null or no time", missing.sum(), *_rows(frame, missing))
-    stamps = times.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
-    return np.asarray(stamps.astype(np.int64))
 
-
-def _rows(frame: pd.DataFrame, rows: npt.NDArray[np.bool_]) -> tuple[list[str], list[str]]:
-    """Name the first few of ``rows`` by their game and rating, and by their user."""
-    first = frame.iloc[np.flatnonzero(rows)[:SAMPLES]].to_dict("records")
-    samples = [f"game {_shown(row[GAME_ID])} rating {_shown(row[RATING])}" for row in first]
-    return samples, [_shown(row[USER_ID]) for row in first]
+def _rows(frame: pd.DataFrame, rows: npt.NDArray[np.bool_], *, rated: bool = True) -> tuple[list[str], list[str]]:
+    """Name the first few of ``rows`` by their game, and the rating if it is asked for, and by their user."""
+    places = np.flatnonzero(rows)[:SAMPLES]
+    games, values, users = (
+        [_shown(frame[column].iloc[row]) for row in places] for column in (GAME_ID, RATING, USER_ID)
+    )
+    return [
+        f"game {game}" + (f" rating {value}" if rated else "") for game, value in zip(games, values, strict=True)
+    ], users
 
 
 def _shown(value: Any) -> str:
     """Return a cell as people name it: NULL where there is nothing, a blank text in quotes."""
-    import pandas as pd
-
-    if pd.api.types.is_scalar(value) and pd.isna(value):
+    if is_nothing(value):
         return "NULL"
     return repr(value) if isinstance(value, str) and not value.strip() else str(value)
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recsys.errors import DataContractError
-from recsys.marts.cells import Misfits, read_cells
+from recsys.marts.cells import Misfits, halved, read_cells
 from recsys.marts.columns import read_texts
-from recsys.marts.contract import counted
+from recsys.marts.contract import SAMPLES, counted
 from recsys.marts.headings import refuse_twins
 from recsys.marts.lists import parse_tags
+from recsys.marts.plain import require_columns
 from recsys.marts.repairs import Repair, clean_text
 from recsys.marts.schema import CATEGORIES, DESCRIPTION, GAME_ID, MECHANICS, NAME, TEXT_COLUMNS
 from recsys.marts.tags import split_tags
@@ -85,11 +86,7 @@ def embedding_text(games: pd.DataFrame, recipe: TextRecipe = DEFAULT_RECIPE) -> 
     DataContractError
         If ``games`` lacks a field of the recipe, or a field holds something that is no text.
     """
-    missing = [field for field in recipe.fields if field not in games.columns]
-    if missing:
-        raise DataContractError(
-            f"games lack {', '.join(missing)}; the columns are {', '.join(map(str, games.columns))}"
-        )
+    require_columns(games, recipe.fields, "games")
     refuse_twins("the games", games.columns, recipe.fields)
     texts = read_texts(games, recipe.fields)
     _raise_misfits(texts.misfits, games)
@@ -123,6 +120,10 @@ def given_texts(games: pd.DataFrame, column: str) -> list[str]:
     texts = [cell for cell in cells if isinstance(cell, str)]
     if len(texts) < len(cells):
         raise DataContractError(f"{len(cells) - len(texts):,} games have a null {column}; give each a text")
+    if some := [row for row, text in enumerate(texts) if halved(text)]:
+        samples = ", ".join(f"game {id_}: {texts[row]!r}" for row, id_ in _named(games, some))
+        rule = f"games whose {column} holds half a character (a lone surrogate); mend it where it is made"
+        raise DataContractError(f"the games break the data contract: {counted(len(some), rule)} (such as {samples})")
     return texts
 
 
@@ -146,6 +147,7 @@ def clean_games(games: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
     DataContractError
         If a cell holds something that is no text; in tag columns lists of words and numbers are.
     """
+    require_columns(games, [column for column in TEXT_COLUMNS if column in games.columns], "games")
     texts = read_texts(games)
     _raise_misfits(texts.misfits, games)
     return games.assign(**texts.columns), texts.repaired
@@ -161,6 +163,12 @@ def tell_unread(unread: Iterable[Unread]) -> None:
                 column=column.column, notation=column.notation, cells=column.cells, of=column.of, such_as=column.such_as
             ),
         )  # fmt: skip
+
+
+def _named(games: pd.DataFrame, rows: list[int]) -> list[tuple[int, object]]:
+    """Return the first few of some rows, each with its game's id."""
+    ids = games[GAME_ID] if GAME_ID in games.columns else games.index.to_series()
+    return [(row, ids.iloc[row]) for row in rows[:SAMPLES]]
 
 
 def _raise_misfits(misfits: Iterable[Misfits], games: pd.DataFrame) -> None:

@@ -72,10 +72,13 @@ class RAGRecommender:
         DataContractError
             If a column is missing, holds something that is no text, or an id is null, repeated or no id.
         """
-        from recsys.marts.text import embedding_text, given_texts
+        from recsys.marts.plain import require_columns, require_frame
+        from recsys.marts.text import TEXT_COLUMNS, embedding_text, given_texts
 
+        require_frame(games_df, "the games")
+        given = EMBEDDING_TEXT in games_df.columns
+        require_columns(games_df, ("GAME_ID", *([EMBEDDING_TEXT] if given else TEXT_COLUMNS)), "the games")
         ids = _distinct_ids(games_df)
-        given = EMBEDDING_TEXT in games_df
         texts = given_texts(games_df, EMBEDDING_TEXT) if given else embedding_text(games_df).tolist()
         self.vectors, self._index = _unit(self.embedding_model.encode(texts)), None
         self.game_ids = ids
@@ -208,10 +211,6 @@ def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _distinct_ids(games: pd.DataFrame) -> list[Id]:
-    if "GAME_ID" not in games:
-        raise DataContractError(
-            f"the games have no column GAME_ID; the columns are {', '.join(map(str, games.columns))}"
-        )
     refuse_twins("the frame of games", games.columns, ("GAME_ID", "embedding_text"))
     try:
         ids = id_array_of(games["GAME_ID"])
