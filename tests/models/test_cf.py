@@ -231,3 +231,11 @@ def test_ids_out_of_order_are_damage_to_every_reader(tmp_path: Path, model: Coll
     for read in (CollaborativeFilter.load, read_contents):
         with pytest.raises(ArtifactCorrupt, match=r"does not number its ids 0 … \d+ in order"):
             read(tmp_path)
+
+
+def test_a_model_that_was_not_fitted_says_so() -> None:
+    """Whatever it is asked."""
+    with pytest.raises(NotInModel, match="call fit first"):
+        CollaborativeFilter().recommend(1)
+    with pytest.raises(NotInModel, match="call fit first"):
+        CollaborativeFilter().similar(1)

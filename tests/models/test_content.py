@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
@@ -163,3 +163,27 @@ def test_a_broken_frame_is_refused(frame: pd.DataFrame, words: str) -> None:
     """``fit`` needs a distinct id for each game, and the columns that texts are made of."""
     with pytest.raises(DataContractError, match=words):
         RAGRecommender(embedding_model=WordEncoder()).fit(frame)
+
+
+def test_questions_take_what_numpy_makes_of_numbers() -> None:
+    """An id and a length may come out of an array."""
+    model = RAGRecommender(embedding_model=WordEncoder()).fit(games())
+    numbers: Any = np.array([model.game_ids[0], 3])
+    assert model.similar(numbers[0], numbers[1]) == model.similar(model.game_ids[0], 3)
+
+
+@pytest.mark.parametrize("id_", [[1], {}, True, 1.0, None])
+def test_what_is_no_id_is_no_game(id_: Any) -> None:
+    """A list cannot be looked up, and True is not the game 1."""
+    frame = games().assign(GAME_ID=range(1, len(games()) + 1))
+    with pytest.raises(NotInModel, match="is not among"):
+        RAGRecommender(embedding_model=WordEncoder()).fit(frame).similar(id_)
+
+
+def test_a_model_that_was_not_fitted_says_so() -> None:
+    """Whatever it is asked."""
+    model = RAGRecommender(embedding_model=WordEncoder())
+    with pytest.raises(NotInModel, match="call fit first"):
+        model.similar(1)
+    with pytest.raises(NotInModel, match="call fit first"):
+        model.search("trade")

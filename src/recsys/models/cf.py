@@ -163,6 +163,7 @@ class CollaborativeFilter:
         NotInModel
             If the user has no ratings.
         """
+        self._require_fit()
         code = self.users.code_of(user_id)
         if code is None:
             raise NotInModel(
@@ -187,6 +188,7 @@ class CollaborativeFilter:
         NotInModel
             If nobody has rated the game.
         """
+        self._require_fit()
         code = self.items.code_of(game_id)
         if code is None:
             raise NotInModel(f"game {game_id!r} is not among the {len(self.items):,} rated games of this model")
@@ -256,6 +258,10 @@ class CollaborativeFilter:
         if shapes != (len(model.users), len(model.items)):
             raise ArtifactCorrupt(f"{folder} has factors for {shapes} users and games, ids for {model.ratings.shape}")
         return model
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "als_model"):
+            raise NotInModel("this model knows no users and no games yet: call fit first, or load a model")
 
     def _scored(self, scores: npt.NDArray[np.float32], k: int) -> list[Scored]:
         best = top_k(scores, k)

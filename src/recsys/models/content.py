@@ -10,7 +10,7 @@ import numpy as np
 from recsys.config import ContentSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
 from recsys.marts.headings import refuse_twins
-from recsys.marts.ids import Id, NotAnId, id_array_of, python_ids
+from recsys.marts.ids import Id, NotAnId, id_array_of, key_of, python_ids
 from recsys.ranking.top import Neighbour, one_faiss_thread
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.formats import game_ids_bytes, index_bytes, read_game_ids, read_index
@@ -92,7 +92,7 @@ class RAGRecommender:
     @game_ids.setter
     def game_ids(self, ids: list[Id]) -> None:
         self._game_ids = ids
-        self._rows = {id_: row for row, id_ in enumerate(ids)}
+        self._rows: dict[object, int] = {id_: row for row, id_ in enumerate(ids)}
 
     @property
     def faiss_index(self) -> faiss.IndexFlatL2:
@@ -113,7 +113,7 @@ class RAGRecommender:
         NotInModel
             If the game is not in the index.
         """
-        row = self._rows.get(game_id)
+        row = self._known().get(key_of(game_id))
         if row is None:
             raise NotInModel(f"game {game_id!r} is not among the {len(self.game_ids):,} games of this index")
         nearest = self._nearest(self.vectors[row], k + 1)
@@ -121,6 +121,7 @@ class RAGRecommender:
 
     def search(self, text: str, k: int = 10) -> list[Neighbour]:
         """Return up to ``k`` games whose texts are nearest to ``text``, nearest first."""
+        self._known()
         return self._nearest(self.embedding_model.encode([text])[0], k)
 
     def save(self, path: Path | str) -> None:
@@ -164,8 +165,13 @@ class RAGRecommender:
             raise ArtifactCorrupt(f"{folder} has {index.ntotal:,} vectors for {len(model.game_ids):,} ids: mixed files")
         return model
 
+    def _known(self) -> dict[object, int]:
+        if not hasattr(self, "_rows"):
+            raise NotInModel("this model knows no games yet: call fit first, or load a model")
+        return self._rows
+
     def _nearest(self, vector: npt.NDArray[np.float32], k: int) -> list[Neighbour]:
-        k = max(0, min(k, len(self.game_ids)))
+        k = int(max(0, min(k, len(self.game_ids))))  # FAISS takes no integers of numpy
         if k == 0:
             return []
         with one_faiss_thread():
