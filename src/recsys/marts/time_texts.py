@@ -39,6 +39,7 @@ FORMS = tuple(f"{example}{kind}" for example, _, _ in _DATES for kind in _KINDS)
 """Each form, as an example of it."""
 UNREAD = -1
 """The form of a text that is in none."""
+_DAY, _MINUTE = len("2024-01-31"), len("2024-01-31 10:00")
 _SLICE = 1 << 20
 """Texts that are read at once: their parts take ten times their room."""
 
@@ -68,10 +69,29 @@ class Read(NamedTuple):
 
 def read_texts_of_times(texts: pa.Array) -> Read:
     """Read texts without null, one by one: which form each is in, and what it says."""
+    if (read := _read_alike(texts)) is not None:
+        return read
     distinct = texts.dictionary_encode()
     parts = [_read_slice(distinct.dictionary.slice(at, _SLICE)) for at in range(0, len(distinct.dictionary), _SLICE)]
     places = np.asarray(distinct.indices)
     return Read(*(np.concatenate(each)[places] for each in zip(*parts, strict=True)))
+
+
+def _read_alike(texts: pa.Array) -> Read | None:
+    """Read texts all of which are in one of the first three forms, ten times faster; None where they are not."""
+    lengths = pc.min_max(pc.utf8_length(texts))
+    shortest, longest = lengths["min"].as_py(), lengths["max"].as_py()
+    if not (shortest == longest == _DAY or shortest >= _MINUTE):
+        return None
+    for form, zone in ((0 if longest == _DAY else 1, None), (2, "UTC")):
+        try:
+            stamps = texts.cast(pa.timestamp("us", zone))
+        except pa.ArrowInvalid:
+            continue
+        count = len(texts)
+        micros = np.asarray(stamps.cast(pa.int64()))
+        return Read(np.full(count, form, np.int8), micros, np.ones(count, dtype=np.bool_))
+    return None
 
 
 def _read_slice(texts: pa.Array) -> Read:
