@@ -120,6 +120,9 @@ def test_what_is_no_plain_file_is_written_to_and_stays(nights: Nights, page: str
     assert pipe.is_fifo()
     assert link.is_symlink()
     assert (tmp_path / "target.html").read_text(encoding="utf-8") == page
+    os.mkfifo(tmp_path / "unread")  # not waited for
+    assert run(["report", nights.second.name, "--out", str(tmp_path / "unread"), "--models", str(nights.models)]) == 73
+    assert run(["report", nights.second.name, "--out", "s3://bucket/page", "--models", str(nights.models)]) == 78
     assert run(["report", nights.second.name, "--out", str(tmp_path), "--models", str(nights.models)]) == 73
 
 
