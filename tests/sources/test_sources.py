@@ -408,3 +408,24 @@ def test_another_separator_is_named(tmp_path: Path) -> None:
     write_folder(tmp_path, "csv")
     (tmp_path / "mart_games.csv").write_text("GAME_ID;NAME;DESCRIPTION;CATEGORIES;MECHANICS\n1;A;d;c;m\n")
     assert "separates its cells by ';'; write it with commas" in str(failure(tmp_path, GAMES_QUERY))
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_a_quote_that_is_never_closed_loses_no_row(tmp_path: Path, ending: str) -> None:
+    """Games after it would be left out without a word; a line break inside a name is fine."""
+    opener: Any = gzip.open if ending == "csv.gz" else open
+    sound = 'GAME_ID,NAME,DESCRIPTION,CATEGORIES,MECHANICS\n1,"A\nB",d,c,m\n2,"C ""D""",d,c,m\n'
+    for text, fails in ((sound, False), (sound + '3,"E,d,c,m\n4,F,d,c,m\n', True)):
+        (sound, False),
+        (sound.replace('"A', '"A" "'), True),
+        (sound + '3,"E,d,c,m\n4,F,d,c,m\n', True),
+    ):
+        with opener(tmp_path / f"mart_games.{ending}", "wt") as file:
+            file.write(text)
+        (tmp_path / "mart_user_ratings.csv").write_text("USER_ID,GAME_ID,RATING\n1,1,7\n")
+        if fails:
+            with pytest.raises(DataContractError, match="never closed"):
+                open_source(str(tmp_path))
+        else:
+            with open_source(str(tmp_path)) as source:
+                assert len(pa.Table.from_batches(source.execute(GAMES_QUERY).batches)) == 2

@@ -70,6 +70,9 @@ class MartFile:
         compression = "gzip" if self.format == "csv.gz" else "none"
         # Prose holds line breaks inside quotes: one thread cannot mistake them for the end of a row.
         parallel = "false" if self.view == GAMES_TABLE else "true"
+        if self.view == GAMES_TABLE:
+            for part in self.parts:
+                _refuse_open_quote(part)
         reading = f"columns = {{{columns}}}, compression = '{compression}', parallel = {parallel}, {_DIALECT}"
         return f"read_csv({where}, {reading})"
 
@@ -157,6 +160,25 @@ def csv_header(path: Path) -> list[str]:
         problem = f"names these columns twice or not at all: {repeated}" if names else "is empty"
         raise DataContractError(f"{path} {problem}; its first line must name every column once, separated by commas")
     return names
+
+
+def _refuse_open_quote(path: Path) -> None:
+    """Refuse a CSV whose last quote is never closed: read by one thread, DuckDB leaves out what follows in silence."""
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    odd, opened, lines = False, 0, 1
+    try:
+        with opener(path, "rb") as file:
+            for line in file:
+                if line.count(b'"') % 2:
+                    odd, opened = not odd, lines
+                lines += 1
+    except (OSError, EOFError) as error:
+        raise SourceUnavailable(f"{path} cannot be read as CSV: {error}; write the file anew") from error
+    if odd:
+        raise DataContractError(
+            f"{path} opens a quote in line {opened:,} or before that is never closed: what follows it would be lost;"
+            " close it, or write the file anew"
+        )
 
 
 def literal(text: str) -> str:
