@@ -416,7 +416,6 @@ def test_a_quote_that_is_never_closed_loses_no_row(tmp_path: Path, ending: str) 
     opener: Any = gzip.open if ending == "csv.gz" else open
     sound = 'GAME_ID,NAME,DESCRIPTION,CATEGORIES,MECHANICS\n1,"A\nB",d,c,m\n2,"C ""D""",d,c,m\n'
     for text, fails in ((sound, False), (sound + '3,"E,d,c,m\n4,F,d,c,m\n', True)):
-        ((sound, False),)
         with opener(tmp_path / f"mart_games.{ending}", "wt") as file:
             file.write(text)
         (tmp_path / "mart_user_ratings.csv").write_text("USER_ID,GAME_ID,RATING\n1,1,7\n")
