@@ -185,6 +185,20 @@ class CfSettings(_Documented):
     absent; ``rating``: the rating itself."""
     like_threshold: float | Auto = "auto"
     """From this rating on, a game counts as liked; ``auto``: 7 on 1-10, 4 on 1-5, 3.5 on 0.5-5, 70 on 0-100."""
+    half_life: Annotated[float, Field(ge=0, le=1200, allow_inf_nan=False)] | Auto = "auto"
+    """Months in which a rating's confidence halves, counted from the newest rating; 0: it does not fade. Needs
+    ``source.time_column``."""
+    trend: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] | Auto = "auto"
+    """Weight of what is rated lately, in standard deviations of a user's scores; 0: none. Needs
+    ``source.time_column``."""
+    trend_half_life: Annotated[float, Field(gt=0, le=1200, allow_inf_nan=False)] | Auto = "auto"
+    """Months in which a rating counts half for the trend."""
+    item_weight: Annotated[float, Field(ge=0, le=1)] | Auto = "auto"
+    """Weight of the item-item half in a score; 0: factors alone."""
+    item_exponent: Annotated[float, Field(ge=0, le=1)] | Auto = "auto"
+    """In the item-item half: 0 counts every rating alike, 0.5 every user."""
+    item_regularization: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Auto = "auto"
+    """How much the item-item half is shrunk, as a multiple of its mean diagonal; 0.3 to 3 on most tables."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Of the initial factors, and of the search's trials."""
     threads: Annotated[int, Field(ge=0)] = 0
@@ -238,6 +252,9 @@ class GateSettings(_Documented):
     """Share of the rated games in the catalogue that must be recommended to somebody."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The score must not be lower than this; 0 means no floor."""
+    popular_lately: Literal["refuse", "warn"] = "refuse"
+    """Where ratings are dated: what becomes of a candidate that is not surely better than the list of what was popular
+    lately."""
     require_current: bool = False
     """Refuse where no release is current: for machines that should have restored ``models/``."""
     keep_refused: Annotated[int, Field(ge=0)] = 5

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from recsys.models.fading import fading
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.marts.ratings import Ratings
+    from recsys.models.taste import Taste
 
     Scores = npt.NDArray[np.float32]
 
@@ -20,6 +23,8 @@ CONTENT = "content"
 """Name of the content model."""
 CF = "cf"
 """Name of the candidate's collaborative filter."""
+LATELY = "popular lately"
+"""Name of the baseline of dated tables: what many have rated in the last months."""
 CURRENT = "current recipe"
 """Name of the current release's collaborative filter, trained again on the same data."""
 
@@ -65,6 +70,49 @@ class Popularity:
     def scores(self, users: npt.NDArray[np.int32]) -> Scores:
         """Return the counts for each of ``users``; see :class:`Contender`."""
         return np.broadcast_to(self.counts, (len(users), len(self.counts)))
+
+
+@dataclass(frozen=True)
+class PopularLately:
+    """The same list for everybody: the games with the most ratings, each of which counts half after a half-life."""
+
+    faded: Scores
+    """float32, (items,): faded ratings of each game."""
+    half_life: float
+    """Months."""
+    name: str = LATELY
+
+    @classmethod
+    def of(cls, train: Ratings, half_life: float) -> PopularLately:
+        """Count the training part's ratings, each by what is left of it."""
+        assert train.rated_at is not None
+        left = fading(train.rated_at, half_life)
+        counts = np.bincount(train.matrix.indices, left, minlength=train.matrix.shape[1])
+        return cls(counts.astype(np.float32), half_life)
+
+    def scores(self, users: npt.NDArray[np.int32]) -> Scores:
+        """Return the counts for each of ``users``; see :class:`Contender`."""
+        return np.broadcast_to(self.faded, (len(users), len(self.faded)))
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A collaborative filter, as its lists are ranked: factors, and what is added to them.
+
+    Attributes
+    ----------
+    name
+        What tables and settings call it.
+    taste
+        What ranks games for its users.
+    """
+
+    name: str
+    taste: Taste = field(repr=False)
+
+    def scores(self, users: npt.NDArray[np.int32]) -> Scores:
+        """Return the scores; see :class:`Contender`."""
+        return self.taste.scores(users)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from recsys.config import CfSettings
 from recsys.evaluation.drift import DataProfile
 from recsys.evaluation.history import TuningHistory
+from recsys.models.recipe import FACTORS_ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,8 @@ class CurrentRelease:
         facts = manifest.facts
         profile = None if facts.data is None else DataProfile.from_json(facts.data.model_dump())
         measure = None if facts.measure is None else facts.measure.model_dump()
-        settings = facts.recipe or manifest.cf.section("cf")
+        # A release that says nothing of what is added to the factors adds nothing.
+        settings = {**FACTORS_ALONE, **facts.recipe} if facts.recipe else manifest.cf.section("cf")
         try:
             recipe = CfSettings.model_validate(settings)
         except ValidationError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.errors import ConfigError
 from recsys.evaluation.bootstrap import Interval
-from recsys.evaluation.contenders import CURRENT, POPULARITY
+from recsys.evaluation.contenders import CURRENT, LATELY, POPULARITY
 from recsys.evaluation.result import number, plain
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from recsys.evaluation.current import CurrentRelease
     from recsys.evaluation.result import Evaluation
 
-Rule = Literal["popularity", "current recipe", "recorded score", "coverage", "floor", "current release"]
+Rule = Literal[
+    "popularity", "popular lately", "current recipe", "recorded score", "coverage", "floor", "current release"
+]
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,8 @@ class _Rules:
 
     def all(self) -> Iterator[Check]:
         yield self.popularity()
+        if LATELY in self.evaluation.contenders:
+            yield self.popular_lately()
         if self.current is None:
             if self.settings.require_current:
                 yield self.first_run()
@@ -187,6 +191,20 @@ class _Rules:
             f" (difference {gain.value:+.4f}, interval {gain.low:+.4f} to {gain.high:+.4f})"
         )
         return Check("popularity", passed, reason, gain, 0.0)
+
+    def popular_lately(self) -> Check:
+        gain = self.evaluation.difference(self.settings.contender, LATELY, self.metric)
+        theirs = self.evaluation.value(LATELY, self.metric)
+        better = gain.low > 0
+        reason = (
+            f"{self.title} {self.score:.4f} is {'above' if better else 'not surely above'} the {theirs:.4f} of what was"
+            f" popular lately (difference {gain.value:+.4f}, interval {gain.low:+.4f} to {gain.high:+.4f})"
+        )
+        if not better:
+            reason += "; leave cf.half_life and cf.trend auto, so that a search finds them"
+            if self.settings.popular_lately == "warn":
+                reason += "; gate.popular_lately = warn lets it pass"
+        return Check("popular lately", better or self.settings.popular_lately == "warn", reason, gain, 0.0)
 
     def recipe(self, current: CurrentRelease) -> Check:
         bound = -self.settings.margin

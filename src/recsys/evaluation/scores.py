@@ -40,7 +40,8 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
 ) -> Evaluation:
     """Rank the whole catalogue for every user of the split, by every contender, and score the lists.
 
-    Games of a user's training part are left out; nothing else is. Blocks of users bound the
+    Games of a user's training part are left out, and those that the catalogue lacks: what is scored are the lists
+    that are served. Blocks of users bound the
     memory, whatever the number of users and games.
 
     Parameters
@@ -55,7 +56,7 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
         float32, (items, dimension), unit rows in the order of the items (zero rows where unknown);
         without them there is no ``diversity``.
     recommendable
-        bool, (items,): the games that ``coverage`` is the share of; all where not given.
+        bool, (items,): the games that may be listed, and that ``coverage`` is the share of; all where not given.
     block_cells
         Scores held at once, users × items.
 
@@ -71,7 +72,7 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
         )
     started = time.perf_counter()
     with progress("ranking games for users", len(split.users)) as advance:
-        lists = _rank(contenders, split, 2 * settings.k, block_cells, advance)
+        lists = _rank(contenders, split, 2 * settings.k, block_cells, advance, recommendable=recommendable)
     judge = _Judge(split, settings.k, embeddings, recommendable)
     scored = {name: judge.score(name, lists[name]) for name in lists}
     evaluation = Evaluation(scored, settings, split.description(), time.perf_counter() - started)
@@ -87,12 +88,14 @@ def mean_ndcg(contender: Contender, split: Split, k: int) -> float:
     return metrics.mean(metrics.ndcg(judge.hits(lists[contender.name]), judge.relevant, k))
 
 
-def _rank(
+def _rank(  # noqa: PLR0913 - the last three have defaults
     contenders: Sequence[Contender],
     split: Split,
     depth: int,
     cells: int,
     advance: Callable[[int], None] = lambda _: None,
+    *,
+    recommendable: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, npt.NDArray[np.int32]]:
     """Return every contender's lists; int32, (users, depth)."""
     seen = split.train.matrix
@@ -107,6 +110,8 @@ def _rank(
             _check_finite(contender.name, scores)
             scores = scores if scores.flags.writeable else scores.copy()
             scores[rows, columns] = -np.inf
+            if recommendable is not None:
+                scores[:, ~recommendable] = -np.inf
             lists[contender.name][block] = best_columns(scores, depth)
         advance(len(users))
     return lists

@@ -12,21 +12,26 @@ from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
 from recsys.marts.ids import Id, IdMap
 from recsys.marts.ratings import Ratings
+from recsys.models.confidence import aligned, confidence_of, stored
+from recsys.models.fading import left_by_time
+from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
+from recsys.models.taste import Taste
 from recsys.models.training import train
-from recsys.ranking.scorer import scores_for
 from recsys.ranking.top import Scored, top_k
 from recsys.release.arrays import (
     FactorsFile,
     InteractionsFile,
     factors_bytes,
     interactions_bytes,
+    item_item_bytes,
     read_factors,
     read_interactions,
+    read_item_item,
 )
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.formats import id_kinds, mappings_bytes, model_bytes, read_mappings
-from recsys.release.layout import CF_FILES, FACTORS, INTERACTIONS, MAPPINGS, MODEL
+from recsys.release.layout import CF_FILES, FACTORS, INTERACTIONS, ITEM_ITEM, MAPPINGS, MODEL
 from recsys.release.path import folder_at
 from recsys.system.paths import local_path
 
@@ -58,6 +63,10 @@ class CollaborativeFilter:
         Maps of user and game ids; a code is a row of the factors.
     ratings
         CSR, float32, (users, items): the ratings trained on.
+    confidence
+        float32, aligned with ``ratings.data``: the confidence of each as trained; 0 where it does not count.
+    item_item
+        What rated games say for others, and what is rated lately; None where the recipe has neither.
     recommendable
         bool, (items,): false for rated games that the catalogue does not have.
     recipe
@@ -70,6 +79,8 @@ class CollaborativeFilter:
     users: IdMap
     items: IdMap
     ratings: sp.csr_matrix
+    confidence: npt.NDArray[np.float32]
+    item_item: ItemItem | None
     recommendable: npt.NDArray[np.bool_]
     recipe: CfRecipe
     tuning: Search | None = None
@@ -138,8 +149,19 @@ class CollaborativeFilter:
 
             recipe, self.tuning = find_recipe(ratings, self.settings)
         self.recipe = recipe
-        self.als_model = train(ratings.matrix, recipe, self.settings, watch)
+        left = left_by_time(ratings.rated_at, recipe)
+        values = aligned(ratings.matrix.data, recipe.confidence, recipe.like_threshold, left)
+        self.confidence = np.maximum(values, 0)
+        weights = stored(ratings.matrix, values)
+        self.als_model = train(weights, recipe, self.settings, watch)
+        self.item_item = ItemItem.fit(weights, ratings, recipe, threads=self.settings.threads)
         return self
+
+    @property
+    def taste(self) -> Taste:
+        """What ranks games for the users that it was trained on."""
+        weights = stored(self.ratings, self.confidence)
+        return Taste.of(self.user_factors, self.item_factors, weights, self.item_item, self.recipe)
 
     def restricted_to(self, catalogue: Iterable[Id] | IdMap) -> CollaborativeFilter:
         """Return the same model for another catalogue: games that it lacks are not recommended.
@@ -154,9 +176,8 @@ class CollaborativeFilter:
     def recommend(self, user_id: Id, k: int = 10) -> list[Scored]:
         """Return up to ``k`` games for a user, best first, none of which the user has rated.
 
-        The score is the inner product of the factors: about 0 for no interest, about 1 for games
-        like those that the user likes. A user none of whose ratings counts has no taste to go by
-        and gets an empty list.
+        The score is that of :mod:`recsys.models.taste`. A user none of whose ratings counts has no taste to
+        go by and gets an empty list.
 
         Raises
         ------
@@ -170,10 +191,9 @@ class CollaborativeFilter:
                 f"user {user_id!r} is not among the {len(self.users):,} users of this model, whose ids are "
                 f"{'texts' if self.users.kind == 'string' else 'whole numbers'}"
             )
-        factors = self.user_factors[code]
-        if not factors.any():
+        if not self.user_factors[code].any():
             return []
-        scores = scores_for(factors, self.item_factors)
+        scores = self.taste.settled(code)
         scores[~self.recommendable] = -np.inf
         scores[self.ratings.indices[self.ratings.indptr[code] : self.ratings.indptr[code + 1]]] = -np.inf
         return self._scored(scores, k)
@@ -219,8 +239,10 @@ class CollaborativeFilter:
         factors = FactorsFile(self.user_factors, self.item_factors, self.recommendable, kinds, recipe)
         write_bytes(folder / FACTORS, factors_bytes(factors))
         ratings = self.ratings
-        stored = InteractionsFile(ratings.indptr, ratings.indices, ratings.data)
-        write_bytes(folder / INTERACTIONS, interactions_bytes(stored))
+        rated = InteractionsFile(ratings.indptr, ratings.indices, ratings.data, self.confidence)
+        write_bytes(folder / INTERACTIONS, interactions_bytes(rated))
+        if self.item_item is not None:
+            write_bytes(folder / ITEM_ITEM, item_item_bytes(self.item_item.as_file()))
 
     @classmethod
     def load(cls, path: Path | str, settings: CfSettings | None = None) -> CollaborativeFilter:
@@ -245,13 +267,16 @@ class CollaborativeFilter:
             raise ReleaseNotFound(f"{folder} holds no CF model: {Path(error.filename).name} is missing") from error
         try:
             model.als_model = load_als(contents[MODEL])
-            factors, stored = read_factors(contents[FACTORS]), read_interactions(contents[INTERACTIONS])
+            factors, rated = read_factors(contents[FACTORS]), read_interactions(contents[INTERACTIONS])
             model.users, model.items = read_mappings(contents[MAPPINGS], factors.id_kinds)
             model.recommendable = factors.recommendable
             model.recipe = CfRecipe.from_json(factors.recipe)
             model.ratings = sp.csr_matrix(
-                (stored.ratings, stored.indices, stored.indptr), shape=(len(model.users), len(model.items))
+                (rated.ratings, rated.indices, rated.indptr), shape=(len(model.users), len(model.items))
             )
+            model.confidence = confidence_of(rated, model.recipe)
+            beside = folder / ITEM_ITEM
+            model.item_item = ItemItem.of(read_item_item(beside.read_bytes())) if beside.is_file() else None
         except (ArtifactCorrupt, ValueError, TypeError) as error:
             raise ArtifactCorrupt(f"the CF model in {folder} is damaged: {error}") from error
         shapes = model.user_factors.shape[0], model.item_factors.shape[0]

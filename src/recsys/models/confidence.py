@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import scipy.sparse as sp
 
+    from recsys.models.recipe import CfRecipe
+    from recsys.release.arrays import InteractionsFile
+
 ConfidenceName: TypeAlias = Literal["graded", "liked", "rating"]
 
 _TOPS = (1.0, 5.0, 10.0, 100.0)
@@ -88,7 +91,9 @@ def weigh(
     return ratings
 
 
-def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -> sp.csr_matrix:
+def confidence(
+    ratings: sp.csr_matrix, name: ConfidenceName, threshold: float, left: npt.NDArray[np.float32] | None = None
+) -> sp.csr_matrix:
     """Turn a table of ratings into confidences; see :func:`weigh`.
 
     Parameters
@@ -99,6 +104,9 @@ def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -
         Which function.
     threshold
         From :func:`like_threshold`.
+    left
+        float32, aligned with the ratings: what time has left of each confidence; all of it where not given. See
+        :func:`recsys.models.fading.fading`.
 
     Returns
     -------
@@ -106,9 +114,24 @@ def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -
         float32, of the same shape, without entries that are not positive; it may share arrays with
         ``ratings``, and is for reading only.
     """
+    return stored(ratings, aligned(ratings.data, name, threshold, left))
+
+
+def aligned(
+    ratings: npt.NDArray[np.float32],
+    name: ConfidenceName,
+    threshold: float,
+    left: npt.NDArray[np.float32] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Return the confidence of each rating, not positive where it does not count; see :func:`confidence`."""
+    values = weigh(ratings, name, threshold, scale_top(ratings))
+    return values if left is None else values * left
+
+
+def stored(ratings: sp.csr_matrix, values: npt.NDArray[np.float32]) -> sp.csr_matrix:
+    """Return a table with other values in place of its ratings, without those that are not positive."""
     import scipy.sparse as sp
 
-    values = weigh(ratings.data, name, threshold, scale_top(ratings.data))
     places = ratings.indices, ratings.indptr
     drops = bool(len(values)) and values.min() <= 0
     if drops:
@@ -118,3 +141,10 @@ def confidence(ratings: sp.csr_matrix, name: ConfidenceName, threshold: float) -
     if drops:
         result.eliminate_zeros()
     return result
+
+
+def confidence_of(rated: InteractionsFile, recipe: CfRecipe) -> npt.NDArray[np.float32]:
+    """Return the confidence of each rating as trained, by the recipe where the file does not say; 0 counts nothing."""
+    if rated.confidence is not None:
+        return rated.confidence
+    return np.maximum(aligned(rated.ratings, recipe.confidence, recipe.like_threshold), 0)

@@ -55,12 +55,13 @@ class FoldIn:
     @classmethod
     def of(cls, model: CollaborativeFilter) -> Self:
         """Take the objective from a trained model; a like counts as the mean of those it was trained on."""
-        from recsys.models.confidence import confidence
+        from recsys.models.confidence import aligned, stored
         from recsys.models.solvers import solver_of
 
         recipe, solver = model.recipe, solver_of(model.recipe)
-        weights = confidence(model.ratings, recipe.confidence, recipe.like_threshold)
-        liked = weights.data[weights.data >= _at_threshold(recipe.confidence, recipe.like_threshold)]
+        weights = stored(model.ratings, model.confidence)
+        ageless = aligned(model.ratings.data, recipe.confidence, recipe.like_threshold)  # as a visitor's likes are
+        liked = ageless[ageless >= _at_threshold(recipe.confidence, recipe.like_threshold)]
         like = solver.scale(recipe) * (float(liked.mean()) if len(liked) else 1.0)
         objective = solver.objective(recipe, weights)
         alpha = objective.unobserved

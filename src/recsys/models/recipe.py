@@ -27,6 +27,7 @@ best pair (``docs/quality.md``), where the best α₀ spread from 0.002 to 0.2.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Self
 
 from recsys.errors import ArtifactCorrupt
@@ -43,7 +44,25 @@ if TYPE_CHECKING:
 
 
 SEARCHED = ("factors", "regularization", "unobserved", "confidence", "iterations")
-"""Settings that a search finds where they are ``auto``."""
+"""Settings that the search for factors finds where they are ``auto``."""
+
+BLENDED = ("half_life", "trend", "trend_half_life", "item_weight", "item_exponent", "item_regularization")
+"""Settings that the search for what is added to the factors finds where they are ``auto``."""
+
+FOUND = (*SEARCHED, *BLENDED)
+"""All of them."""
+
+FACTORS_ALONE: MappingProxyType[str, float] = MappingProxyType(
+    {
+        "half_life": 0.0,
+        "trend": 0.0,
+        "trend_half_life": 6.0,
+        "item_weight": 0.0,
+        "item_exponent": 0.0,
+        "item_regularization": 1.0,
+    }
+)
+"""What the settings of :data:`BLENDED` are by rule, and were before there were any: factors rank alone."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,18 @@ class CfRecipe:
     confidence: ConfidenceName
     like_threshold: float
     iterations: int
+    half_life: float = FACTORS_ALONE["half_life"]
+    """Months in which a rating's confidence halves; 0: it does not."""
+    trend: float = FACTORS_ALONE["trend"]
+    """β: weight of what is rated lately."""
+    trend_half_life: float = FACTORS_ALONE["trend_half_life"]
+    """Months in which a rating counts half for the trend."""
+    item_weight: float = FACTORS_ALONE["item_weight"]
+    """w: weight of the item-item half, in [0, 1]."""
+    item_exponent: float = FACTORS_ALONE["item_exponent"]
+    """a: 0 counts every rating alike in the item-item half, ½ every user."""
+    item_regularization: float = FACTORS_ALONE["item_regularization"]
+    """λ of the item-item half, as a multiple of its mean diagonal."""
 
     @classmethod
     def by_rule(cls, settings: CfSettings, ratings: npt.NDArray[np.float32]) -> Self:
@@ -75,8 +106,8 @@ class CfRecipe:
         ratings
             float32: the table's ratings, whose scale is looked at.
         """
-        defaults = SOLVERS[settings.solver].defaults
-        chosen = {name: defaults[name] if (given := getattr(settings, name)) == "auto" else given for name in SEARCHED}
+        defaults = {**SOLVERS[settings.solver].defaults, **FACTORS_ALONE}
+        chosen = {name: defaults[name] if (given := getattr(settings, name)) == "auto" else given for name in FOUND}
         threshold = like_threshold(settings.like_threshold, ratings)
         return cls(
             solver=settings.solver,

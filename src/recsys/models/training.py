@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
-from recsys.models.confidence import confidence
 from recsys.models.solvers import solver_of
 from recsys.models.solvers.implicit import filled_model
 from recsys.system.log import events, keys
@@ -29,14 +28,14 @@ log = events(__name__)
 
 
 def train(
-    ratings: sp.csr_matrix, recipe: CfRecipe, settings: CfSettings, watch: Watch | None = None
+    weights: sp.csr_matrix, recipe: CfRecipe, settings: CfSettings, watch: Watch | None = None
 ) -> AlternatingLeastSquares:
-    """Train on ratings by a recipe; the factors are in implicit's class, whichever solver made them.
+    """Train on confidences by a recipe; the factors are in implicit's class, whichever solver made them.
 
     Parameters
     ----------
-    ratings
-        CSR, float32, users × games.
+    weights
+        CSR, float32, users × games: positive confidences.
     recipe
         What to train.
     settings
@@ -49,7 +48,6 @@ def train(
     Diverged
         If the factors became infinite.
     """
-    weights = confidence(ratings, recipe.confidence, recipe.like_threshold)
     started = began = time.perf_counter()
     with progress("ALS iterations", recipe.iterations) as advance:
 
@@ -66,8 +64,8 @@ def train(
         "trained ALS",
         extra=keys(
             solver=recipe.solver,
-            users=ratings.shape[0],
-            games=ratings.shape[1],
+            users=weights.shape[0],
+            games=weights.shape[1],
             entries=weights.nnz,
             factors=recipe.factors,
             iterations=recipe.iterations,

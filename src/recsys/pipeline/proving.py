@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import DataContractError, Diverged, QualityGateFailed, ReleaseError
-from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Factors, Popularity
+from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Filter, Popularity, PopularLately
 from recsys.evaluation.current import CurrentRelease, measure_of
 from recsys.evaluation.curves import LearningCurve, exposure
 from recsys.evaluation.drift import DataCheck, DataProfile, measure_drift
@@ -18,10 +18,11 @@ from recsys.evaluation.proof import Proof
 from recsys.evaluation.scores import evaluate
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
+from recsys.models.recipe import FACTORS_ALONE
 from recsys.release.layout import METRICS, REPORT
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
-from recsys.tuning import Plan, find_recipe, plan
+from recsys.tuning import Plan, find_recipe, lately_half_life, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -207,13 +208,16 @@ class Trial:
             candidate = CollaborativeFilter(planned.settings).fit(parts.train, recipe=recipe, watch=curve.watch)
         contenders: list[Contender] = [
             Popularity.of(parts.train),
-            Factors(CF, candidate.user_factors, candidate.item_factors),
+            Filter(CF, candidate.taste),
         ]
+        if parts.train.rated_at is not None:
+            half_life = lately_half_life(parts.train, liked, self.settings.cf.seed)
+            contenders.insert(1, PopularLately.of(parts.train, half_life))
         if current is not None and current.recipe is not None and not current.same_recipe(candidate.pinned):
             with self.steps.step("train_current_recipe"):
                 try:
                     rival = CollaborativeFilter(current.recipe).fit(parts.train)
-                    contenders.append(Factors(CURRENT, rival.user_factors, rival.item_factors))
+                    contenders.append(Filter(CURRENT, rival.taste))
                 except Diverged as error:  # no reason to refuse: the rival is what is not fit for these data
                     current = replace(current, problem=f"on these ratings {error}")
         return Candidates(tuple(contenders), candidate, curve, planned, search, current)
@@ -223,14 +227,19 @@ class Trial:
         items, contenders, embeddings = parts.train.items, list(group.contenders), None
         if self.catalogue is not None:
             embeddings = self.catalogue.rows_for(items)
-            contenders.insert(1, ContentProfile(parts.train, embeddings, liked))
+            contenders.insert(
+                len(contenders) - 1 - (group.contenders[-1].name == CURRENT),
+                ContentProfile(parts.train, embeddings, liked),
+            )
         recommendable = None if self.known is None else self.known.locate(items) >= 0
         with self.steps.step("evaluate"):
             return evaluate(contenders, parts, self.settings.evaluation, embeddings, recommendable)
 
     def _newcomers(self, verdict: Verdict, recipe: CfSettings, parts: Split) -> dict[str, object]:
         """Measure the hybrid of a candidate that passed, on the training part; or say why not."""
-        settings, train = self.settings.evaluation, CollaborativeFilter(recipe).fit
+        # Newcomers are ranked by factors and texts: what is added to factors is learned from ratings that they lack.
+        alone = recipe.model_copy(update=dict(FACTORS_ALONE))
+        settings, train = self.settings.evaluation, CollaborativeFilter(alone).fit
         if not settings.newcomers:
             return not_measured("evaluation.newcomers is off.")
         if self.catalogue is None:

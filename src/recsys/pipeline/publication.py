@@ -13,11 +13,11 @@ from recsys.models.cf import CollaborativeFilter
 from recsys.pipeline.provenance import git_commit
 from recsys.release.formats import read_game_ids, read_games, read_vectors
 from recsys.release.games import games_table
-from recsys.release.layout import CF_FILES, CONTENT_FILES, GAMES, INDEX, METADATA, METRICS, REPORT
+from recsys.release.layout import CF_FILES, CONTENT_FILES, GAMES, INDEX, ITEM_ITEM, METADATA, METRICS, REPORT
 from recsys.release.manifest import GoldenAnswer, Provenance, Step
 from recsys.release.pointer import LINK
 from recsys.release.staging import RunFacts
-from recsys.release.verify import read_manifest, verify
+from recsys.release.verify import verify
 from recsys.serving.golden import neighbours_of, recommendations_of
 
 if TYPE_CHECKING:
@@ -126,8 +126,7 @@ class CfHalf:
             If a file cannot be written whole.
         """
         assert staging.current is not None
-        proved = METRICS in read_manifest(staging.current, staging.key).files
-        before = staging.carry_over([*CF_FILES, METRICS] if proved else CF_FILES)
+        before = staging.carry_over([*CF_FILES, ITEM_ITEM, METRICS])
         model = CollaborativeFilter.load(staging.folder)
         meeting = Meeting.of(model.items, model.ratings.indices, known)
         if meeting.share > max_unknown:

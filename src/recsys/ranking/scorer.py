@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
     Ranked = tuple[npt.NDArray[np.intp], Floats]
     Ranking: TypeAlias = Callable[[int], Ranked]
     """From a length to the best so many rows, best first, and their scores; never padded."""
@@ -33,6 +34,8 @@ _ROUNDING = 1 + 1e-5
 """What rounding may add to a length."""
 _LOWEST = float(np.finfo(np.float32).min)
 """Below it is only what may not be listed."""
+_ROUNDED = 2.0**-22
+"""What rounding to float32 may bring two scores together by, as a share of them."""
 _SUMMED_AT_ONCE = 1 << 20
 """Products held at once, 8 MiB as float64."""
 
@@ -190,6 +193,35 @@ class Scorer:
                 floor = floor_of(scores, k)
             rows = np.sort(self._longest_first[np.flatnonzero(scores >= floor)])
             scores = scores_for(query, self.rows[rows])
+            best = top_k(scores, k)
+            return rows[best], scores[best]
+
+        return rank
+
+    def shifted(self, query: Floats, allowed: npt.NDArray[np.bool_], scale: float | Doubles, added: Doubles) -> Ranking:
+        """Return the ranking by ``scale · s + added``, with s the settled inner product; rounded to float32 once.
+
+        Parameters
+        ----------
+        query, allowed
+            As for :meth:`ranking`.
+        scale
+            Not negative; or float64, (rows,).
+        added
+            float64, (rows,).
+        """
+        error = float(self._error(float(np.linalg.norm(query)))) * float(np.max(scale, initial=0))
+
+        def rank(k: int) -> Ranked:
+            if k < 1 or not len(self.rows):
+                return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
+            rough = scale * inner_products(self.rows, query).astype(np.float64) + added
+            rough[~allowed] = -np.inf
+            edge = float(np.partition(rough, len(rough) - k)[len(rough) - k]) if k <= len(rough) else -np.inf
+            slack = 2 * error + abs(edge) * _ROUNDED if np.isfinite(edge) else 0.0
+            rows = np.flatnonzero(rough >= max(edge - slack, _LOWEST))
+            settled = scores_for(query, self.rows[rows]).astype(np.float64)
+            scores = ((scale if isinstance(scale, float) else scale[rows]) * settled + added[rows]).astype(np.float32)
             best = top_k(scores, k)
             return rows[best], scores[best]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from recsys.release.damage import expect, reading
-from recsys.release.layout import FACTORS, HYBRID, INTERACTIONS
+from recsys.release.layout import FACTORS, HYBRID, INTERACTIONS, ITEM_ITEM
 from recsys.release.npz import Field, npz_bytes, read_npz
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ _HYBRID = {
     "ridge": Field(0, _DOUBLES),
     "gramian": Field(2, _DOUBLES),
     "fold_in": Field(1, _DOUBLES),
+}
+_ITEM_ITEM = {
+    "indptr": Field(1, ("int64",)),
+    "indices": Field(1, ("int32",)),
+    "values": Field(1, _FLOATS),
+    "trend": Field(1, _FLOATS),
+    "usual": Field(1, _FLOATS),
 }
 _FOLD_IN = 5
 """Numbers beside the Gramian that fold a visitor in."""
@@ -115,6 +122,27 @@ class HybridFile:
     ridge: float
     gramian: npt.NDArray[np.float64]
     fold_in: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ItemItemFile:
+    """``item_item.npz``: what is added to the factors' scores; see :class:`recsys.models.item_item.ItemItem`.
+
+    Attributes
+    ----------
+    indptr, indices, values
+        int64 (items + 1,), int32 and float32 (entries,): CSR, items × items, what each rated game speaks for.
+    trend
+        float32, (items,): added to the score of each game.
+    usual
+        float32, (items,): what the mean user's games say.
+    """
+
+    indptr: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int32]
+    values: Floats
+    trend: Floats
+    usual: Floats
 
 
 def read_factors(data: bytes) -> FactorsFile:
@@ -210,3 +238,28 @@ def hybrid_bytes(file: HybridFile) -> memoryview:
         gramian=file.gramian,
         fold_in=file.fold_in,
     )
+
+
+def read_item_item(data: bytes) -> ItemItemFile:
+    """Return what ``item_item.npz`` holds.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If it is no such file, or its arrays make no square CSR matrix.
+    """
+    file = ItemItemFile(**read_npz(ITEM_ITEM, data, _ITEM_ITEM))
+    indptr, entries, items = file.indptr, len(file.indices), len(file.trend)
+    sound = len(indptr) == items + 1 and indptr[0] == 0 and indptr[-1] == entries == len(file.values)
+    sound = sound and bool((indptr[1:] >= indptr[:-1]).all()) and len(file.usual) == items
+    expect(
+        ITEM_ITEM, sound=sound, problem=f"its {len(indptr) - 1:,} rows and {entries:,} entries do not belong together"
+    )
+    inside = not entries or (file.indices.min() >= 0 and file.indices.max() < items)
+    expect(ITEM_ITEM, sound=bool(inside), problem=f"it names an item beyond its {items:,}")
+    return file
+
+
+def item_item_bytes(file: ItemItemFile) -> memoryview:
+    """Return the content of ``item_item.npz``."""
+    return npz_bytes(indptr=file.indptr, indices=file.indices, values=file.values, trend=file.trend, usual=file.usual)

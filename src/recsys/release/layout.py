@@ -15,7 +15,7 @@ FACTORS = "cf_factors.npz"
 INTERACTIONS = "interactions.npz"
 """Who rated what."""
 ITEM_ITEM = "item_item.npz"
-"""Reserved for a model of games beside games: optional, ignored by code that does not know it."""
+"""What rated games say for others, and what is rated lately; optional: without it, factors rank alone."""
 GAMES = "games.parquet"
 """The catalogue for people, filters and popularity."""
 HYBRID = "hybrid.npz"
@@ -38,7 +38,9 @@ CF_FILES = (MODEL, MAPPINGS, FACTORS, INTERACTIONS)
 """What the CF half of a release consists of."""
 PART_FILES = (*CONTENT_FILES, *CF_FILES, HYBRID, ITEM_ITEM)
 """What models save: a folder with nothing else holds parts of a release."""
-LOADED_FILES = (INDEX, METADATA, MAPPINGS, FACTORS, INTERACTIONS, GAMES, HYBRID)
+OPTIONAL_FILES = frozenset({ITEM_ITEM, METRICS, REPORT})
+"""What a release may lack."""
+LOADED_FILES = (INDEX, METADATA, MAPPINGS, FACTORS, INTERACTIONS, ITEM_ITEM, GAMES, HYBRID)
 """What is read to serve a release; ``cf_model.pkl`` is verified, and left alone."""
-PAGE_FILES = (METRICS, GAMES, INDEX, METADATA, FACTORS, INTERACTIONS, MAPPINGS)
+PAGE_FILES = (METRICS, GAMES, INDEX, METADATA, FACTORS, INTERACTIONS, ITEM_ITEM, MAPPINGS)
 """What the page of a release is drawn from, as far as it is there."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt
-from recsys.release.arrays import read_factors, read_hybrid, read_interactions
+from recsys.release.arrays import read_factors, read_hybrid, read_interactions, read_item_item
 from recsys.release.formats import read_game_ids, read_games, read_index, read_mappings
 from recsys.release.layout import (
     FACTORS,
@@ -14,6 +14,7 @@ from recsys.release.layout import (
     HYBRID,
     INDEX,
     INTERACTIONS,
+    ITEM_ITEM,
     LOADED_FILES,
     MAPPINGS,
     METADATA,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from recsys.marts.ids import Id, IdMap
-    from recsys.release.arrays import HybridFile
+    from recsys.release.arrays import HybridFile, ItemItemFile
     from recsys.release.manifest import Manifest
 
 
@@ -65,6 +66,8 @@ class LoadedRelease:
         What ``hybrid.npz`` holds.
     confidence
         float32, (ratings,): the confidence of each rating as trained; None where the release does not say.
+    item_item
+        What ``item_item.npz`` holds; None where factors rank alone.
     """
 
     path: Path
@@ -83,6 +86,7 @@ class LoadedRelease:
     games: pa.Table
     hybrid: HybridFile
     confidence: npt.NDArray[np.float32] | None = None
+    item_item: ItemItemFile | None = None
 
 
 def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease:
@@ -138,6 +142,7 @@ def _parsed(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> Loade
         confidence=stored.confidence,
         games=read_games(contents[GAMES]),
         hybrid=read_hybrid(contents[HYBRID]),
+        item_item=read_item_item(contents[ITEM_ITEM]) if ITEM_ITEM in contents else None,
     )
 
 
@@ -152,9 +157,16 @@ def _check_shapes(release: LoadedRelease) -> None:
         "recommendable flags and item ids": (len(release.recommendable), items),
         "rows of interactions and user ids": (len(release.indptr) - 1, users),
         "hybrid factors and ids of games": (len(release.hybrid.factors), len(release.game_ids)),
+        "games of item_item.npz and item ids": (
+            items if not release.item_item else len(release.item_item.trend),
+            items,
+        ),
     }
     for what, (left, right) in counts.items():
         if left != right:
             raise ArtifactCorrupt(f"{release.path}: {left:,} and {right:,} {what}: its parts do not belong together")
+    added = [name for name in ("item_weight", "trend") if release.recipe.get(name)]
+    if added and release.item_item is None:
+        raise ArtifactCorrupt(f"{release.path} lacks {ITEM_ITEM}, which its recipe needs for {' and '.join(added)}")
     if len(release.indices) and release.indices.max() >= items:
         raise ArtifactCorrupt(f"{release.path}: interactions name items beyond the {items:,} of the mappings")

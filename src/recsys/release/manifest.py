@@ -16,7 +16,7 @@ from recsys.release.facts import Facts
 from recsys.release.layout import MANIFEST, SIGNATURE
 from recsys.release.records import Format, Json, Record, read_record
 
-FORMAT = Format(1, 1)
+FORMAT = Format(2, 0)
 """Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})

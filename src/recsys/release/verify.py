@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from recsys.errors import ArtifactCorrupt
-from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
+from recsys.release.layout import DIGEST, MANIFEST, OPTIONAL_FILES, SIGNATURE
 from recsys.release.path import follow
 from recsys.release.seal import REPAIR, open_plain, read_seal, unreadable
 
@@ -55,7 +55,7 @@ def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) 
         The release's folder, or a link to it: it is resolved once, and everything is opened below
         the folder that it pointed to.
     keep
-        Names of the files whose bytes are kept in memory and returned.
+        Names of the files whose bytes are kept in memory and returned; those that a release may lack, if it has them.
     key
         When given, the release must carry the signature of this key.
 
@@ -118,7 +118,7 @@ def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedF
         data = _checked(folder / name, facts, keep=name in keep)
         if data is not None:
             contents[name] = data
-    if absent := set(keep) - set(contents):
+    if absent := set(keep) - set(contents) - OPTIONAL_FILES:
         raise ArtifactCorrupt(f"{folder}: {_listed(absent)} is no part of this release, and is needed here; {REPAIR}")
     return VerifiedFiles(folder, manifest, contents)
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt
+from recsys.ranking.moments import Moments
 from recsys.ranking.scorer import scores_for
 from recsys.ranking.top import one_faiss_thread
-from recsys.serving.moments import Moments
 
 if TYPE_CHECKING:
     import faiss

@@ -171,7 +171,7 @@ def _same_recommendations(at: Snapshot, answer: GoldenAnswer) -> bool:
     unlisted = np.zeros(np.count_nonzero(~at.taste.has(rows)))
     scores = np.append([game.score for game in served], unlisted)
     best = -np.sort(-scores)[: len(rows)]
-    return _agrees(answer, given=at.taste.scores(profile.factors, rows), best=best)
+    return _agrees(answer, given=at.taste.scores(profile.factors, rows, profile.line), best=best)
 
 
 def _agrees(answer: GoldenAnswer, *, given: npt.NDArray[Any], best: npt.NDArray[Any]) -> bool:

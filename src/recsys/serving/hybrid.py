@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.models.hybrid import CONTENT_SHARE, HALF_TRUST
+from recsys.ranking.moments import Moments
 from recsys.ranking.scorer import Scorer, scores_for
 from recsys.ranking.top import top_k
-from recsys.serving.moments import Moments
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from recsys.models.hybrid import HybridRecommender
     from recsys.ranking.scorer import Ranked, Ranking
     from recsys.serving.content import ContentSpace
+    from recsys.serving.people import Profile
+    from recsys.serving.taste import TasteSpace
 
     Floats = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
     Rows = npt.NDArray[np.intp]
 
 _LOOKED_AT = 64
@@ -43,19 +46,19 @@ class HybridSpace:
     def __init__(self, model: HybridRecommender, content: ContentSpace) -> None:
         self.model, self.content = model, content
 
-    def scores(self, factors: Floats, query: Floats, n_ratings: int) -> HybridScores:
+    def scores(self, profile: Profile, query: Floats, taste: TasteSpace) -> HybridScores:
         """Return the scores for one person.
 
         Parameters
         ----------
-        factors
-            float32, (factors,): the person's own, by games of the whole catalogue.
+        profile
+            What is known of the person.
         query
             float32, (dimension,): the unit mean of the texts that they liked.
-        n_ratings
-            On how many ratings the factors rest.
+        taste
+            Says which games have factors of their own.
         """
-        return HybridScores(self, factors, query, n_ratings)
+        return HybridScores(self, profile, query, taste)
 
     def prepare(self) -> None:
         """Build what the first question would build."""
@@ -74,22 +77,28 @@ class HybridSpace:
 
 
 class HybridScores:
-    """The hybrid model's scores for one person.
+    """The hybrid model's scores for one person, with what is beside the factors where a game has ratings.
 
     Parameters
     ----------
     space
         The games of the release.
-    factors, query, n_ratings
-        The arguments of :meth:`HybridSpace.scores`.
+    profile, query, taste
+        As for :meth:`HybridSpace.scores`.
     """
 
-    def __init__(self, space: HybridSpace, factors: Floats, query: Floats, n_ratings: int) -> None:
+    def __init__(self, space: HybridSpace, profile: Profile, query: Floats, taste: TasteSpace) -> None:
         self._space, self._query = space, query
-        self._visitor = space.model.visitor(factors)
+        self._visitor = space.model.visitor(profile.hybrid_factors)
         self._mean, self._deviation = space.moments.of(self._visitor)
         self._usual, self._unlike = space.content.moments.of(query)
-        self._sure = n_ratings / (n_ratings + HALF_TRUST)
+        self._sure = profile.n_ratings / (profile.n_ratings + HALF_TRUST)
+        self._beside: Doubles | None = None
+        if profile.line.beside is not None:
+            rated = taste.item_of_row >= 0
+            share = np.where(rated, 1 - profile.item_weight, 1.0)
+            self._scale = share / self._deviation
+            self._beside = np.where(rated, profile.line.beside[taste.item_of_row], 0.0) - self._mean * self._scale
 
     def ranking(self, allowed: npt.NDArray[np.bool_]) -> Ranking:
         """Return the ranking of the games that are allowed; bool, (games,).
@@ -97,7 +106,15 @@ class HybridScores:
         Content moves a score by little: the best by taste are scored by text too. No other can be among the best:
         that is checked, and more are looked at until it holds.
         """
-        by_taste = self._space.scorer.ranking(self._visitor, allowed)
+        scorer = self._space.scorer
+        if self._beside is None:
+            by_products = scorer.ranking(self._visitor, allowed)
+
+            def by_taste(count: int) -> Ranked:
+                near, products = by_products(count)
+                return near, ((products - self._mean) / self._deviation).astype(np.float32)
+        else:
+            by_taste = scorer.shifted(self._visitor, allowed, self._scale, self._beside)
         most = CONTENT_SHARE * (1 - self._usual) / self._unlike  # no cosine is above 1
 
         def rank(k: int) -> Ranked:
@@ -109,7 +126,7 @@ class HybridScores:
                 best = top_k(scores, k)
                 if len(near) < count:  # these are all
                     return rows[best], scores[best]
-                if scores[best[-1]] > (float(taste[-1]) - self._mean) / self._deviation + most:
+                if scores[best[-1]] > float(taste[-1]) + most:
                     return rows[best], scores[best]
                 count *= 4
 
@@ -125,13 +142,18 @@ class HybridScores:
         taste, content
             float32, (games, parts): parts of inner products with the factors, and of cosines.
         """
-        added: Floats = taste / self._deviation + self._doubt(rows)[:, None] * content / self._unlike
+        scale = np.full(len(rows), 1 / self._deviation) if self._beside is None else self._scale[rows]
+        added: Floats = scale[:, None] * taste + self._doubt(rows)[:, None] * content / self._unlike
         return added
 
     def _scores(self, rows: Rows) -> Floats:
         taste = scores_for(self._visitor, self._space.model.factors[rows])
         content = self._space.content.cosines(self._query, rows)
-        scores = (taste - self._mean) / self._deviation + self._doubt(rows) * (content - self._usual) / self._unlike
+        if self._beside is None:
+            by_taste = (taste - self._mean) / self._deviation
+        else:
+            by_taste = self._scale[rows] * taste + self._beside[rows]
+        scores = by_taste + self._doubt(rows) * (content - self._usual) / self._unlike
         return scores.astype(np.float32)
 
     def _doubt(self, rows: Rows) -> Floats:

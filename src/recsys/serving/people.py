@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.models.confidence import scale_top, weigh
+from recsys.models.hybrid import MEAN_SHARE
+from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
 from recsys.models.solvers import solver_of
+from recsys.models.taste import Blending, Line
 from recsys.serving.catalogue import id_from
 from recsys.serving.spellings import did_you_mean
 
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
+
+
+NOTHING = np.zeros(0, dtype=np.intp)
 
 
 class Weights:
@@ -50,7 +56,15 @@ class Weights:
     def of(self, ratings: Floats) -> Floats:
         """Return the confidence of each rating, float32; not positive where it does not count."""
         weights = weigh(ratings, self._recipe.confidence, self._recipe.like_threshold, self._top)
-        return weights * np.float32(solver_of(self._recipe).scale(self._recipe))
+        return self.scaled(weights)
+
+    def scaled(self, confidence: Floats) -> Floats:
+        """Return confidences as the solver's objective weighs them."""
+        return confidence * np.float32(solver_of(self._recipe).scale(self._recipe))
+
+    def plain(self, confidence: Floats) -> Floats:
+        """Return what :meth:`scaled` scaled."""
+        return confidence / np.float32(solver_of(self._recipe).scale(self._recipe))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +133,16 @@ class Profile:
         On how many ratings their taste rests.
     taste, hybrid
         What their factors rest on: rated games, and games of the whole catalogue.
+    line
+        How scores by taste follow from inner products.
     trained
         float32, (factors,): a user's factors from training; None for a visitor.
+    mean_user
+        float32, (factors,): what is added to a visitor's factors by taste; None for nothing.
+    item_weight
+        Weight of what rated games say.
+    rated, sure
+        (n,), float32 (n,): items behind ``taste``, and the confidence of each as trained.
     """
 
     liked: Rows
@@ -128,12 +150,20 @@ class Profile:
     n_ratings: int
     taste: Grounds
     hybrid: Grounds
+    line: Line
     trained: Floats | None = None
+    mean_user: Floats | None = None
+    item_weight: float = 0.0
+    rated: npt.NDArray[np.integer] = field(default_factory=lambda: NOTHING)
+    sure: Floats = field(default_factory=lambda: NOTHING.astype(np.float32))
 
     @cached_property
     def factors(self) -> Floats:
         """float32, (factors,): by rated games; zeros without a taste."""
-        return self.taste.factors if self.trained is None else self.trained
+        if self.trained is not None:
+            return self.trained
+        own = self.taste.factors
+        return own if self.mean_user is None or not own.any() else own + self.mean_user
 
     @cached_property
     def hybrid_factors(self) -> Floats:
@@ -161,6 +191,10 @@ class People:
         # Not the release itself, whose index would be a second one where the vectors are shared.
         self._user_factors, self._item_factors = release.user_factors, release.item_factors
         self._indptr, self._indices, self._ratings = release.indptr, release.indices, release.ratings
+        self._confidence = release.confidence
+        file = release.item_item
+        recipe = CfRecipe.from_json(release.recipe)
+        self.blending = Blending(release.item_factors, None if file is None else ItemItem.of(file), recipe.item_weight)
 
     def user_id(self, text: str) -> Id | None:
         """Return the user id that a text spells; None if it can be none."""
@@ -175,8 +209,16 @@ class People:
         items, ratings = self._indices[rated], self._ratings[rated]
         rows = self._taste.row_of_item[items]
         liked_at = np.flatnonzero((ratings >= self._weights.like_threshold) & (rows >= 0))
-        grounds = self._grounds(self._item_factors, items, self._weights.of(ratings), liked_at)
-        return Profile(rows[liked_at], rows[rows >= 0], len(items), grounds, grounds, self._user_factors[code])
+        confidence = (
+            self._weights.of(ratings) if self._confidence is None else self._weights.scaled(self._confidence[rated])
+        )
+        grounds = self._grounds(self._item_factors, items, confidence, liked_at)
+        factors = self._user_factors[code]
+        trusted = self._weights.plain(confidence)
+        line, weight = self.blending.line(factors, items, trusted), self.blending.item_weight
+        return Profile(
+            rows[liked_at], rows[rows >= 0], len(items), grounds, grounds, line, factors, None, weight, items, trusted
+        )
 
     def unknown(self, user_id: object) -> str:
         """Return what to say of a user that the release does not know."""
@@ -195,7 +237,44 @@ class People:
         sure = np.full(len(liked), self._hybrid.folding.confidence, dtype=np.float32)
         taste = self._grounds(self._item_factors, items[rated], sure[rated], liked_at)
         hybrid = self._grounds(self._hybrid.factors, liked, sure, np.arange(len(liked)))
-        return Profile(liked, liked, int(rated.sum()), taste, hybrid)
+        if self.blending.item_item is None:
+            return Profile(liked, liked, int(rated.sum()), taste, hybrid, Line(1.0))
+        mean_user = np.float32(MEAN_SHARE) * self._hybrid.mean_user
+        factors = taste.factors + mean_user
+        known, trusted, weight = items[rated], self._weights.plain(sure[rated]), self.blending.item_weight
+        line = self.blending.line(factors, known, trusted, usual=MEAN_SHARE)
+        n_ratings = int(rated.sum())
+        return Profile(liked, liked, n_ratings, taste, hybrid, line, None, mean_user, weight, known, trusted)
+
+    def said(self, profile: Profile, items: npt.NDArray[np.integer]) -> Floats:
+        """Return what each liked game says for some items, as a part of their scores.
+
+        Parameters
+        ----------
+        profile
+            Whose liked games.
+        items
+            int, (n,): -1 for a game without ratings.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, (n, liked).
+        """
+        parts = np.zeros((len(items), len(profile.liked)), dtype=np.float32)
+        if self.blending.item_item is None or not profile.line.per_word:
+            return parts
+        matrix = self.blending.item_item.matrix
+        known = items >= 0
+        for column, place in enumerate(profile.taste.liked_at):
+            if place < 0:
+                continue
+            row = profile.rated[place]
+            words = np.zeros(len(matrix.indptr) - 1, dtype=np.float32)
+            entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
+            words[matrix.indices[entries]] = matrix.values[entries]
+            parts[known, column] = np.float32(profile.line.per_word) * profile.sure[place] * words[items[known]]
+        return parts
 
     def prepare(self) -> None:
         """Build what the first question would build: the map from ids to codes."""

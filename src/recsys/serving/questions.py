@@ -97,13 +97,13 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, options: ListOption
         note = unknown if profile is None else "no rating of theirs speaks for a game: the most rated games"
         return at.answer(at.best(rank, options, seen), "popularity", note)
     if way == "taste":
-        rank = at.taste.ranking(profile.factors, allowed)
+        rank = at.taste.ranking(profile.factors, allowed, profile.line)
     elif way == "content":
         assert query is not None
         rank = at.content.ranking(query, allowed)
     else:
         assert query is not None
-        rank = at.hybrid.scores(profile.hybrid_factors, query, profile.n_ratings).ranking(allowed)
+        rank = at.hybrid.scores(profile, query, at.taste).ranking(allowed)
     best = at.best(rank, options, seen)
     reasons = reasons_for(at, profile, best[0], way, SHOWN_REASONS) if options.why else []
     note = "" if way == by else f"nothing to go by {by} for them: by {way}"
@@ -151,7 +151,7 @@ def explain(at: Snapshot, profile: Profile, game_id: object) -> Explanation:
     query = at.content.profile(profile.liked)
     if at.taste.has(row) and profile.factors.any():
         way: By = "taste"
-        score = float(at.taste.scores(profile.factors, rows)[0])
+        score = float(at.taste.scores(profile.factors, rows, profile.line)[0])
     else:
         way = "content"
         score = float(at.content.cosines(query, rows)[0]) if query is not None else 0.0
@@ -168,7 +168,8 @@ def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -
     liked, and in a blend the mean user, is no reason.
     """
     if by == "taste":
-        parts = profile.taste.parts(at.taste.factors_of(rows))
+        parts = np.float32(profile.line.scale) * profile.taste.parts(at.taste.factors_of(rows))
+        parts = parts + at.people.said(profile, at.taste.item_of_row[rows])
     else:
         vectors = at.content.vectors
         parts = vectors[rows] @ vectors[profile.liked].T
@@ -185,9 +186,10 @@ def _blended(at: Snapshot, profile: Profile, rows: Rows, cosines: Floats) -> Flo
     """Return what each liked game adds to a blended score, from its cosines; float32, (games, liked)."""
     mean = at.content.vectors[profile.liked].mean(axis=0)
     length = max(float(np.linalg.norm(mean)), 1e-6)
-    scores = at.hybrid.scores(profile.hybrid_factors, mean / np.float32(length), profile.n_ratings)
+    scores = at.hybrid.scores(profile, mean / np.float32(length), at.taste)
     taste = profile.hybrid.parts(at.hybrid.model.factors[rows])
-    return scores.weighted(rows, taste, cosines / np.float32(len(profile.liked) * length))
+    own = scores.weighted(rows, taste, cosines / np.float32(len(profile.liked) * length))
+    return own + at.people.said(profile, at.taste.item_of_row[rows])
 
 
 def _named(at: Snapshot, liked: Rows, shares: npt.NDArray[np.float64], most: int) -> tuple[Reason, ...]:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recsys.ranking.moments import Moments
 from recsys.ranking.scorer import Scorer, scores_for
-from recsys.serving.moments import Moments
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from recsys.models.taste import Line
     from recsys.ranking.scorer import Ranking
 
     Floats = npt.NDArray[np.float32]
@@ -60,21 +61,27 @@ class TasteSpace:
         """Return the factors of the games at some rows; float32, (n, factors), zeros for those without."""
         return _taken(self.factors, self._place_of_row[rows])
 
-    def scores(self, query: Floats, rows: Rows) -> Floats:
-        """Return the scores of the games at some rows for a person's factors; 0 for games without factors."""
-        return scores_for(query, self.factors_of(rows))
+    def scores(self, query: Floats, rows: Rows, line: Line) -> Floats:
+        """Return the scores of the games at some rows for a person; 0 for games without factors."""
+        scores = line.of(scores_for(query, self.factors_of(rows)), self.item_of_row[rows])
+        return np.where(self.has(rows), scores, np.float32(0))
 
-    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_]) -> Ranking:
-        """Return the ranking by the inner product with a person's factors.
+    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_], line: Line) -> Ranking:
+        """Return the ranking for a person.
 
         Parameters
         ----------
         query
-            float32, (factors,).
+            float32, (factors,): their factors.
         allowed
             bool, (games,): games of the catalogue that may be suggested.
+        line
+            How scores follow from inner products.
         """
-        return self._by_row(self._scorer.ranking(query, allowed[self.rows]))
+        if line.added is None:
+            return self._by_row(self._scorer.ranking(query, allowed[self.rows]))
+        added = line.added[self.item_of_row[self.rows]]
+        return self._by_row(self._scorer.shifted(query, allowed[self.rows], line.scale, added))
 
     def cosines(self, row: int, rows: Rows) -> Floats:
         """Return the cosines of the factors at ``row`` with those at some rows; 0 for games without factors."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import scipy.sparse as sp
 
+    from recsys.marts.ratings import Ratings
     from recsys.models.solvers import Factors
 
 K = 10
@@ -39,12 +40,47 @@ class InnerSplit:
         int64: rows with a training rating and a relevant one.
     people
         int64: who they are, as rows of the table that was sampled.
+    rated_at
+        int64, aligned with ``train.data``: microseconds since 1970; None where the hold-out is no cut in time.
     """
 
     train: sp.csr_matrix
     relevant: sp.csr_matrix
     users: npt.NDArray[np.int64]
     people: npt.NDArray[np.int64]
+    rated_at: npt.NDArray[np.int64] | None = None
+
+    @classmethod
+    def after_a_cut(
+        cls, ratings: Ratings, threshold: float, seed: int, *, max_ratings: int, max_users: int
+    ) -> InnerSplit:
+        """Sample whole users; the latest fifth of all their ratings is held out, with one cut in time.
+
+        Parameters
+        ----------
+        ratings
+            The training part, dated.
+        threshold, seed, max_ratings
+            As for :meth:`draw`.
+        max_users
+            At most so many users are scored.
+        """
+        assert ratings.rated_at is not None
+        matrix, draws = ratings.matrix, np.random.default_rng([seed, max_ratings, 1])
+        order = draws.permutation(matrix.shape[0])
+        enough = int(np.searchsorted(np.cumsum(np.diff(matrix.indptr)[order]), max_ratings)) + 1
+        sampled = np.sort(order[:enough])
+        sample = matrix[sampled]
+        counts = np.diff(matrix.indptr)[sampled]
+        places = np.repeat(matrix.indptr[sampled] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        rated_at = ratings.rated_at[places]
+        late = int(FRACTION * len(rated_at))
+        cut = np.partition(rated_at, len(rated_at) - late - 1)[len(rated_at) - late - 1] if len(rated_at) else 0
+        out = rated_at > cut
+        train, relevant = part(sample, ~out), part(sample, out & (sample.data >= np.float32(threshold)))
+        users = scorable(train, relevant)
+        users = np.sort(draws.permutation(users)[:max_users])
+        return cls(train, relevant, users, sampled[users], rated_at[~out])
 
     @classmethod
     def draw(

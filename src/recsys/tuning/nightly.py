@@ -33,11 +33,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from recsys.errors import Diverged
 from recsys.evaluation.bootstrap import surely_better
-from recsys.models.recipe import CfRecipe
+from recsys.models.recipe import BLENDED, CfRecipe
 from recsys.models.solvers import SOLVERS
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress as progress_of
 from recsys.system.steps import trim_memory
+from recsys.tuning.blend import BlendSearch
 from recsys.tuning.outcome import Search, SearchTrial
 from recsys.tuning.scorer import LARGE, RecipeScorer
 from recsys.tuning.space import (
@@ -136,11 +137,55 @@ def find_recipe(ratings: Ratings, settings: CfSettings, current: CfRecipe | None
         are surely better.
     """
     outcome = None
+    rule = CfRecipe.by_rule(settings, ratings.matrix.data)
     if settings.tuning == "auto":
         with progress_of("searching settings", seconds_at_most=settings.tuning_seconds) as advance:
+            began = time.monotonic()
             outcome = search(ratings.matrix, settings, current=current, progress=lambda _: advance(1))
+            left = settings.tuning_seconds - (time.monotonic() - began)
+            outcome = with_additions(ratings, settings, outcome, left, advance)
         trim_memory()
-    return Choice(outcome.winner if outcome else CfRecipe.by_rule(settings, ratings.matrix.data), outcome)
+    return Choice(outcome.winner if outcome else rule, outcome)
+
+
+def with_additions(
+    ratings: Ratings, settings: CfSettings, outcome: Search | None, seconds: float, advance: Callable[[int], None]
+) -> Search | None:
+    """Return a search with what is added to the factors; see :mod:`recsys.tuning.blend`.
+
+    Parameters
+    ----------
+    ratings, settings
+        As for :func:`find_recipe`.
+    outcome
+        The search for factors; None where all of them were given.
+    seconds
+        What is left of the time limit; a third of it is there in any case.
+    advance
+        Called after each trial.
+    """
+    free = frozenset(left_open(settings, BLENDED))
+    if not free or not SOLVERS[settings.solver].searchable:
+        return outcome
+    start = outcome.winner if outcome else CfRecipe.by_rule(settings, ratings.matrix.data)
+    limit = max(seconds, settings.tuning_seconds / 3)
+    further = BlendSearch(ratings, start, free, settings, limit, progress=lambda _: advance(1))
+    winner = further.search()
+    if outcome is not None:
+        return replace(outcome, winner=winner, trials=(*outcome.trials, *further.trials))
+    if not further.trials:
+        return None
+    unknown = float("nan")
+    return Search(
+        winner,
+        tuple(further.trials),
+        rule=unknown,
+        best=unknown,
+        used=None,
+        users=len(further.split.users),
+        complete=True,
+        seconds=sum(trial.seconds for trial in further.trials),
+    )
 
 
 class _TimeIsUp(Exception):

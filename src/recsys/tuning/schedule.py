@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.evaluation.history import HOLD_OUT, TuningHistory
-from recsys.models.recipe import SEARCHED, CfRecipe
+from recsys.models.recipe import FOUND, SEARCHED, CfRecipe
 from recsys.tuning.space import left_open
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Plan:
     def remember(self, search: Search | None, score: float, measure: dict[str, object]) -> TuningHistory | None:
         """Return the tuning history of tonight's release, given its candidate's score and how that was measured."""
         if search is not None:
-            return TuningHistory(search.as_json(), self.because, 0, score, left_open(self.settings), measure)
+            return TuningHistory(search.as_json(), self.because, 0, score, left_open(self.settings, FOUND), measure)
         return None if self.reused is None else replace(self.reused, age=self.reused.age + 1)
 
 
@@ -84,7 +84,7 @@ def plan(
     measure
         How the candidate is scored; see :func:`recsys.evaluation.current.measure_of`.
     """
-    if settings.tuning == "off" or not left_open(settings):
+    if settings.tuning == "off" or not left_open(settings, FOUND):
         return Plan(settings)
     current_recipe = _recipe_of(settings, current, measure)
     if current is None or current.recipe is None or current.tuning is None:
@@ -92,7 +92,7 @@ def plan(
     because = _reason(settings, current, drift, measure) or _fallen(current, gate)
     if because:
         return Plan(settings, because, current_recipe=current_recipe)
-    remembered = {name: getattr(current.recipe, name) for name in SEARCHED}
+    remembered = {name: getattr(current.recipe, name) for name in FOUND}
     return Plan(settings.model_copy(update=remembered), reused=current.tuning)
 
 
@@ -121,7 +121,7 @@ def _recipe_of(settings: CfSettings, current: CurrentRelease | None, measure: Ma
     None if it is another solver's, lacks a setting, or comes from a search that saw what is held out now.
     """
     recipe = None if current is None else current.recipe
-    if current is None or recipe is None or recipe.solver != settings.solver or left_open(recipe):
+    if current is None or recipe is None or recipe.solver != settings.solver or left_open(recipe, SEARCHED):
         return None
     if current.tuning is not None and not current.tuning.is_kept_from(measure):
         return None
@@ -135,12 +135,12 @@ def _reason(settings: CfSettings, current: CurrentRelease, drift: Drift | None, 
     assert history is not None
     others = [
         name
-        for name in (*SEARCHED, "solver", "exponent", "like_threshold")
+        for name in (*FOUND, "solver", "exponent", "like_threshold")
         if getattr(settings, name) not in {"auto", getattr(current.recipe, name)}
     ]
     if others:
         return f"other settings than those of {current.name}: " + ", ".join(f"cf.{name}" for name in others)
-    if others := sorted(set(history.free) ^ set(left_open(settings))):
+    if others := sorted(set(history.free) ^ set(left_open(settings, FOUND))):
         return f"other settings are left open than for {current.name}: " + ", ".join(f"cf.{name}" for name in others)
     if not history.is_kept_from(measure):
         seen = ", ".join(f"{key} {history.measure.get(key)}" for key in HOLD_OUT)

@@ -83,6 +83,15 @@ FACTORS = (64, 128, 256)
 ITERATIONS = (6, 8, 10, 12)
 """What a night's search tries, around the rule of :mod:`recsys.models.recipe`."""
 
+HALF_LIVES = (3.0, 6.0, 12.0, 24.0, 60.0)
+"""Months in which confidence may halve; beside them, not at all."""
+TREND_HALF_LIVES = (3.0, 6.0, 12.0)
+TRENDS = (0.15, 0.3, 0.5, 0.8, 1.2)
+ITEM_EXPONENTS = (0.0, 0.5)
+ITEM_REGULARIZATIONS = (0.3, 1.0)
+ITEM_WEIGHTS = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
+"""What it tries to add to the factors."""
+
 STEPS = {"unobserved": 1.5, "regularization": 1.25}
 """What it multiplies or divides the best by, to refine it."""
 REFINEMENTS = 3

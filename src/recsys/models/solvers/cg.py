@@ -6,24 +6,17 @@ of operations, so neither the number of threads nor the split into blocks change
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from recsys.errors import MissingExtra
+from recsys.models import kernels
 
 Kernel: TypeAlias = Callable[..., None]
 
 _SMALL = np.float32(1e-20)
 """Squared residual below which a row is solved, as in implicit."""
-
-# NaN and infinity stay what they are: a diverged fit must be seen, so no `nnan`, no `ninf`.
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 def solve_rows(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - one fused loop: calls in it would cost what it saves
@@ -132,40 +125,12 @@ def solve_rows(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - one fused lo
                 direction[k] = residual[k] + turn * direction[k]
 
 
-@cache
 def compiled() -> Kernel:
-    """Return :func:`solve_rows` compiled for this machine, from the user's cache where there is one.
+    """Return :func:`solve_rows` compiled for this machine.
 
     Raises
     ------
     MissingExtra
         If numba is not installed.
     """
-    try:
-        import numba
-    except ImportError:
-        raise MissingExtra("train", "training with cf.solver = ials") from None
-    kernel: Any = numba.njit(nogil=True, fastmath=_FAST, error_model="numpy")(solve_rows)
-    folder = os.environ.get("NUMBA_CACHE_DIR") or _private_folder()
-    if folder:
-        # numba keeps compiled code beside the source where it can: not in other people's folders.
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
-        try:
-            kernel.enable_caching()
-        finally:
-            numba.config.CACHE_DIR = before
-    result: Kernel = kernel
-    return result
-
-
-def _private_folder() -> Path | None:
-    """Return a cache folder that only this user can write (it holds code), or None."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "recsys" / "numba"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except OSError:
-        return None
-    ours = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return folder if ours and os.access(folder, os.W_OK) else None
+    return kernels.compiled(solve_rows, needed_for="training with cf.solver = ials")

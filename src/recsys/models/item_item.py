@@ -1,0 +1,398 @@
+"""The item-item half: what each game that somebody rated says for the others.
+
+A ridge regression of every game on the others, over the same confidences as the factors::
+
+    G = Σ_u (n̄/n_u)^{2a} c_u c_uᵀ,      b_j = (G_NN + λ ḡ I)⁻¹ G_Nj,      score of j = Σ_i c_ui B_ij
+
+``c_u`` are a user's confidences, ``n_u`` their number, ``n̄`` its mean, ``ḡ`` the mean diagonal of G. Up to
+:data:`DENSE` games N is all other games at once: B = -P / diag P with P = (G + λ ḡ I)⁻¹, diagonal 0 (Steck,
+"Embarrassingly Shallow Autoencoders for Sparse Data", 2019, arXiv 1905.03375), of which the :data:`KEPT` largest
+entries of a column stay. Beyond, N are the :data:`NEIGHBOURS` of the :data:`FEATURES` most rated games with the largest
+G_ij / √G_ii, for each game its own (Ning and Karypis, "SLIM", 2011, keeps to neighbours likewise).
+
+Every sum has one order, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from recsys.errors import Diverged
+from recsys.models import kernels
+from recsys.models.fading import dated, trend
+from recsys.release.arrays import ItemItemFile
+from recsys.system.cores import usable_cores
+from recsys.system.pulse import progress
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import scipy.sparse as sp
+
+    from recsys.marts.ratings import Ratings
+    from recsys.models.recipe import CfRecipe
+
+    Floats = npt.NDArray[np.float32]
+
+DENSE = 8_000
+"""Games up to which all are solved at once."""
+KEPT = 300
+"""Entries of a column that stay of a dense solution."""
+FEATURES = 12_000
+"""Games that may speak for others, where there are more than :data:`DENSE`: the most rated ones."""
+NEIGHBOURS = 200
+"""Games that speak for a game, likewise."""
+
+_BLOCK = 64
+"""Games that a thread takes at once."""
+_NEEDED_FOR = "the item-item half of the collaborative filter"
+
+
+@dataclass(frozen=True, eq=False)
+class ItemItem:
+    """What is added to the factors' scores: what rated games say for others, and what is rated lately.
+
+    Attributes
+    ----------
+    matrix
+        The arrays of a CSR matrix, games × games, by rows: what a rated game speaks for. Empty where its weight is 0.
+    trend
+        float32, (games,): β times the trend; zeros where β is 0.
+    usual
+        float32, (games,): what the mean user's games say.
+    """
+
+    matrix: Rows
+    trend: Floats
+    usual: Floats
+
+    @classmethod
+    def fit(cls, weights: sp.csr_matrix, ratings: Ratings, recipe: CfRecipe, *, threads: int = 0) -> Self | None:
+        """Learn both by a recipe; None where it asks for neither.
+
+        Parameters
+        ----------
+        weights
+            CSR, float32, users × games: positive confidences.
+        ratings
+            What they were made of, with their dates.
+        recipe
+            The recipe.
+        threads
+            0 means one for each core that this process may use.
+        """
+        if not recipe.item_weight and not recipe.trend:
+            return None
+        games = weights.shape[1]
+        added = np.zeros(games, dtype=np.float32)
+        if recipe.trend:
+            rated_at = dated(ratings.rated_at, "trend", recipe.trend)
+            added = np.float32(recipe.trend) * trend(ratings.matrix.indices, rated_at, games, recipe.trend_half_life)
+        matrix, usual = Rows.empty(games), np.zeros(games, dtype=np.float32)
+        if recipe.item_weight:
+            found = fit_item_item(weights, recipe.item_exponent, recipe.item_regularization, threads=threads)
+            matrix = Rows(found.indptr.astype(np.int64), found.indices, found.data)
+            people = max(int(np.count_nonzero(np.diff(weights.indptr))), 1)
+            mean = np.bincount(weights.indices, weights.data, minlength=games) / people
+            usual = np.asarray(mean @ found, dtype=np.float32)
+        return cls(matrix, added, usual)
+
+    @classmethod
+    def of(cls, file: ItemItemFile) -> Self:
+        """Take it from ``item_item.npz``."""
+        return cls(Rows(file.indptr, file.indices, file.values), file.trend, file.usual)
+
+    def as_file(self) -> ItemItemFile:
+        """Return it as ``item_item.npz`` holds it."""
+        return ItemItemFile(self.matrix.indptr, self.matrix.indices, self.matrix.values, self.trend, self.usual)
+
+
+class Rows(NamedTuple):
+    """The arrays of a CSR matrix, for those who have no scipy: int64, int32, float32."""
+
+    indptr: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int32]
+    values: Floats
+
+    @classmethod
+    def empty(cls, rows: int) -> Self:
+        """Return a matrix without entries."""
+        return cls(np.zeros(rows + 1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))
+
+    def summed(self, rows: npt.NDArray[np.integer], weights: Floats) -> npt.NDArray[np.float64]:
+        """Return the weighted sum of some rows; float64, (columns,), added up in one order."""
+        starts, ends = self.indptr[rows], self.indptr[np.asarray(rows) + 1]
+        counts = ends - starts
+        total = int(counts.sum())
+        if not total:
+            return np.zeros(len(self.indptr) - 1)
+        places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(total)
+        values = self.values[places] * np.repeat(weights, counts)
+        summed = np.bincount(self.indices[places], values, minlength=len(self.indptr) - 1)
+        return summed.astype(np.float64, copy=False)
+
+
+def fit_item_item(
+    confidence: sp.csr_matrix, exponent: float, regularization: float, *, threads: int = 0, neighbours: int = NEIGHBOURS
+) -> sp.csr_matrix:
+    """Return B, by rows: what a rated game speaks for.
+
+    Parameters
+    ----------
+    confidence
+        CSR, float32, users × games: what was trained on; positive.
+    exponent
+        a: 0 counts every rating alike, ½ every user.
+    regularization
+        λ, as a multiple of the mean diagonal of G; positive.
+    threads
+        0 means one for each core that this process may use.
+    neighbours
+        Games that speak for a game, beyond :data:`DENSE` games.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        float32, games × games, sorted; the diagonal is empty.
+
+    Raises
+    ------
+    MissingExtra
+        If numba is not installed.
+    """
+    import scipy.sparse as sp
+
+    table = _Table(confidence, exponent)
+    if table.games <= DENSE:
+        columns, values = _dense(table.gram(threads), regularization)
+    else:
+        columns, values = table.neighbours(regularization, neighbours, threads)
+    games, width = values.shape
+    of = np.repeat(np.arange(games, dtype=np.int32), width)
+    kept = values.ravel() != 0
+    matrix = sp.csr_matrix((values.ravel()[kept], (columns.ravel()[kept], of[kept])), shape=(games, games))
+    matrix.sort_indices()
+    return matrix
+
+
+class _Table:
+    """Confidences by rows and by columns, and the weight of each user."""
+
+    def __init__(self, confidence: sp.csr_matrix, exponent: float) -> None:
+        counts = np.diff(confidence.indptr)
+        mean = counts[counts > 0].mean() if counts.any() else 1.0
+        self.scale: Floats = ((mean / np.maximum(counts, 1)) ** (2 * exponent)).astype(np.float32)
+        by_game = confidence.tocsc()
+        by_game.sort_indices()
+        self.rows = (confidence.indptr.astype(np.int64), confidence.indices, confidence.data)
+        self.columns = (by_game.indptr.astype(np.int64), by_game.indices, by_game.data)
+        self.games = confidence.shape[1]
+
+    def gram(self, threads: int, features: npt.NDArray[np.int32] | None = None) -> Floats:
+        """Return G; float32, (games, games), or of some games alone."""
+        chosen = np.arange(self.games, dtype=np.int32) if features is None else features
+        place = np.full(self.games, -1, dtype=np.int32)
+        place[chosen] = np.arange(len(chosen))
+        gram = np.zeros((len(chosen), len(chosen)), dtype=np.float32)
+        kernel = kernels.compiled(gram_rows, needed_for=_NEEDED_FOR)
+        _in_blocks(
+            len(chosen), threads, lambda a, b: kernel(a, b, chosen, place, *self.columns, *self.rows, self.scale, gram)
+        )
+        return gram
+
+    def neighbours(self, regularization: float, number: int, threads: int) -> tuple[npt.NDArray[np.int32], Floats]:
+        """Return for each game those that speak for it, and how much; (games, number), 0 where there are fewer."""
+        counts = np.diff(self.columns[0])
+        most_rated = np.argsort(-counts, kind="stable")[:FEATURES]
+        features = np.sort(most_rated[counts[most_rated] > 0]).astype(np.int32)
+        gram = self.gram(threads, features)
+        place = np.full(self.games, -1, dtype=np.int32)
+        place[features] = np.arange(len(features))
+        number = min(number, max(len(features) - 1, 1))
+        columns = np.zeros((self.games, number), dtype=np.int32)
+        values = np.zeros((self.games, number), dtype=np.float32)
+        ridge = np.float32(regularization * float(gram.diagonal().mean(dtype=np.float64)))
+        kernel = kernels.compiled(solve_games, needed_for=_NEEDED_FOR)
+        closeness = (1 / np.sqrt(gram.diagonal())).astype(np.float32)
+        tables = (features, place, *self.columns, *self.rows, self.scale, gram, closeness)
+        _in_blocks(self.games, threads, lambda a, b: kernel(a, b, *tables, ridge, columns, values))
+        return columns, values
+
+
+def _in_blocks(games: int, threads: int, work: Any) -> None:
+    with (
+        progress("solving game by game", games) as advance,
+        ThreadPoolExecutor(threads or usable_cores()) as pool,
+    ):
+        starts = range(0, games, _BLOCK)
+        for _ in pool.map(lambda start: work(start, min(start + _BLOCK, games)), starts):
+            advance(_BLOCK)
+
+
+def _dense(gram: Floats, regularization: float) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Return the largest entries of each column of B, and their rows."""
+    from scipy.linalg import lapack
+    from threadpoolctl import threadpool_limits
+
+    games = len(gram)
+    diagonal = np.arange(games)
+    gram[diagonal, diagonal] += np.float32(regularization * float(gram.diagonal().mean(dtype=np.float64)))
+    with threadpool_limits(1, "blas"):  # the same bytes on any number of cores
+        factor, failed = lapack.spotrf(gram.T, lower=1, overwrite_a=1)
+        inverse, singular = lapack.spotri(factor, lower=1, overwrite_c=1) if not failed else (factor, failed)
+    if failed or singular:
+        raise Diverged(
+            f"the Gramian of {games:,} games has no inverse; raise cf.item_regularization ({regularization:g}) or set"
+            " cf.item_weight to 0"
+        )
+    # Of the inverse the lower triangle was computed, in Fortran's order: the upper one of the transposed rows.
+    whole = np.triu(inverse.T, 1)
+    whole += whole.T
+    spread = inverse.diagonal()
+    whole /= -spread[:, None]  # symmetric: row j is the column of game j
+    kept = min(KEPT, max(games - 1, 1))
+    columns = (
+        np.argpartition(-np.abs(whole), kept - 1, axis=1)[:, :kept] if games > kept else np.tile(diagonal, (games, 1))
+    )
+    columns = np.sort(columns, axis=1)
+    return columns.astype(np.int32), np.take_along_axis(whole, columns, axis=1).astype(np.float32)
+
+
+def gram_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
+    start: int,
+    stop: int,
+    features: Any,
+    place: Any,
+    game_ptr: Any,
+    game_users: Any,
+    game_data: Any,
+    user_ptr: Any,
+    user_games: Any,
+    user_data: Any,
+    scale: Any,
+    gram: Any,
+) -> None:
+    """Add up ``gram[start:stop]``: for each feature, over the users who rated it and all that they rated.
+
+    Parameters
+    ----------
+    start, stop
+        Places of features.
+    features, place
+        int32: the game of each feature, and the feature of each game (-1 for none).
+    game_ptr, game_users, game_data, user_ptr, user_games, user_data
+        Confidences by game and by user: int64, int32, float32.
+    scale
+        float32, (users,): the weight of each user.
+    gram
+        float32, (features, features), zeros.
+    """
+    for row in range(start, stop):
+        out = gram[row]
+        for at in range(game_ptr[features[row]], game_ptr[features[row] + 1]):
+            user = game_users[at]
+            weight = scale[user] * game_data[at]
+            for entry in range(user_ptr[user], user_ptr[user + 1]):
+                other = place[user_games[entry]]
+                if other >= 0:
+                    out[other] += weight * user_data[entry]
+
+
+def solve_games(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one loop over arrays: calls in it would cost what it saves
+    start: int,
+    stop: int,
+    features: Any,
+    place: Any,
+    game_ptr: Any,
+    game_users: Any,
+    game_data: Any,
+    user_ptr: Any,
+    user_games: Any,
+    user_data: Any,
+    scale: Any,
+    gram: Any,
+    closeness: Any,
+    ridge: Any,
+    columns: Any,
+    values: Any,
+) -> None:
+    """Regress the games ``start`` to ``stop`` on their nearest features.
+
+    Parameters
+    ----------
+    start, stop
+        Games.
+    features, place, game_ptr, game_users, game_data, user_ptr, user_games, user_data, scale, gram
+        As for :func:`gram_rows`.
+    closeness
+        float32, (features,): 1/√G_ii.
+    ridge
+        λ ḡ.
+    columns, values
+        int32 and float32, (games, neighbours): the games that speak for each, and how much.
+    """
+    n_features, number = len(features), columns.shape[1]
+    row = np.empty(n_features, np.float32)
+    near = np.empty(n_features, np.float32)
+    chosen = np.empty(number, np.int64)
+    matrix = np.empty((number, number), np.float32)
+    solved = np.empty(number, np.float32)
+    for game in range(start, stop):
+        own = place[game]
+        if own >= 0:
+            row[:] = gram[own]
+        else:
+            row[:] = 0
+            for at in range(game_ptr[game], game_ptr[game + 1]):
+                user = game_users[at]
+                weight = scale[user] * game_data[at]
+                for entry in range(user_ptr[user], user_ptr[user + 1]):
+                    other = place[user_games[entry]]
+                    if other >= 0:
+                        row[other] += weight * user_data[entry]
+        for i in range(n_features):
+            near[i] = row[i] * closeness[i]
+        if own >= 0:
+            near[own] = 0
+        edge = np.partition(near, n_features - number)[n_features - number]
+        size = 0
+        for i in range(n_features):  # above the edge first; on it the lower ones
+            if near[i] > edge and near[i] > 0:
+                chosen[size] = i
+                size += 1
+        for i in range(n_features):
+            if size == number:
+                break
+            if near[i] == edge and near[i] > 0:
+                chosen[size] = i
+                size += 1
+        # Cholesky, column by column: the inner loops run over rows of memory.
+        for i in range(size):
+            for j in range(i + 1):
+                matrix[i, j] = gram[chosen[i], chosen[j]]
+            matrix[i, i] += ridge
+            solved[i] = row[chosen[i]]
+        for i in range(size):
+            for j in range(i):
+                total = np.float32(0)
+                for k in range(j):
+                    total += matrix[i, k] * matrix[j, k]
+                matrix[i, j] = (matrix[i, j] - total) / matrix[j, j]
+            total = np.float32(0)
+            for k in range(i):
+                total += matrix[i, k] * matrix[i, k]
+            matrix[i, i] = np.sqrt(matrix[i, i] - total)
+            total = np.float32(0)
+            for k in range(i):
+                total += matrix[i, k] * solved[k]
+            solved[i] = (solved[i] - total) / matrix[i, i]
+        for i in range(size - 1, -1, -1):
+            solved[i] /= matrix[i, i]
+            for k in range(i):
+                solved[k] -= matrix[i, k] * solved[i]
+        for i in range(size):
+            columns[game, i] = features[chosen[i]]
+            values[game, i] = solved[i]
