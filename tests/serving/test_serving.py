@@ -225,9 +225,13 @@ def test_newcomers_are_scored_by_the_hybrid_model(store: Path, served: Recommend
 @pytest.mark.parametrize("k", [1, 20, 200])
 def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     """A game whose text lifts it over many of a better taste is found, also far beyond the first that are scanned."""
+    from recsys.models.folding import FoldIn
     from recsys.models.hybrid import HybridRecommender
+    from recsys.models.taste import Line
     from recsys.serving.content import ContentSpace
     from recsys.serving.hybrid import HybridSpace
+    from recsys.serving.people import Grounds, Profile
+    from recsys.serving.taste import TasteSpace
 
     rng = np.random.default_rng(3)
     model = HybridRecommender()
@@ -244,11 +248,15 @@ def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     index.add(vectors)
     space = HybridSpace(model, ContentSpace(index))
     expected = np.where(allowed, model.scores(visitor, 0, vectors @ vectors[lifted[0]]), -np.inf)
-    rows, scores = space.scores(visitor, vectors[lifted[0]], 0).ranking(allowed)(k)
+    none = np.zeros(0, dtype=np.intp)
+    grounds = Grounds(FoldIn(np.eye(8), 0.0, 1.0, 1.0, 0.0, 1.0), model.factors, none, none.astype(np.float32), none)
+    profile = Profile(none, none, 0, grounds, grounds, Line(1.0), visitor)
+    taste = TasteSpace(model.factors, np.arange(3000), 3000)
+    rows, scores = space.scores(profile, vectors[lifted[0]], taste).ranking(allowed)(k)
     assert rows.tolist() == np.argsort(-expected, kind="stable")[:k].tolist()
     np.testing.assert_allclose(scores, expected[rows], atol=1e-3)
     assert lifted[0] in rows
-    assert not len(space.scores(visitor, vectors[0], 0).ranking(np.zeros(3000, dtype=bool))(k)[0])
+    assert not len(space.scores(profile, vectors[0], taste).ranking(np.zeros(3000, dtype=bool))(k)[0])
 
 
 def test_an_unknown_user_gets_popularity_labelled_so(served: Recommender, trained: CollaborativeFilter) -> None:

@@ -14,9 +14,24 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt
-from recsys.release.arrays import read_factors, read_interactions
+from recsys.models.confidence import confidence_of
+from recsys.models.item_item import ItemItem
+from recsys.models.recipe import CfRecipe
+from recsys.models.taste import Blending
+from recsys.ranking.scorer import scores_for
+from recsys.release.arrays import read_factors, read_interactions, read_item_item
 from recsys.release.formats import read_games, read_mappings, read_vectors
-from recsys.release.layout import FACTORS, GAMES, INDEX, INTERACTIONS, MANIFEST, MAPPINGS, METRICS, PAGE_FILES
+from recsys.release.layout import (
+    FACTORS,
+    GAMES,
+    INDEX,
+    INTERACTIONS,
+    ITEM_ITEM,
+    MANIFEST,
+    MAPPINGS,
+    METRICS,
+    PAGE_FILES,
+)
 from recsys.release.metrics import read_metrics
 from recsys.release.secrets import key_from_environment
 from recsys.release.verify import read_manifest, verify
@@ -117,6 +132,10 @@ class Taste:
         bool, (items,): false for games that the catalogue lacks.
     indptr, indices, ratings
         Who rated what: the arrays of a CSR matrix, users × items.
+    confidence
+        float32, aligned with the ratings: as trained.
+    blending
+        What is added to the factors' scores.
     """
 
     users: IdMap
@@ -127,6 +146,15 @@ class Taste:
     indptr: npt.NDArray[np.integer]
     indices: npt.NDArray[np.int32]
     ratings: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    blending: Blending
+
+    def scores(self, user: int) -> npt.NDArray[np.float32]:
+        """Return the scores of all items for one user, as they are served; float32, (items,)."""
+        rated = slice(self.indptr[user], self.indptr[user + 1])
+        factors = self.user_factors[user]
+        line = self.blending.line(factors, self.indices[rated], self.confidence[rated])
+        return line.of(scores_for(factors, self.item_factors), slice(None))
 
     @cached_property
     def directions(self) -> npt.NDArray[np.float32]:
@@ -220,6 +248,8 @@ def _catalogue(data: bytes) -> Catalogue:
 def _taste(contents: Mapping[str, bytes]) -> Taste:
     factors, stored = read_factors(contents[FACTORS]), read_interactions(contents[INTERACTIONS])
     users, items = read_mappings(contents[MAPPINGS], factors.id_kinds)
+    recipe = CfRecipe.from_json(factors.recipe)
+    beside = ItemItem.of(read_item_item(contents[ITEM_ITEM])) if ITEM_ITEM in contents else None
     return Taste(
         users,
         items,
@@ -229,4 +259,6 @@ def _taste(contents: Mapping[str, bytes]) -> Taste:
         stored.indptr,
         stored.indices,
         stored.ratings,
+        confidence_of(stored, recipe),
+        Blending(factors.item_factors, beside, recipe.item_weight),
     )

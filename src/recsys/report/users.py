@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from recsys.ranking.scorer import scores_for
 from recsys.ranking.top import top_k
 from recsys.report.missing import Missing, shown, taste
 
@@ -72,7 +71,7 @@ def _user(half: Taste, user: int, titles: list[str], threshold: float) -> Sample
     row = slice(half.indptr[user], half.indptr[user + 1])
     games, ratings = half.indices[row], half.ratings[row]
     best = np.lexsort((games, -ratings))
-    scores = scores_for(half.user_factors[user], half.item_factors)
+    scores = half.scores(user)
     scores[~half.recommendable] = -np.inf
     scores[games] = -np.inf
     return {

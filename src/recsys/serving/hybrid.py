@@ -106,15 +106,7 @@ class HybridScores:
         Content moves a score by little: the best by taste are scored by text too. No other can be among the best:
         that is checked, and more are looked at until it holds.
         """
-        scorer = self._space.scorer
-        if self._beside is None:
-            by_products = scorer.ranking(self._visitor, allowed)
-
-            def by_taste(count: int) -> Ranked:
-                near, products = by_products(count)
-                return near, ((products - self._mean) / self._deviation).astype(np.float32)
-        else:
-            by_taste = scorer.shifted(self._visitor, allowed, self._scale, self._beside)
+        by_taste = self._by_taste(allowed)
         most = CONTENT_SHARE * (1 - self._usual) / self._unlike  # no cosine is above 1
 
         def rank(k: int) -> Ranked:
@@ -129,6 +121,17 @@ class HybridScores:
                 if scores[best[-1]] > float(taste[-1]) + most:
                     return rows[best], scores[best]
                 count *= 4
+
+        return rank
+
+    def _by_taste(self, allowed: npt.NDArray[np.bool_]) -> Ranking:
+        if self._beside is not None:
+            return self._space.scorer.shifted(self._visitor, allowed, self._scale, self._beside)
+        by_products = self._space.scorer.ranking(self._visitor, allowed)
+
+        def rank(k: int) -> Ranked:
+            near, products = by_products(k)
+            return near, ((products - self._mean) / self._deviation).astype(np.float32)
 
         return rank
 
