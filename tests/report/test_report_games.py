@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recsys.marts.ids import IdMap
+from recsys.models.taste import Blending
 from recsys.report.contents import Catalogue, Contents, Facts, Taste, unit_rows
 from recsys.report.games import moved, nearest, well_known
 from recsys.report.map import Label, drawn_map, place_labels, project
@@ -28,6 +29,8 @@ def release(vectors: np.ndarray, factors: np.ndarray, seed: int = 0, users: int 
         indptr=np.append(0, np.cumsum(rated.sum(axis=1))),
         indices=game.astype(np.int32),
         ratings=rng.integers(5, 11, len(user)).astype(np.float32),
+        confidence=np.ones(len(user), dtype=np.float32),
+        blending=Blending(factors.astype(np.float32), None, 0.0),
     )
     names = [f"Game {number}" for number in range(games)]
     catalogue = Catalogue(list(range(games)), names, ["Economic"] * games, rated.sum(axis=0))
