@@ -13,7 +13,7 @@ import pytest
 from factories.tastes import ratings_of, tastes
 from recsys.config import CfSettings, EvaluationSettings, GateSettings
 from recsys.errors import ConfigError
-from recsys.evaluation.contenders import CF, CURRENT, Factors, Popularity
+from recsys.evaluation.contenders import CF, CURRENT, LATELY, Factors, Popularity
 from recsys.evaluation.current import CurrentRelease
 from recsys.evaluation.gate import Verdict, judge
 from recsys.evaluation.holdout import Split, split
@@ -219,3 +219,17 @@ def test_a_lead_that_may_be_luck_is_refused() -> None:
         judged = judge(Evaluation(contenders, SETTINGS, {}, 0.0), GATE, None)
         assert judged.passed is passes
         assert "difference +0.0100" in judged.reason
+
+
+@pytest.mark.parametrize(("rule", "passes"), [("refuse", False), ("warn", True)])
+def test_what_was_popular_lately_must_be_beaten(parts: Split, rule: str, passes: bool) -> None:  # noqa: FBT001 - a case of the table
+    """Where it competes, a candidate that is not surely better is refused, or warned of; the reason says what helps."""
+    candidate = trained(CF, parts, GOOD)
+    twin = replace(candidate, name=LATELY)
+    found = verdict(parts, twin, candidate, gate=GATE.model_copy(update={"popular_lately": rule}))
+    assert found.passed is passes
+    assert failed(found) == (set() if passes else {"popular lately"})
+    (check,) = (check for check in found.checks if check.rule == "popular lately")
+    assert "not surely above" in check.reason
+    assert "leave cf.half_life and cf.trend auto" in check.reason
+    assert verdict(parts, trained(LATELY, parts, POOR), candidate).passed

@@ -279,6 +279,8 @@ class CollaborativeFilter:
             model.item_item = ItemItem.of(read_item_item(beside.read_bytes())) if beside.is_file() else None
         except (ArtifactCorrupt, ValueError, TypeError) as error:
             raise ArtifactCorrupt(f"the CF model in {folder} is damaged: {error}") from error
+        if model.item_item is None and (model.recipe.item_weight or model.recipe.trend):
+            raise ArtifactCorrupt(f"the CF model in {folder} lacks {ITEM_ITEM}, which its recipe needs")
         shapes = model.user_factors.shape[0], model.item_factors.shape[0]
         if shapes != (len(model.users), len(model.items)):
             raise ArtifactCorrupt(f"{folder} has factors for {shapes} users and games, ids for {model.ratings.shape}")

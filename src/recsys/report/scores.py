@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from recsys.models.recipe import SEARCHED
+from recsys.models.recipe import FACTORS_ALONE, FOUND
 from recsys.release.metrics import Estimate
 from recsys.report import figures
 from recsys.report.missing import Missing, evaluated, said
@@ -230,7 +230,7 @@ def search(release: Contents, _: Contents | None) -> View:
 
 
 def _recipe(settings: Mapping[str, Json]) -> str:
-    chosen = {key: settings[key] for key in SEARCHED if key in settings}
+    chosen = {key: settings[key] for key in FOUND if key in settings and settings[key] != FACTORS_ALONE.get(key)}
     return ", ".join(
         f"{key} {setting:.3g}" if isinstance(setting, float) else f"{key} {setting}" for key, setting in chosen.items()
     )
