@@ -7,8 +7,8 @@ A ridge regression of every game on the others, over the same confidences as the
 ``c_u`` are a user's confidences, ``n_u`` their number, ``n̄`` its mean, ``ḡ`` the mean diagonal of G. Up to
 :data:`DENSE` games N is all other games at once: B = -P / diag P with P = (G + λ ḡ I)⁻¹, diagonal 0 (Steck,
 "Embarrassingly Shallow Autoencoders for Sparse Data", 2019, arXiv 1905.03375), of which the largest entries of a
-column stay (:data:`KEPT`). Beyond, N are the :data:`NEIGHBOURS` of the :data:`FEATURES` most rated games with the largest
-G_ij / √G_ii, for each game its own (Ning and Karypis, "SLIM", 2011, keeps to neighbours likewise).
+column stay (:data:`KEPT`). Beyond, N are the :data:`NEIGHBOURS` of the :data:`FEATURES` most rated games with the
+largest G_ij / √G_ii, for each game its own (Ning and Karypis, "SLIM", 2011, keeps to neighbours likewise).
 
 Every sum has one order, whatever the number of threads.
 """
