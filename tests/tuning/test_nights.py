@@ -13,7 +13,7 @@ import pytest
 from factories.tables import FIRST_GAME, GAMES, TableSource, WordEncoder, games
 from recsys.config import Settings
 from recsys.errors import QualityGateFailed
-from recsys.models.recipe import SEARCHED
+from recsys.models.recipe import FOUND, SEARCHED
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
 from recsys.trainer import Trainer
@@ -122,7 +122,7 @@ def test_a_setting_that_is_given_no_longer_is_searched_again(nights: Nights) -> 
     given = nights.run(cf={"factors": 2})
     assert (given["recipe"]["factors"], given["tuning"]["free"]) == (
         2,
-        [name for name in SEARCHED if name != "factors"],
+        [name for name in FOUND if name != "factors"],
     )
     assert nights.run(cf={"factors": 2})["tuning"]["age"] == 1
     left_out = nights.run(cf={"factors": "auto"})["tuning"]

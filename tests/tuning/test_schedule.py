@@ -14,7 +14,7 @@ from recsys.evaluation.current import CurrentRelease
 from recsys.evaluation.drift import Change, Drift
 from recsys.evaluation.history import TuningHistory
 from recsys.evaluation.holdout import split
-from recsys.models.recipe import SEARCHED, CfRecipe
+from recsys.models.recipe import FOUND, CfRecipe
 from recsys.pipeline.proving import Trial
 from recsys.system.steps import Steps
 from recsys.tuning import plan
@@ -53,7 +53,7 @@ def test_a_search_knows_nothing_of_one_that_saw_its_hold_out() -> None:
     results = []
     for ratio in (3.3, 7.7):
         recipe = RECIPE.model_copy(update={"factors": 8, "unobserved": ratio})
-        memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED[1:], MEASURE | {"seed": 7})
+        memory = TuningHistory({"trials": []}, "first", 0, 0.30, FOUND[1:], MEASURE | {"seed": 7})
         current = CurrentRelease("r1", recipe, measure={**MEASURE, "seed": 7, "score": 0.30}, tuning=memory)
         tuning = Trial(settings, current, Steps()).hold(tastes(users=300, items=60)).tuning
         assert tuning is not None
@@ -67,7 +67,7 @@ def test_a_search_knows_nothing_of_one_that_saw_its_hold_out() -> None:
 def test_a_later_night_reuses_the_winner() -> None:
     """With a memory and unchanged settings nothing is searched; the memory grows older by a release."""
     settings = CfSettings(threads=1)
-    memory = TuningHistory({"trials": []}, "no earlier search is remembered", 3, 0.30, SEARCHED, MEASURE)
+    memory = TuningHistory({"trials": []}, "no earlier search is remembered", 3, 0.30, FOUND, MEASURE)
     current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.29}, tuning=memory)
     planned = plan(settings, GateSettings(), current, None, MEASURE)
     assert (planned.settings.factors, planned.settings.confidence, planned.because) == (48, "rating", "")
@@ -86,7 +86,7 @@ def test_a_later_night_reuses_the_winner() -> None:
 )
 def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: int, drift: str, because: str) -> None:
     """By age, by a falling score, by drift, and by settings given since, even where they equal the search's."""
-    memory = TuningHistory({"trials": []}, "first", age, 0.30, SEARCHED, MEASURE)
+    memory = TuningHistory({"trials": []}, "first", age, 0.30, FOUND, MEASURE)
     current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": score}, tuning=memory)
     changes = (Change(drift, None, None, 1.0, None, 0.1),) if drift else ()
     planned = plan(settings, GateSettings(), current, Drift("r1", changes), MEASURE)
@@ -101,7 +101,7 @@ def test_a_search_is_asked_for_again(settings: CfSettings, score: float, age: in
 )
 def test_another_hold_out_asks_for_a_search(other: dict[str, Any], asks: bool) -> None:  # noqa: FBT001 - of the table
     """Where other ratings are held out, the result of a search on the others is neither reused nor a start."""
-    memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
+    memory = TuningHistory({"trials": []}, "first", 0, 0.30, FOUND, MEASURE)
     current = CurrentRelease("r1", RECIPE, measure={**MEASURE, "score": 0.30}, tuning=memory)
     planned = plan(CfSettings(), GateSettings(), current, None, MEASURE | other)
     assert planned.because.startswith("ratings are held out that the last search saw") is asks
@@ -111,7 +111,7 @@ def test_another_hold_out_asks_for_a_search(other: dict[str, Any], asks: bool) -
 
 def test_scores_of_two_measures_are_no_fall() -> None:
     """A lower number of another metric says nothing about the settings; the same number of the same one does."""
-    memory = TuningHistory({"trials": []}, "first", 0, 0.30, SEARCHED, MEASURE)
+    memory = TuningHistory({"trials": []}, "first", 0, 0.30, FOUND, MEASURE)
     recall = MEASURE | {"metric": "recall@10"}
     for measure, fell in ((recall, False), (MEASURE, True)):
         current = CurrentRelease("r1", RECIPE, measure={**measure, "score": 0.20}, tuning=memory)
