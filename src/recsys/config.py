@@ -68,7 +68,7 @@ class SourceSettings(_Documented):
     @field_validator("url")
     @classmethod
     def _is_here(cls, url: str) -> str:
-        refuse_address(url.removeprefix("duckdb:"), "it")
+        refuse_address(url.removeprefix("duckdb:"), "the source")
         return url
 
     @property
@@ -153,7 +153,7 @@ class ContentSettings(_Documented):
     @field_validator("model", "cache_dir")
     @classmethod
     def _is_here(cls, path: str) -> str:
-        refuse_address(path, "it")
+        refuse_address(path, "the path")
         return path
 
 

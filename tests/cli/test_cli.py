@@ -40,7 +40,7 @@ def recsys(*arguments: str | Path, cwd: Path, **environ: str) -> subprocess.Comp
         (["trian"], 2, "No such command"),
         (["train", "--source", "nowhere"], 69, "nowhere"),
         (["train", "--source", "duckdb:none.db"], 69, "none.db"),
-        (["train", "--source", "s3://bucket"], 78, "not one of: snowflake, sample, duckdb:FILE"),
+        (["train", "--source", "s3://bucket"], 78, "is an address, and only paths of this machine"),
         (["train", "--source", "sample", "--set", "cf.factrs=3"], 78, "cf.factrs (from --set): no such setting"),
         (["train", "--config", "none.toml"], 78, "none.toml does not exist"),
     ],

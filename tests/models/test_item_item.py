@@ -58,7 +58,6 @@ def test_only_the_largest_entries_stay(confidence: sp.csr_matrix, monkeypatch: p
     """Of each column as many as are kept, and none that is left out is larger."""
     whole = fit_item_item(confidence, 0.5, 1.0).toarray()
     monkeypatch.setattr(item_item, "KEPT", 9)
-    monkeypatch.setattr(item_item, "ENTRIES", 0)
     cut = fit_item_item(confidence, 0.5, 1.0).toarray()
     assert ((cut != 0).sum(axis=0) <= 9).all()
     for column, full in zip(cut.T, whole.T, strict=True):

@@ -6,9 +6,9 @@ A ridge regression of every game on the others, over the same confidences as the
 
 ``c_u`` are a user's confidences, ``n_u`` their number, ``n̄`` its mean, ``ḡ`` the mean diagonal of G. Up to
 :data:`DENSE` games N is all other games at once: B = -P / diag P with P = (G + λ ḡ I)⁻¹, diagonal 0 (Steck,
-"Embarrassingly Shallow Autoencoders for Sparse Data", 2019, arXiv 1905.03375), of which the largest entries of a
-column stay (:data:`KEPT`). Beyond, N are the :data:`NEIGHBOURS` of the :data:`FEATURES` most rated games with the
-largest G_ij / √G_ii, for each game its own (Ning and Karypis, "SLIM", 2011, keeps to neighbours likewise).
+"Embarrassingly Shallow Autoencoders for Sparse Data", 2019, arXiv 1905.03375), of which the :data:`KEPT` largest
+entries of a column stay. Beyond, N are the :data:`NEIGHBOURS` of the :data:`FEATURES` most rated games with the largest
+G_ij / √G_ii, for each game its own (Ning and Karypis, "SLIM", 2011, keeps to neighbours likewise).
 
 Every sum has one order, whatever the number of threads.
 """
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
 DENSE = 8_000
 """Games up to which all are solved at once."""
 KEPT = 300
-"""Entries of a column that stay of a dense solution at least; of few games more do, up to :data:`ENTRIES` in all."""
-ENTRIES = 8_000_000
-"""64 MB. What is cut costs: of 7,720 citations' columns 300 entries reach NDCG@10 0.231, 1,000 0.250, all 0.261."""
+"""Entries of a column that stay of a dense solution. What is cut costs where tastes are thin: of 7,720 citations'
+columns alone 300 entries reach NDCG@10 0.231, 1,000 0.250 and all 0.261; more entries make every list slower."""
 FEATURES = 12_000
 """Games that may speak for others, where there are more than :data:`DENSE`: the most rated ones."""
 NEIGHBOURS = 200
@@ -255,7 +254,7 @@ def _dense(gram: Floats, regularization: float) -> tuple[npt.NDArray[np.int32], 
     whole += whole.T
     spread = inverse.diagonal()
     whole /= -spread[:, None]  # symmetric: row j is the column of game j
-    kept = min(max(KEPT, ENTRIES // games), max(games - 1, 1))
+    kept = min(KEPT, max(games - 1, 1))
     columns = (
         np.argpartition(-np.abs(whole), kept - 1, axis=1)[:, :kept] if games > kept else np.tile(diagonal, (games, 1))
     )

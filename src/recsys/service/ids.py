@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from recsys.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from fastapi import Request
 
     from recsys.marts.ids import Id
     from recsys.serving import Recommender
