@@ -12,7 +12,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from recsys.errors import ConfigError
 from recsys.system.paths import local_path
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import ValidationError
-    from pydantic_core import ErrorDetails
 
 CONFIG_FILE = Path("recsys.toml")
 """Read when it exists and no other file is named."""
@@ -101,7 +100,7 @@ class SettingsSource:
         """Return one line with every setting that was refused: its name, where it was given, why it is wrong."""
         return "wrong settings: " + "; ".join(self._refusal(problem) for problem in error.errors())
 
-    def _refusal(self, problem: ErrorDetails) -> str:
+    def _refusal(self, problem: Mapping[str, Any]) -> str:
         name = ".".join(str(part) for part in problem["loc"][:2])
         given = f"(from {self._origin(name)})"
         if problem["type"] == "extra_forbidden":
