@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import require_engine
+from recsys.sources.sample import sample_warehouse
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,3 +115,13 @@ def test_the_best_pair_of_a_table_is_told_in_absolute_terms(tmp_path: Path) -> N
     rho, density = float(row[3].split(",")[0]), float(row[2].rstrip("%")) / 100
     assert 0.5 < float(row[4]) / (rho * density) < 2
     assert float(row[6]) > 0
+
+
+def test_served_lists_are_asked_for_what_was_liked_later(tmp_path: Path) -> None:
+    """On the built-in sample, by the whole way: the lists are compared with three others, and beat the popular ones."""
+    ratings = sample_warehouse().ratings.to_pandas()
+    ratings.to_parquet(tmp_path / "mart_user_ratings_dated.parquet", index=False)
+    _, _, *rows = script("tomorrow", "--users", "200", data=tmp_path)
+    assert [row[0] for row in rows] == ["popularity", "popular lately", "EASE"]
+    assert float(rows[0][2]) > 1
+    assert all(float(row[3].split(" to ")[0]) < float(row[3].split(" to ")[1]) for row in rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError
-from recsys.release.formats import read_game_ids
+from recsys.release.formats import read_game_ids, read_index
 from recsys.release.layout import METADATA
 from recsys.release.manifest import ArrayFacts
 from recsys.release.npz import open_npz
@@ -47,10 +47,7 @@ def _array(shape: tuple[int, ...], dtype: object) -> ArrayFacts:
 
 
 def _index(path: Path) -> dict[str, ArrayFacts]:
-    import faiss
-    import numpy as np
-
-    index = faiss.deserialize_index(np.fromfile(path, dtype=np.uint8))
+    index = read_index(path.read_bytes())
     return {"vectors": _array((index.ntotal, index.d), "float32")}
 
 

@@ -1,0 +1,152 @@
+"""Lists as they are served, on tomorrow's likes: against what was popular, popular lately, and EASE.
+
+``RECSYS_REAL_DATA=FOLDER python benchmarks/tomorrow.py [--years-earlier 0 1 2] [--users 2000] [--liked-from 7]``
+
+The whole way: the ratings before the cut go through ``recsys train``, and the lists come from
+``recsys.load(…).recommend_batch``. The cut is the 85% quantile of the dates, of all ratings or of those up to so
+many years before the last; relevant is what was liked after it and not rated before. EASE has
+the best λ of five, popular lately the best half-life of four: both are chosen on what is asked, in their favour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.sparse as sp
+
+import recsys
+from ease import ease_of
+from tables import dated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from recsys.marts.ids import Id
+
+DEPTH = 10
+HALF_LIVES = (2, 3, 6, 12)
+"""Months, of which the best is the contender `popular lately`."""
+
+
+def trained(ratings: pd.DataFrame, folder: Path, liked_from: float) -> recsys.Recommender:
+    """Return what a run of ``recsys train`` on these ratings serves; games are known by their ids alone."""
+    games = np.sort(ratings["GAME_ID"].unique())
+    names = [f"game {game}" for game in games]
+    texts = dict.fromkeys(("NAME", "DESCRIPTION", "CATEGORIES", "MECHANICS"), names)
+    folder.mkdir()
+    pq.write_table(pa.table({"GAME_ID": games, **texts}), folder / "mart_games.parquet")
+    pq.write_table(pa.Table.from_pandas(ratings, preserve_index=False), folder / "mart_user_ratings.parquet")
+    models = folder.with_name("models")
+    command = [sys.executable, "-m", "recsys", "train", "--source", str(folder), "--output", str(models)]
+    command += ["--publish-anyway", "measured", "--set", "source.time_column=RATED_AT"]
+    subprocess.run([*command, "--set", f"cf.like_threshold={liked_from}"], check=True, stdout=subprocess.DEVNULL)
+    return recsys.load(models / "v1")
+
+
+def ndcg(lists: list[list[int]], relevant: list[set[int]]) -> npt.NDArray[np.float64]:
+    """Return NDCG@10 of each list of games, float64, (users,)."""
+    discounts = 1 / np.log2(np.arange(2, DEPTH + 2))
+    ideal = np.cumsum(discounts)
+    hits = [
+        np.array([game in wanted for game in top], dtype=float) for top, wanted in zip(lists, relevant, strict=True)
+    ]
+    gains = [float(hit @ discounts[: len(hit)]) for hit in hits]
+    return np.array([gain / ideal[min(DEPTH, len(one)) - 1] for gain, one in zip(gains, relevant, strict=True)])
+
+
+def compare(earlier: int, most: int, liked_from: float) -> None:
+    """Print every contender's score at one cut, and the lead over each."""
+    ratings = dated().drop_duplicates(["USER_ID", "GAME_ID"])
+    at = pd.to_datetime(ratings["RATED_AT"])
+    here = at <= at.max() - pd.DateOffset(years=earlier)
+    ratings, at = ratings[here], at[here]
+    cut = at.quantile(0.85)
+    known, later = ratings[at < cut], ratings[(at >= cut) & (ratings["RATING"] >= liked_from)]
+    users, games = (pd.Index(np.sort(known[column].unique())) for column in ("USER_ID", "GAME_ID"))
+    rows, columns = users.get_indexer(known["USER_ID"]), games.get_indexer(known["GAME_ID"])
+    shape = (len(users), len(games))
+    before = sp.csr_matrix((known["RATING"].to_numpy(np.float32), (rows, columns)), shape)
+    age = ((cut - at[at < cut]).dt.days / 30.44).to_numpy()
+    asked: dict[Id, set[int]] = {}
+    for user, game in zip(later["USER_ID"], games.get_indexer(later["GAME_ID"]), strict=True):
+        asked.setdefault(user, set()).add(int(game))  # -1 for a game that nobody had rated: it counts as missed
+    people = [user for user in users if user in asked]
+    people = list(np.sort(np.random.default_rng(1).permutation(people)[:most]).tolist())
+    relevant, codes = [asked[user] for user in people], users.get_indexer(people)
+
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        recommender = trained(known, Path(folder, "marts"), liked_from)
+        seconds = time.perf_counter() - started
+        answers = recommender.recommend_batch(people, DEPTH)
+    code = {game: place for place, game in enumerate(games)}
+    ours = ndcg([[code[found.game_id] for found in answer] for answer in answers], relevant)
+
+    def best(scorers: list[Callable[[npt.NDArray[np.int32]], npt.NDArray[np.float32]]]) -> npt.NDArray[np.float64]:
+        lists = [ranked(scores, before, codes) for scores in scorers]
+        return max((ndcg(one, relevant) for one in lists), key=lambda values: float(values.mean()))
+
+    counts = [np.bincount(columns, 0.5 ** (age / months), len(games)) for months in HALF_LIVES]
+    others = {
+        "popularity": best([everybody(np.bincount(columns, minlength=len(games)))]),
+        "popular lately": best([everybody(count) for count in counts]),
+        "EASE": best([one.scores for one in ease_of(before, liked_from) if one.name.startswith("ease liked")]),
+    }
+    print(f"cut {cut:%Y-%m-%d}, {len(people):,} users; trained in {seconds:.0f} s; recsys NDCG@10 {ours.mean():.4f}\n")
+    print("| contender | NDCG@10 | recsys over it | lead, 95% |\n| --- | --- | --- | --- |")
+    draw = np.random.default_rng(3)
+    for name, values in others.items():
+        lead = ours - values
+        means = [lead[draw.integers(0, len(lead), len(lead))].mean() for _ in range(1000)]
+        low, high = np.quantile(means, (0.025, 0.975))
+        print(
+            f"| {name} | {values.mean():.4f} | {ours.mean() / values.mean():.3f} | {low:.4f} to {high:.4f} |",
+            flush=True,
+        )
+
+
+def everybody(counts: npt.NDArray[np.number]) -> Callable[[npt.NDArray[np.int32]], npt.NDArray[np.float32]]:
+    """Return the scorer that says the same to everybody."""
+    return lambda users: np.tile(counts.astype(np.float32), (len(users), 1))
+
+
+def ranked(
+    scores: Callable[[npt.NDArray[np.int32]], npt.NDArray[np.float32]],
+    before: sp.csr_matrix,
+    users: npt.NDArray[np.intp],
+) -> list[list[int]]:
+    """Return the best games of each user that they have not rated."""
+    lists: list[list[int]] = []
+    for start in range(0, len(users), 500):
+        some = users[start : start + 500].astype(np.int32)
+        values = scores(some)
+        values[before[some].nonzero()] = -np.inf
+        lists += np.argsort(-values, axis=1, kind="stable")[:, :DEPTH].tolist()
+    return lists
+
+
+def main() -> None:
+    """Run the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--years-earlier", type=int, nargs="+", default=[0])
+    parser.add_argument("--users", type=int, default=2000)
+    parser.add_argument("--liked-from", type=float, default=7)
+    given = parser.parse_args()
+    for earlier in given.years_earlier:
+        compare(earlier, given.users, given.liked_from)
+
+
+if __name__ == "__main__":
+    main()
