@@ -231,5 +231,5 @@ def test_what_was_popular_lately_must_be_beaten(parts: Split, rule: str, passes:
     assert failed(found) == (set() if passes else {"popular lately"})
     (check,) = (check for check in found.checks if check.rule == "popular lately")
     assert "not surely above" in check.reason
-    assert "leave cf.half_life and cf.trend auto" in check.reason
+    assert "cf.half_life and cf.trend help" in check.reason
     assert verdict(parts, trained(LATELY, parts, POOR), candidate).passed

@@ -41,3 +41,8 @@ def test_the_trend_tells_what_is_rated_lately() -> None:
 def test_where_all_are_alike_there_is_no_trend() -> None:
     """Games with the same ratings at the same time are told apart by nothing."""
     assert not trend(np.array([0, 1, 2]), months_ago(1, 1, 1), 3, 3.0).any()
+
+
+def test_ages_count_from_the_newest_before_1970_too() -> None:
+    """Two ratings of one day in 1938 have no age."""
+    np.testing.assert_array_equal(fading(np.full(2, -(10**15)), 3.0), [1, 1])

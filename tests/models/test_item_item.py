@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from factories.tastes import tastes
+from factories.tastes import ratings_of, tastes
 from recsys.config import CfSettings
 from recsys.errors import ArtifactCorrupt, ConfigError
 from recsys.models import CollaborativeFilter, item_item
+from recsys.models.fading import MONTH_US
 from recsys.models.item_item import Rows, fit_item_item
 from recsys.release.layout import INTERACTIONS, ITEM_ITEM
 
@@ -132,9 +133,29 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     alone.save(tmp_path / "alone")
     assert not (tmp_path / "alone" / ITEM_ITEM).exists()
     assert (tmp_path / "alone" / INTERACTIONS).exists()
+    model.save(tmp_path / "alone")
+    alone.save(tmp_path / "alone")  # over another model: its second half does not stay
+    assert CollaborativeFilter.load(tmp_path / "alone").recommend(user) == alone.recommend(user)
     (tmp_path / "both" / ITEM_ITEM).write_bytes(b"PK nothing")
     with pytest.raises(ArtifactCorrupt, match=ITEM_ITEM):
         CollaborativeFilter.load(tmp_path / "both")
+
+
+def test_a_game_without_a_rating_that_counts_is_in_no_list() -> None:
+    """Planted: everybody rated it lately and nobody liked it; its trend is the highest, and no release serves it."""
+    draw = np.random.default_rng(3)
+    users, games = np.nonzero(draw.random((200, 30)) < 0.3)
+    rows = [(int(user), int(game), 9.0, 0.0) for user, game in zip(users, games, strict=True)]
+    rows += [(user, 99, 1.0, 10 * MONTH_US) for user in range(0, 200, 2)]
+    settings = BLENDED.model_copy(update={"confidence": "liked", "like_threshold": 7.0, "trend": 1.0})
+    model = CollaborativeFilter(settings).fit(ratings_of(*map(list, zip(*rows, strict=True))))
+    user = model.users.id_of(1)
+    listed = model.recommend(user, 30)
+    assert 99 not in {game.game_id for game in listed}
+    assert all(game.score > -100 for game in listed)
+    code = model.items.code_of(99)
+    assert (model.taste.scores(np.arange(4))[:, code] < -100).all()
+    assert np.isfinite(model.taste.settled(1)).all()
 
 
 @pytest.mark.parametrize("setting", ["half_life", "trend"])
@@ -143,3 +164,14 @@ def test_what_needs_dates_says_so(setting: str) -> None:
     settings = CfSettings.model_validate({"factors": 4, "tuning": "off", setting: 3.0})
     with pytest.raises(ConfigError, match=rf"cf\.{setting} = 3 needs to know when .* source\.time_column"):
         CollaborativeFilter(settings).fit(tastes(users=100, items=30))
+
+
+def test_what_has_faded_to_nothing_is_close_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Confidence that has all but vanished divides by no zero, and leaves others their neighbours."""
+    monkeypatch.setattr(item_item, "DENSE", 2)
+    draw = np.random.default_rng(5)
+    table = sp.csr_matrix((draw.random((200, 30)) < 0.3).astype(np.float32))
+    table.data[table.indices == 7] = np.float32(1e-25)
+    found = fit_item_item(table, 0.0, 1.0, neighbours=5)
+    assert np.isfinite(found.data).all()
+    assert (np.diff(found.tocsc().indptr)[:7] == 5).all()

@@ -259,3 +259,26 @@ def test_a_recipe_that_cannot_be_trained_is_told(tmp_path: Path) -> None:
     assert current.recipe is None
     assert "cf.magic: Extra inputs are not permitted" in current.problem
     assert not current.same_recipe(Settings().cf)
+
+
+def test_dates_to_come_are_refused(tmp_path: Path) -> None:
+    """One rating in 2098 would leave nothing of all others: it is named, and nothing is published."""
+    frame = ratings()
+    dates = np.full(len(frame), np.datetime64("2020-01-01", "us"))
+    dates[3] = np.datetime64("2098-05-06", "us")
+    with pytest.raises(DataContractError, match=r"RATED_AT: 1 of .* dated later than today, the latest at 2098-05-06"):
+        trainer(tmp_path, frame.assign(RATED_AT=dates), source={"time_column": "RATED_AT"}).run_pipeline()
+    assert not (tmp_path / "v1").exists()
+
+
+def test_dates_that_are_gone_stop_no_run(tmp_path: Path) -> None:
+    """The current recipe fades; without dates it cannot be trained, and the candidate is judged without it."""
+    frame = ratings()
+    months = np.random.default_rng(0).integers(0, 48, len(frame)).astype("timedelta64[M]")
+    dates = (np.datetime64("2016-01", "M") + months).astype("datetime64[us]")
+    faded = {**RECIPE, "half_life": 24.0}
+    gate = {"popular_lately": "warn"}
+    first = trainer(tmp_path, frame.assign(RATED_AT=dates), gate=gate, cf=faded, source={"time_column": "RATED_AT"})
+    assert first.run_pipeline().path is not None
+    second = trainer(tmp_path, gate=gate).run_pipeline()
+    assert second.path is not None

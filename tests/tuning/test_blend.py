@@ -10,10 +10,12 @@ import pytest
 
 from factories.tastes import ratings_of, tastes
 from recsys.config import CfSettings, EvaluationSettings
+from recsys.errors import ConfigError
 from recsys.evaluation.holdout import split
 from recsys.models.recipe import BLENDED, CfRecipe
 from recsys.tuning import find_recipe, lately_half_life
 from recsys.tuning.blend import BlendSearch
+from recsys.tuning.hold_out import InnerSplit
 
 if TYPE_CHECKING:
     from recsys.marts.ratings import Ratings
@@ -111,3 +113,30 @@ def test_the_time_limit_ends_it_with_the_best_so_far() -> None:
 def test_the_half_life_of_what_is_popular_lately() -> None:
     """Planted: what was rated two months ago is forgotten; the shortest half-life foretells best."""
     assert lately_half_life(waves(), 7.0, 42) == 2.0
+
+
+def test_when_the_time_is_up_the_best_so_far_stays() -> None:
+    """Planted: the clock ends the search in the middle of the trends; what was found by then is kept, and said."""
+    ratings, chosen = waves(users=300), settings()
+    ticks = iter(range(10_000))
+    start = CfRecipe.by_rule(chosen, ratings.matrix.data)
+    search = BlendSearch(ratings, start, frozenset(BLENDED), chosen, 60, clock=lambda: float(next(ticks)))
+    found = search.search()
+    best = max(search.trials, key=lambda trial: trial.ndcg)
+    assert not search.complete
+    assert found == best.recipe != start
+
+
+def test_a_trend_that_is_given_needs_dates() -> None:
+    """The search says so as training does."""
+    with pytest.raises(ConfigError, match=r"cf\.trend = 0\.5 needs to know when"):
+        find_recipe(tastes(users=200, items=40), settings(trend=0.5), None)
+
+
+def test_dates_that_are_mostly_one_are_held_out_by_lot() -> None:
+    """Years alone, or one import: the newest date holds more than the hold-out takes, and part of it goes."""
+    ratings = tastes(users=300, items=60)
+    one_day = replace(ratings, rated_at=np.zeros(ratings.matrix.nnz, dtype=np.int64))
+    cut = InnerSplit.after_a_cut(one_day, 7.0, 42, max_ratings=10**6, max_users=1000)
+    assert len(cut.users) > 100
+    assert cut.train.nnz == pytest.approx(0.8 * ratings.matrix.nnz, rel=0.01)

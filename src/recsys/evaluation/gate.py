@@ -201,7 +201,10 @@ class _Rules:
             f" popular lately (difference {gain.value:+.4f}, interval {gain.low:+.4f} to {gain.high:+.4f})"
         )
         if not better:
-            reason += "; leave cf.half_life and cf.trend auto, so that a search finds them"
+            reason += (
+                "; cf.half_life and cf.trend help, and a search finds them: leave them and cf.tuning auto, with"
+                " cf.solver ials"
+            )
             if self.settings.popular_lately == "warn":
                 reason += "; gate.popular_lately = warn lets it pass"
         return Check("popular lately", better or self.settings.popular_lately == "warn", reason, gain, 0.0)

@@ -16,7 +16,7 @@ from recsys.models.confidence import aligned, confidence_of, stored
 from recsys.models.fading import left_by_time
 from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
-from recsys.models.taste import Taste
+from recsys.models.taste import UNLISTED, Taste
 from recsys.models.training import train
 from recsys.ranking.top import Scored, top_k
 from recsys.release.arrays import (
@@ -194,7 +194,7 @@ class CollaborativeFilter:
         if not self.user_factors[code].any():
             return []
         scores = self.taste.settled(code)
-        scores[~self.recommendable] = -np.inf
+        scores[~self.recommendable | (scores == UNLISTED)] = -np.inf
         scores[self.ratings.indices[self.ratings.indptr[code] : self.ratings.indptr[code + 1]]] = -np.inf
         return self._scored(scores, k)
 
@@ -243,6 +243,8 @@ class CollaborativeFilter:
         write_bytes(folder / INTERACTIONS, interactions_bytes(rated))
         if self.item_item is not None:
             write_bytes(folder / ITEM_ITEM, item_item_bytes(self.item_item.as_file()))
+        else:
+            (folder / ITEM_ITEM).unlink(missing_ok=True)  # an earlier model's, in a folder that is written again
 
     @classmethod
     def load(cls, path: Path | str, settings: CfSettings | None = None) -> CollaborativeFilter:
@@ -282,6 +284,8 @@ class CollaborativeFilter:
         if model.item_item is None and (model.recipe.item_weight or model.recipe.trend):
             raise ArtifactCorrupt(f"the CF model in {folder} lacks {ITEM_ITEM}, which its recipe needs")
         shapes = model.user_factors.shape[0], model.item_factors.shape[0]
+        if model.item_item is not None and len(model.item_item.trend) != len(model.items):
+            raise ArtifactCorrupt(f"{folder / ITEM_ITEM} is of {len(model.item_item.trend)} games, not {shapes[1]}")
         if shapes != (len(model.users), len(model.items)):
             raise ArtifactCorrupt(f"{folder} has factors for {shapes} users and games, ids for {model.ratings.shape}")
         return model

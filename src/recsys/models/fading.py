@@ -43,7 +43,7 @@ def fading(rated_at: Moments, half_life: float, now: int | None = None) -> Float
     numpy.ndarray
         float32, (ratings,), in (0, 1].
     """
-    newest = int(rated_at.max(initial=0)) if now is None else now
+    newest = (int(rated_at.max()) if len(rated_at) else 0) if now is None else now
     ages = np.maximum(newest - rated_at, 0) / (half_life * MONTH_US)
     return np.exp2(-ages).astype(np.float32)
 

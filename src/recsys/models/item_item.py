@@ -217,7 +217,9 @@ class _Table:
         values = np.zeros((self.games, number), dtype=np.float32)
         ridge = np.float32(regularization * float(gram.diagonal().mean(dtype=np.float64)))
         kernel = kernels.compiled(solve_games, needed_for=_NEEDED_FOR)
-        closeness = (1 / np.sqrt(gram.diagonal())).astype(np.float32)
+        own = gram.diagonal()
+        # A game whose faded ratings have all but vanished is close to none.
+        closeness = np.where(own > 0, 1 / np.sqrt(np.where(own > 0, own, 1)), 0).astype(np.float32)
         tables = (features, place, *self.columns, *self.rows, self.scale, gram, closeness)
         _in_blocks(self.games, threads, lambda a, b: kernel(a, b, *tables, ridge, columns, values))
         return columns, values

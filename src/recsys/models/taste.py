@@ -59,6 +59,10 @@ class Line(NamedTuple):
         return (self.scale * products.astype(np.float64) + self.added[items]).astype(np.float32)
 
 
+UNLISTED = np.float32(-1e9)
+"""Score of a game that has none; finite, and below all others."""
+
+
 class Blending:
     """Puts the parts of a score together; needs numpy alone.
 
@@ -151,11 +155,17 @@ class Taste:
         if self.blending.item_item is not None:
             for row, user in enumerate(users):
                 products[row] = self._line(user).of(products[row], slice(None))
-        return products
+        return self._listed(products)
 
     def settled(self, user: int) -> Floats:
         """Return the scores of all games for one user, whose bits depend on nothing else; float32, (items,)."""
-        return self._line(user).of(scores_for(self.user_factors[user], self.item_factors), slice(None))
+        return self._listed(self._line(user).of(scores_for(self.user_factors[user], self.item_factors), slice(None)))
+
+    def _listed(self, scores: Floats) -> Floats:
+        """Put games without a rating that counts below all others: no list that is served holds them."""
+        if self.blending.item_item is not None and not self.blending.active.all():
+            scores[..., ~self.blending.active] = UNLISTED
+        return scores
 
     def _line(self, user: int) -> Line:
         rated = slice(self.confidence.indptr[user], self.confidence.indptr[user + 1])

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import DataContractError, Diverged, QualityGateFailed, ReleaseError
+from recsys.errors import ConfigError, DataContractError, Diverged, QualityGateFailed, ReleaseError
 from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Filter, Popularity, PopularLately
 from recsys.evaluation.current import CurrentRelease, measure_of
 from recsys.evaluation.curves import LearningCurve, exposure
@@ -218,7 +218,10 @@ class Trial:
                 try:
                     rival = CollaborativeFilter(current.recipe).fit(parts.train)
                     contenders.append(Filter(CURRENT, rival.taste))
-                except Diverged as error:  # no reason to refuse: the rival is what is not fit for these data
+                except (
+                    Diverged,
+                    ConfigError,
+                ) as error:  # no reason to refuse: the rival is what is not fit for these data
                     current = replace(current, problem=f"on these ratings {error}")
         return Candidates(tuple(contenders), candidate, curve, planned, search, current)
 

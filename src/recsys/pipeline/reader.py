@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from recsys.errors import DataContractError, EmptyResult, QueryFailed, RecsysError, SourceError, TruncatedResult
 from recsys.marts.check import Marts, check_games, check_join, check_marts, check_ratings
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from recsys.system.steps import Steps
 
 log = events(__name__)
+
+_DAY = 86_400
 
 
 class Warehouse:
@@ -146,6 +151,7 @@ class MartReader:
         """
         data, source = self.settings.data, self.settings.source
         ratings = check_ratings(self._fetched("ratings", self.ratings_query), data, source)
+        _refuse_dates_to_come(ratings, source.time_column)
         return ratings if known is None else check_join(ratings, known, data, source)
 
     def both(self) -> Marts:
@@ -158,6 +164,7 @@ class MartReader:
             ratings = self._fetched("ratings", self.ratings_query)
         with self.steps.step("check"):
             marts = check_marts(games, ratings, self.settings.data, self.settings.source)
+            _refuse_dates_to_come(marts.ratings, self.settings.source.time_column)
         self._count(marts)
         return marts
 
@@ -197,6 +204,24 @@ class MartReader:
             )
         if marts.repairs:
             log.warning("repaired", extra=keys(**{kind.replace(" ", "_"): n for kind, n in marts.repairs.items()}))
+
+
+def _refuse_dates_to_come(ratings: Ratings, column: str) -> None:
+    """Refuse ratings that are dated later than now, by a day that time zones may take.
+
+    Ages are counted from the newest rating: one of them in 2098 would leave nothing of all others.
+    """
+    if ratings.rated_at is None or not len(ratings.rated_at):
+        return
+    limit = (time.time() + _DAY) * 1e6
+    later = int((ratings.rated_at > limit).sum())
+    if later:
+        newest = np.datetime64(int(ratings.rated_at.max()), "us").astype("datetime64[s]")
+        raise DataContractError(
+            f"{column}: {later:,} of {len(ratings.rated_at):,} ratings are dated later than today, the latest at"
+            f" {newest}; ages are counted from the newest rating; correct these dates in the"
+            " mart, or leave source.time_column empty"
+        )
 
 
 @contextmanager

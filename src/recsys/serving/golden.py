@@ -167,8 +167,8 @@ def _same_recommendations(at: Snapshot, answer: GoldenAnswer) -> bool:
     served = questions.recommend(at, profile, "taste", options, unknown="")
     if (rows < 0).any() or served.by != "taste" or not at.allowed(options, profile.seen)[rows].all():
         return False
-    # The filter itself also lists games without factors, at 0; no list that is served holds them.
-    unlisted = np.zeros(np.count_nonzero(~at.taste.has(rows)))
+    # Factors alone also list games without factors, at 0; no list that is served holds them.
+    unlisted = np.zeros(np.count_nonzero(~at.taste.has(rows)) if profile.line.added is None else 0)
     scores = np.append([game.score for game in served], unlisted)
     best = -np.sort(-scores)[: len(rows)]
     return _agrees(answer, given=at.taste.scores(profile.factors, rows, profile.line), best=best)

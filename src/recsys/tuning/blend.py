@@ -24,7 +24,7 @@ import numpy as np
 from recsys.errors import Diverged
 from recsys.evaluation.bootstrap import surely_better
 from recsys.models.confidence import confidence
-from recsys.models.fading import left_by_time, trend
+from recsys.models.fading import dated, left_by_time, trend
 from recsys.models.item_item import fit_item_item
 from recsys.models.solvers import solver_of
 from recsys.models.taste import active_of, standard
@@ -97,6 +97,8 @@ class BlendSearch:
     ----------
     trials
         In the order in which they ran.
+    complete
+        False where the time was up first.
     """
 
     ratings: Ratings
@@ -107,6 +109,7 @@ class BlendSearch:
     clock: Callable[[], float] = time.monotonic
     progress: Callable[[SearchTrial], None] = lambda _: None
     trials: list[SearchTrial] = field(default_factory=list)
+    complete: bool = True
 
     def __post_init__(self) -> None:
         self.began = self.clock()
@@ -124,12 +127,13 @@ class BlendSearch:
         if not len(self.split.users):
             return self.start
         alone = self._tried("alone", self.start)
-        best = (alone, self.start)
+        self._best = best = (alone, self.start)
         try:
             if self.split.rated_at is not None:
                 best = self._faded(best)
             best = self._beside(best)
         except _TimeIsUp:
+            self.complete, best = False, self._best
             log.info("the time is up: what is added to the factors is the best so far")
         scores, recipe = best
         if recipe == self.start or not surely_better(scores, alone, self.split.people):
@@ -178,7 +182,7 @@ class BlendSearch:
             longer = self._scored(replace(best[1], trend=round(best[1].trend * 1.4, 2)))
             if longer[0].mean() <= best[0].mean():
                 break
-            best = longer
+            best = self._better(best, longer)
         return best
 
     def _beside(self, best: tuple[Doubles, CfRecipe]) -> tuple[Doubles, CfRecipe]:
@@ -212,7 +216,10 @@ class BlendSearch:
         return self._best_trend(best) if self.split.rated_at is not None and best[1].item_weight else best
 
     def _better(self, one: tuple[Doubles, CfRecipe], other: tuple[Doubles, CfRecipe]) -> tuple[Doubles, CfRecipe]:
-        return other if other[0].mean() > one[0].mean() else one
+        better = other if other[0].mean() > one[0].mean() else one
+        if better[0].mean() > self._best[0].mean():
+            self._best = better
+        return better
 
     def _scored(self, recipe: CfRecipe) -> tuple[Doubles, CfRecipe]:
         if self.clock() - self.began > self.seconds:
@@ -235,20 +242,21 @@ class BlendSearch:
         return scores
 
     def _ndcg(self, recipe: CfRecipe) -> Doubles:
-        weights, _, standing = self._trained(recipe)
-        scores = standing
+        weights, factors, standing = self._trained(recipe)
+        scores, active = standing, active_of(factors.items)
         if recipe.item_weight:
             scores = np.float32(1 - recipe.item_weight) * standing + np.float32(recipe.item_weight) * self._others(
                 weights, recipe
             )
         if recipe.trend:
             scores = scores + np.float32(recipe.trend) * self._trend(recipe.trend_half_life)
-        return self._judged(scores)
+        return self._judged(scores, active)
 
-    def _judged(self, scores: Floats) -> Doubles:
+    def _judged(self, scores: Floats, active: npt.NDArray[np.bool_]) -> Doubles:
         split, ndcg = self.split, np.empty(len(self.split.users))
         for block in blocks(split.users, scores.shape[1], 4_000_000):
             users, part = split.users[block], scores[block].copy()
+            part[:, ~active] = -np.inf  # as in the lists that are served
             part[entries(split.train, users)] = -np.inf
             found = hits(best_columns(part, K), split.relevant, users)
             ndcg[block] = metrics.ndcg(found, np.diff(split.relevant.indptr)[users], K)
@@ -280,8 +288,8 @@ class BlendSearch:
         return self._said[place]
 
     def _trend(self, half_life: float) -> Floats:
-        assert self.split.rated_at is not None
-        return trend(self.split.train.indices, self.split.rated_at, self.split.train.shape[1], half_life)
+        rated_at = dated(self.split.rated_at, "trend", self.start.trend)
+        return trend(self.split.train.indices, rated_at, self.split.train.shape[1], half_life)
 
     _said: dict[tuple[float, float, float], Floats] = field(default_factory=dict)
 

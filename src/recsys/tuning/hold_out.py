@@ -77,6 +77,8 @@ class InnerSplit:
         late = int(FRACTION * len(rated_at))
         cut = np.partition(rated_at, len(rated_at) - late - 1)[len(rated_at) - late - 1] if len(rated_at) else 0
         out = rated_at > cut
+        if late and not out.any():  # the newest date holds them all: so many of its ratings, by lot
+            out[draws.permutation(np.flatnonzero(rated_at == cut))[:late]] = True
         train, relevant = part(sample, ~out), part(sample, out & (sample.data >= np.float32(threshold)))
         users = scorable(train, relevant)
         users = np.sort(draws.permutation(users)[:max_users])

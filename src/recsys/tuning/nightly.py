@@ -172,7 +172,8 @@ def with_additions(
     further = BlendSearch(ratings, start, free, settings, limit, progress=lambda _: advance(1))
     winner = further.search()
     if outcome is not None:
-        return replace(outcome, winner=winner, trials=(*outcome.trials, *further.trials))
+        complete = outcome.complete and further.complete
+        return replace(outcome, winner=winner, trials=(*outcome.trials, *further.trials), complete=complete)
     if not further.trials:
         return None
     unknown = float("nan")
@@ -183,7 +184,7 @@ def with_additions(
         best=unknown,
         used=None,
         users=len(further.split.users),
-        complete=True,
+        complete=further.complete,
         seconds=sum(trial.seconds for trial in further.trials),
     )
 
