@@ -17,18 +17,21 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from recsys.errors import Diverged
 from recsys.models import kernels
 from recsys.models.fading import dated, trend
+from recsys.models.item_kernels import gram_rows, solve_games
 from recsys.release.arrays import ItemItemFile
 from recsys.system.cores import usable_cores
 from recsys.system.pulse import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
     import scipy.sparse as sp
 
@@ -198,11 +201,12 @@ class _Table:
         place = np.full(self.games, -1, dtype=np.int32)
         place[chosen] = np.arange(len(chosen))
         gram = np.zeros((len(chosen), len(chosen)), dtype=np.float32)
-        kernel = kernels.compiled(gram_rows, needed_for=_NEEDED_FOR)
-        _in_blocks(
-            len(chosen), threads, lambda a, b: kernel(a, b, chosen, place, *self.columns, *self.rows, self.scale, gram)
-        )
+        _in_blocks("adding up", len(chosen), threads, lambda some: self._add_up(chosen[some], place, gram[some]))
         return gram
+
+    def _add_up(self, games: npt.NDArray[np.int32], place: npt.NDArray[np.int32], rows: Floats) -> None:
+        add = kernels.compiled(gram_rows, needed_for=_NEEDED_FOR)
+        add(games, place, *self.columns, *self.rows, self.scale, rows)
 
     def neighbours(self, regularization: float, number: int, threads: int) -> tuple[npt.NDArray[np.int32], Floats]:
         """Return for each game those that speak for it, and how much; (games, number), 0 where there are fewer."""
@@ -216,23 +220,29 @@ class _Table:
         columns = np.zeros((self.games, number), dtype=np.int32)
         values = np.zeros((self.games, number), dtype=np.float32)
         ridge = np.float32(regularization * float(gram.diagonal().mean(dtype=np.float64)))
-        kernel = kernels.compiled(solve_games, needed_for=_NEEDED_FOR)
         own = gram.diagonal()
         # A game whose faded ratings have all but vanished is close to none.
         closeness = np.where(own > 0, 1 / np.sqrt(np.where(own > 0, own, 1)), 0).astype(np.float32)
-        tables = (features, place, *self.columns, *self.rows, self.scale, gram, closeness)
-        _in_blocks(self.games, threads, lambda a, b: kernel(a, b, *tables, ridge, columns, values))
+        solve = kernels.compiled(solve_games, needed_for=_NEEDED_FOR)
+
+        def solved(some: slice) -> None:
+            at = place[some]
+            rows = np.where(at[:, None] >= 0, gram[at], np.float32(0))
+            others = np.flatnonzero(at < 0)
+            added = np.zeros((len(others), len(features)), dtype=np.float32)
+            self._add_up((some.start + others).astype(np.int32), place, added)
+            rows[others] = added
+            solve(rows, at, features, gram, closeness, ridge, columns[some], values[some])
+
+        _in_blocks("solving game by game", self.games, threads, solved)
         return columns, values
 
 
-def _in_blocks(games: int, threads: int, work: Any) -> None:
-    with (
-        progress("solving game by game", games) as advance,
-        ThreadPoolExecutor(threads or usable_cores()) as pool,
-    ):
-        starts = range(0, games, _BLOCK)
-        for _ in pool.map(lambda start: work(start, min(start + _BLOCK, games)), starts):
-            advance(_BLOCK)
+def _in_blocks(what: str, games: int, threads: int, work: Callable[[slice], None]) -> None:
+    blocks = [slice(start, min(start + _BLOCK, games)) for start in range(0, games, _BLOCK)]
+    with progress(what, games) as advance, ThreadPoolExecutor(threads or usable_cores()) as pool:
+        for block, _ in zip(blocks, pool.map(work, blocks), strict=True):
+            advance(block.stop - block.start)
 
 
 def _dense(gram: Floats, regularization: float) -> tuple[npt.NDArray[np.int32], Floats]:
@@ -262,140 +272,3 @@ def _dense(gram: Floats, regularization: float) -> tuple[npt.NDArray[np.int32], 
     )
     columns = np.sort(columns, axis=1)
     return columns.astype(np.int32), np.take_along_axis(whole, columns, axis=1).astype(np.float32)
-
-
-def gram_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
-    start: int,
-    stop: int,
-    features: Any,
-    place: Any,
-    game_ptr: Any,
-    game_users: Any,
-    game_data: Any,
-    user_ptr: Any,
-    user_games: Any,
-    user_data: Any,
-    scale: Any,
-    gram: Any,
-) -> None:
-    """Add up ``gram[start:stop]``: for each feature, over the users who rated it and all that they rated.
-
-    Parameters
-    ----------
-    start, stop
-        Places of features.
-    features, place
-        int32: the game of each feature, and the feature of each game (-1 for none).
-    game_ptr, game_users, game_data, user_ptr, user_games, user_data
-        Confidences by game and by user: int64, int32, float32.
-    scale
-        float32, (users,): the weight of each user.
-    gram
-        float32, (features, features), zeros.
-    """
-    for row in range(start, stop):
-        out = gram[row]
-        for at in range(game_ptr[features[row]], game_ptr[features[row] + 1]):
-            user = game_users[at]
-            weight = scale[user] * game_data[at]
-            for entry in range(user_ptr[user], user_ptr[user + 1]):
-                other = place[user_games[entry]]
-                if other >= 0:
-                    out[other] += weight * user_data[entry]
-
-
-def solve_games(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one loop over arrays: calls in it would cost what it saves
-    start: int,
-    stop: int,
-    features: Any,
-    place: Any,
-    game_ptr: Any,
-    game_users: Any,
-    game_data: Any,
-    user_ptr: Any,
-    user_games: Any,
-    user_data: Any,
-    scale: Any,
-    gram: Any,
-    closeness: Any,
-    ridge: Any,
-    columns: Any,
-    values: Any,
-) -> None:
-    """Regress the games ``start`` to ``stop`` on their nearest features.
-
-    Parameters
-    ----------
-    start, stop
-        Games.
-    features, place, game_ptr, game_users, game_data, user_ptr, user_games, user_data, scale, gram
-        As for :func:`gram_rows`.
-    closeness
-        float32, (features,): 1/√G_ii.
-    ridge
-        λ ḡ.
-    columns, values
-        int32 and float32, (games, neighbours): the games that speak for each, and how much.
-    """
-    n_features, number = len(features), columns.shape[1]
-    row = np.empty(n_features, np.float32)
-    near = np.empty(n_features, np.float32)
-    chosen = np.empty(number, np.int64)
-    matrix = np.empty((number, number), np.float32)
-    solved = np.empty(number, np.float32)
-    for game in range(start, stop):
-        own = place[game]
-        if own >= 0:
-            row[:] = gram[own]
-        else:
-            row[:] = 0
-            for at in range(game_ptr[game], game_ptr[game + 1]):
-                user = game_users[at]
-                weight = scale[user] * game_data[at]
-                for entry in range(user_ptr[user], user_ptr[user + 1]):
-                    other = place[user_games[entry]]
-                    if other >= 0:
-                        row[other] += weight * user_data[entry]
-        for i in range(n_features):
-            near[i] = row[i] * closeness[i]
-        if own >= 0:
-            near[own] = 0
-        edge = np.partition(near, n_features - number)[n_features - number]
-        size = 0
-        for i in range(n_features):  # above the edge first; on it the lower ones
-            if near[i] > edge and near[i] > 0:
-                chosen[size] = i
-                size += 1
-        for i in range(n_features):
-            if size == number:
-                break
-            if near[i] == edge and near[i] > 0:
-                chosen[size] = i
-                size += 1
-        # Cholesky, column by column: the inner loops run over rows of memory.
-        for i in range(size):
-            for j in range(i + 1):
-                matrix[i, j] = gram[chosen[i], chosen[j]]
-            matrix[i, i] += ridge
-            solved[i] = row[chosen[i]]
-        for i in range(size):
-            for j in range(i):
-                total = np.float32(0)
-                for k in range(j):
-                    total += matrix[i, k] * matrix[j, k]
-                matrix[i, j] = (matrix[i, j] - total) / matrix[j, j]
-            total = np.float32(0)
-            for k in range(i):
-                total += matrix[i, k] * matrix[i, k]
-            matrix[i, i] = np.sqrt(matrix[i, i] - total)
-            total = np.float32(0)
-            for k in range(i):
-                total += matrix[i, k] * solved[k]
-            solved[i] = (solved[i] - total) / matrix[i, i]
-        for i in range(size - 1, -1, -1):
-            solved[i] /= matrix[i, i]
-            for k in range(i):
-                solved[k] -= matrix[i, k] * solved[i]
-        for i in range(size):
-            columns[game, i] = features[chosen[i]]
-            values[game, i] = solved[i]

@@ -132,7 +132,7 @@ class BlendSearch:
             if self.split.rated_at is not None:
                 best = self._faded(best)
             best = self._beside(best)
-        except _TimeIsUp:
+        except TimeIsUp:
             self.complete, best = False, self._best
             log.info("the time is up: what is added to the factors is the best so far")
         scores, recipe = best
@@ -223,7 +223,7 @@ class BlendSearch:
 
     def _scored(self, recipe: CfRecipe) -> tuple[Doubles, CfRecipe]:
         if self.clock() - self.began > self.seconds:
-            raise _TimeIsUp
+            raise TimeIsUp
         stage = "items" if recipe.item_weight else "trend" if recipe.trend else "half-life"
         return self._tried(stage, recipe), recipe
 
@@ -294,8 +294,8 @@ class BlendSearch:
     _said: dict[tuple[float, float, float], Floats] = field(default_factory=dict)
 
 
-class _TimeIsUp(Exception):
-    """The search ends with what it has."""
+class TimeIsUp(Exception):
+    """The time is up: a search ends with the trials that it has."""
 
 
 def lately_half_life(ratings: Ratings, like_threshold: float, seed: int, half_lives: Sequence[float] = LATELY) -> float:

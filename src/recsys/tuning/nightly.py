@@ -38,7 +38,7 @@ from recsys.models.solvers import SOLVERS
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress as progress_of
 from recsys.system.steps import trim_memory
-from recsys.tuning.blend import BlendSearch
+from recsys.tuning.blend import BlendSearch, TimeIsUp
 from recsys.tuning.outcome import Search, SearchTrial
 from recsys.tuning.scorer import LARGE, RecipeScorer
 from recsys.tuning.space import (
@@ -189,10 +189,6 @@ def with_additions(
     )
 
 
-class _TimeIsUp(Exception):
-    """The time is up: the search ends with the trials that it has."""
-
-
 @dataclass
 class _Stages:
     """Takes the stages one after the other, lists the trials and watches the time."""
@@ -218,7 +214,7 @@ class _Stages:
             settled = self._settle(free)
             if "iterations" in free and (self.current is None or settled != self.baseline):
                 iterations = self._enough_iterations(settled)
-        except _TimeIsUp:
+        except TimeIsUp:
             complete = False
         return self._result(settled or self._best_so_far(), iterations, complete=complete)
 
@@ -269,7 +265,7 @@ class _Stages:
         if known is not None:
             return known
         if self.clock() - self.started > self.settings.tuning_seconds:
-            raise _TimeIsUp
+            raise TimeIsUp
         began = self.clock()
         try:
             scores = self.scorer.score(recipe, size, iterations, keep=iterations < _FULL)

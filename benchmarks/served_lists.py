@@ -1,10 +1,11 @@
-"""Lists as they are served, on tomorrow's likes: against what was popular, popular lately, and EASE.
+"""Lists as they are served: against what was popular, popular lately, and EASE.
 
-``RECSYS_REAL_DATA=FOLDER python benchmarks/tomorrow.py [--years-earlier 0 1 2] [--users 2000] [--liked-from 7]``
+``RECSYS_REAL_DATA=FOLDER python benchmarks/served_lists.py [--years-earlier 0 1 2] [--users 2000] [--liked-from 7]``
+``python benchmarks/served_lists.py --table FILE [FILE …] --users 3000 --liked-from 1``
 
-The whole way: the ratings before the cut go through ``recsys train``, and the lists come from
-``recsys.load(…).recommend_batch``. The cut is the 85% quantile of the dates, of all ratings or of those up to so
-many years before the last; relevant is what was liked after it and not rated before. EASE has
+The whole way: what is known goes through ``recsys train``, and the lists come from ``recsys.load(…).recommend_batch``.
+The board games are cut in time: at the 85% quantile of the dates, of all ratings or of those up to so many years
+before the last; relevant is what was liked after it. Of a table each user loses 20% of the ratings at random. EASE has
 the best λ of five, popular lately the best half-life of four: both are chosen on what is asked, in their favour.
 """
 
@@ -15,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -50,8 +52,10 @@ def trained(ratings: pd.DataFrame, folder: Path, liked_from: float) -> recsys.Re
     pq.write_table(pa.Table.from_pandas(ratings, preserve_index=False), folder / "mart_user_ratings.parquet")
     models = folder.with_name("models")
     command = [sys.executable, "-m", "recsys", "train", "--source", str(folder), "--output", str(models)]
-    command += ["--publish-anyway", "measured", "--set", "source.time_column=RATED_AT"]
-    subprocess.run([*command, "--set", f"cf.like_threshold={liked_from}"], check=True, stdout=subprocess.DEVNULL)
+    command += ["--publish-anyway", "measured", "--set", f"cf.like_threshold={liked_from}"]
+    command += ["--set", f"data.rating_max={max(10, ratings['RATING'].max())}"]
+    command += ["--set", "source.time_column=RATED_AT"] if "RATED_AT" in ratings else []
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return recsys.load(models / "v1")
 
 
@@ -66,19 +70,43 @@ def ndcg(lists: list[list[int]], relevant: list[set[int]]) -> npt.NDArray[np.flo
     return np.array([gain / ideal[min(DEPTH, len(one)) - 1] for gain, one in zip(gains, relevant, strict=True)])
 
 
-def compare(earlier: int, most: int, liked_from: float) -> None:
-    """Print every contender's score at one cut, and the lead over each."""
+class Cut(NamedTuple):
+    """Ratings that are known and those that are asked for; months of age of the known ones, where there are dates."""
+
+    title: str
+    known: pd.DataFrame
+    later: pd.DataFrame
+    age: npt.NDArray[np.float64] | None = None
+
+
+def in_time(earlier: int) -> Cut:
+    """Return the board games, cut in time."""
     ratings = dated().drop_duplicates(["USER_ID", "GAME_ID"])
     at = pd.to_datetime(ratings["RATED_AT"])
     here = at <= at.max() - pd.DateOffset(years=earlier)
     ratings, at = ratings[here], at[here]
     cut = at.quantile(0.85)
-    known, later = ratings[at < cut], ratings[(at >= cut) & (ratings["RATING"] >= liked_from)]
+    age = ((cut - at[at < cut]).dt.days / 30.44).to_numpy()
+    return Cut(f"board games, cut {cut:%Y-%m-%d}", ratings[at < cut], ratings[at >= cut], age)
+
+
+def at_random(path: Path) -> Cut:
+    """Return a table of which each user has lost 20% of the ratings, one at least where they have two."""
+    ratings = pd.read_parquet(path, columns=["USER_ID", "GAME_ID", "RATING"])
+    lot = pd.Series(np.random.default_rng(0).random(len(ratings)), index=ratings.index)
+    people = lot.groupby(ratings["USER_ID"])
+    number = people.transform("size")
+    out = (people.rank() <= np.maximum(1, np.floor(number * 0.2))) & (number > 1)
+    return Cut(f"{path.stem}, 20% of each user's ratings", ratings[~out], ratings[out])
+
+
+def compare(cut: Cut, most: int, liked_from: float) -> None:
+    """Print every contender's score, and the lead over each."""
+    known, later = cut.known, cut.later[cut.later["RATING"] >= liked_from]
     users, games = (pd.Index(np.sort(known[column].unique())) for column in ("USER_ID", "GAME_ID"))
     rows, columns = users.get_indexer(known["USER_ID"]), games.get_indexer(known["GAME_ID"])
     shape = (len(users), len(games))
     before = sp.csr_matrix((known["RATING"].to_numpy(np.float32), (rows, columns)), shape)
-    age = ((cut - at[at < cut]).dt.days / 30.44).to_numpy()
     asked: dict[Id, set[int]] = {}
     for user, game in zip(later["USER_ID"], games.get_indexer(later["GAME_ID"]), strict=True):
         asked.setdefault(user, set()).add(int(game))  # -1 for a game that nobody had rated: it counts as missed
@@ -98,13 +126,12 @@ def compare(earlier: int, most: int, liked_from: float) -> None:
         lists = [ranked(scores, before, codes) for scores in scorers]
         return max((ndcg(one, relevant) for one in lists), key=lambda values: float(values.mean()))
 
-    counts = [np.bincount(columns, 0.5 ** (age / months), len(games)) for months in HALF_LIVES]
-    others = {
-        "popularity": best([everybody(np.bincount(columns, minlength=len(games)))]),
-        "popular lately": best([everybody(count) for count in counts]),
-        "EASE": best([one.scores for one in ease_of(before, liked_from) if one.name.startswith("ease liked")]),
-    }
-    print(f"cut {cut:%Y-%m-%d}, {len(people):,} users; trained in {seconds:.0f} s; recsys NDCG@10 {ours.mean():.4f}\n")
+    others = {"popularity": best([everybody(np.bincount(columns, minlength=len(games)))])}
+    if cut.age is not None:
+        faded = [np.bincount(columns, 0.5 ** (cut.age / months), len(games)) for months in HALF_LIVES]
+        others["popular lately"] = best([everybody(counts) for counts in faded])
+    others["EASE"] = best([one.scores for one in ease_of(before, liked_from) if one.name.startswith("ease liked")])
+    print(f"{cut.title}, {len(people):,} users; trained in {seconds:.0f} s; recsys NDCG@10 {ours.mean():.4f}\n")
     print("| contender | NDCG@10 | recsys over it | lead, 95% |\n| --- | --- | --- | --- |")
     draw = np.random.default_rng(3)
     for name, values in others.items():
@@ -141,11 +168,13 @@ def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--years-earlier", type=int, nargs="+", default=[0])
+    parser.add_argument("--table", type=Path, nargs="+", default=[])
     parser.add_argument("--users", type=int, default=2000)
     parser.add_argument("--liked-from", type=float, default=7)
     given = parser.parse_args()
-    for earlier in given.years_earlier:
-        compare(earlier, given.users, given.liked_from)
+    cuts = [partial(at_random, path) for path in given.table] or [partial(in_time, n) for n in given.years_earlier]
+    for cut in cuts:
+        compare(cut(), given.users, given.liked_from)
 
 
 if __name__ == "__main__":
