@@ -84,12 +84,13 @@ def test_coverage_is_the_share_of_what_can_be_recommended() -> None:
     assert np.isnan(nothing.contenders["popularity"].coverage)
 
 
-def test_small_blocks_give_the_same_scores() -> None:
+def test_small_blocks_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     """How users are cut into blocks is a matter of memory, not of numbers."""
     parts = split(tastes(), SETTINGS, 7.0)
     contender = item_item("items", parts.train.matrix)
     whole = evaluate([contender], parts, SETTINGS)
-    cut = evaluate([contender], parts, SETTINGS, block_cells=500)
+    monkeypatch.setattr("recsys.evaluation.scores.BLOCK_CELLS", 500)
+    cut = evaluate([contender], parts, SETTINGS)
     np.testing.assert_array_equal(whole.contenders["items"].lists, cut.contenders["items"].lists)
     np.testing.assert_array_equal(
         whole.contenders["items"].per_user["ndcg@10"], cut.contenders["items"].per_user["ndcg@10"]

@@ -29,14 +29,12 @@ if TYPE_CHECKING:
 log = events(__name__)
 
 
-def evaluate(  # noqa: PLR0913 - the last three have defaults
+def evaluate(
     contenders: Sequence[Contender],
     split: Split,
     settings: EvaluationSettings,
     embeddings: npt.NDArray[np.float32] | None = None,
     recommendable: npt.NDArray[np.bool_] | None = None,
-    *,
-    block_cells: int = BLOCK_CELLS,
 ) -> Evaluation:
     """Rank the whole catalogue for every user of the split, by every contender, and score the lists.
 
@@ -57,8 +55,6 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
         without them there is no ``diversity``.
     recommendable
         bool, (items,): the games that may be listed, and that ``coverage`` is the share of; all where not given.
-    block_cells
-        Scores held at once, users × items.
 
     Raises
     ------
@@ -72,7 +68,7 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
         )
     started = time.perf_counter()
     with progress("ranking games for users", len(split.users)) as advance:
-        lists = _rank(contenders, split, 2 * settings.k, block_cells, advance, recommendable=recommendable)
+        lists = _rank(contenders, split, 2 * settings.k, advance, recommendable)
     judge = _Judge(split, settings.k, embeddings, recommendable)
     scored = {name: judge.score(name, lists[name]) for name in lists}
     evaluation = Evaluation(scored, settings, split.description(), time.perf_counter() - started)
@@ -84,17 +80,15 @@ def evaluate(  # noqa: PLR0913 - the last three have defaults
 def mean_ndcg(contender: Contender, split: Split, k: int) -> float:
     """Return one contender's mean NDCG@k over the users of a split, and nothing else: for curves and tuning."""
     judge = _Judge(split, k, None)
-    lists = _rank([contender], split, k, BLOCK_CELLS)
+    lists = _rank([contender], split, k)
     return metrics.mean(metrics.ndcg(judge.hits(lists[contender.name]), judge.relevant, k))
 
 
-def _rank(  # noqa: PLR0913 - the last three have defaults
+def _rank(
     contenders: Sequence[Contender],
     split: Split,
     depth: int,
-    cells: int,
     advance: Callable[[int], None] = lambda _: None,
-    *,
     recommendable: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, npt.NDArray[np.int32]]:
     """Return every contender's lists; int32, (users, depth)."""
@@ -102,7 +96,7 @@ def _rank(  # noqa: PLR0913 - the last three have defaults
     lists = {contender.name: np.empty((len(split.users), depth), dtype=np.int32) for contender in contenders}
     if len(lists) < len(contenders):
         raise ValueError(f"contenders need distinct names, not {[contender.name for contender in contenders]}")
-    for block in blocks(split.users, seen.shape[1], cells):
+    for block in blocks(split.users, seen.shape[1], BLOCK_CELLS):
         users = split.users[block]
         rows, columns = entries(seen, users)
         for contender in contenders:

@@ -24,14 +24,12 @@ import numpy as np
 from recsys.errors import Diverged
 from recsys.evaluation.bootstrap import surely_better
 from recsys.models.confidence import confidence
-from recsys.models.fading import dated, left_by_time, trend
+from recsys.models.fading import dated, fading, left_by_time, trend
 from recsys.models.item_item import fit_item_item
 from recsys.models.solvers import solver_of
 from recsys.models.taste import active_of, standard
-from recsys.ranking import metrics
-from recsys.ranking.top import best_columns, blocks, entries, hits
 from recsys.system.log import events, keys
-from recsys.tuning.hold_out import InnerSplit, K
+from recsys.tuning.hold_out import InnerSplit
 from recsys.tuning.outcome import SearchTrial
 from recsys.tuning.space import (
     HALF_LIVES,
@@ -43,7 +41,7 @@ from recsys.tuning.space import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
     import scipy.sparse as sp
@@ -250,17 +248,8 @@ class BlendSearch:
             )
         if recipe.trend:
             scores = scores + np.float32(recipe.trend) * self._trend(recipe.trend_half_life)
-        return self._judged(scores, active)
-
-    def _judged(self, scores: Floats, active: npt.NDArray[np.bool_]) -> Doubles:
-        split, ndcg = self.split, np.empty(len(self.split.users))
-        for block in blocks(split.users, scores.shape[1], 4_000_000):
-            users, part = split.users[block], scores[block].copy()
-            part[:, ~active] = -np.inf  # as in the lists that are served
-            part[entries(split.train, users)] = -np.inf
-            found = hits(best_columns(part, K), split.relevant, users)
-            ndcg[block] = metrics.ndcg(found, np.diff(split.relevant.indptr)[users], K)
-        return ndcg
+        # As in the lists that are served: no game without a rating that counts.
+        return self.split.judged(lambda block: np.where(active, scores[block], np.float32(-np.inf)))
 
     def _trained(self, recipe: CfRecipe) -> tuple[sp.csr_matrix, Factors, Floats]:
         """Return confidences, factors and standard scores of the factors alone, by half-life."""
@@ -312,23 +301,14 @@ def lately_half_life(ratings: Ratings, like_threshold: float, seed: int, half_li
     half_lives
         Months to choose from.
     """
-    from recsys.models.fading import fading
-
     assert ratings.rated_at is not None
     split = InnerSplit.after_a_cut(ratings, like_threshold, seed, max_ratings=RATINGS, max_users=PEOPLE)
     if not len(split.users) or split.rated_at is None:
         return half_lives[0]
-    games, means = split.train.shape[1], []
-    for half_life in half_lives:
-        faded = np.bincount(split.train.indices, fading(split.rated_at, half_life), minlength=games).astype(np.float32)
-        found = np.concatenate(list(_ranked(split, faded)))
-        means.append(float(metrics.ndcg(found, np.diff(split.relevant.indptr)[split.users], K).mean()))
-    return half_lives[int(np.argmax(means))]
+    rated_at, games = split.rated_at, split.train.shape[1]
 
+    def score(half_life: float) -> float:
+        faded = np.bincount(split.train.indices, fading(rated_at, half_life), minlength=games).astype(np.float32)
+        return float(split.judged(lambda block: np.tile(faded, (len(split.users[block]), 1))).mean())
 
-def _ranked(split: InnerSplit, scores: Floats) -> Iterable[npt.NDArray[np.bool_]]:
-    for block in blocks(split.users, len(scores), 4_000_000):
-        users = split.users[block]
-        part = np.tile(scores, (len(users), 1))
-        part[entries(split.train, users)] = -np.inf
-        yield hits(best_columns(part, K), split.relevant, users)
+    return max(half_lives, key=score)

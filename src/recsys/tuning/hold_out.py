@@ -12,6 +12,8 @@ from recsys.ranking import metrics
 from recsys.ranking.top import best_columns, blocks, entries, hits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
     import scipy.sparse as sp
 
@@ -124,12 +126,21 @@ class InnerSplit:
         return cls(train, relevant, users, sampled[users])
 
     def score(self, factors: Factors) -> npt.NDArray[np.float64]:
-        """Return NDCG@10 of each of ``users``, the whole catalogue ranked but what they trained on."""
-        scores = np.empty(len(self.users))
+        """Return NDCG@10 of each of ``users`` by the factors alone; see :meth:`judged`."""
+        return self.judged(lambda block: factors.users[self.users[block]] @ factors.items.T)
+
+    def judged(self, scores: Callable[[slice], npt.NDArray[np.float32]]) -> npt.NDArray[np.float64]:
+        """Return NDCG@10 of each of ``users``, the whole catalogue ranked but what they trained on.
+
+        Parameters
+        ----------
+        scores
+            Returns the scores of all games for some of ``users``, float32, (n, games), to be written on.
+        """
+        judged = np.empty(len(self.users))
         for block in blocks(self.users, self.train.shape[1], _BLOCK_CELLS):
-            users = self.users[block]
-            predicted = factors.users[users] @ factors.items.T
+            users, predicted = self.users[block], scores(block)
             predicted[entries(self.train, users)] = -np.inf
             listed = hits(best_columns(predicted, K), self.relevant, users)
-            scores[block] = metrics.ndcg(listed, np.diff(self.relevant.indptr)[users], K)
-        return scores
+            judged[block] = metrics.ndcg(listed, np.diff(self.relevant.indptr)[users], K)
+        return judged

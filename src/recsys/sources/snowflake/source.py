@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from recsys.config import SnowflakeSettings
 from recsys.errors import PrivilegeError, QueryFailed, TruncatedResult
 from recsys.marts import MartQuery
 from recsys.sources import QueryResult, Source
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from recsys.config import SnowflakeSettings
     from recsys.sources.snowflake.credentials import Credentials
 
 log = events(__name__)
@@ -52,7 +52,7 @@ class SnowflakeSource(Source):
     def __init__(
         self,
         credentials: Credentials,
-        settings: SnowflakeSettings = SnowflakeSettings(),  # noqa: B008 - frozen
+        settings: SnowflakeSettings,
         *,
         backoff: Callable[[], Iterator[float]] = backoff,
     ) -> None:
