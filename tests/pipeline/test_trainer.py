@@ -249,3 +249,34 @@ def test_a_source_that_is_named_is_the_settings_source(tmp_path: Path) -> None:
     settings = Settings.model_validate({"cf": RECIPE, "source": {"url": marts}})
     again = Trainer({}, tmp_path / "models", settings=settings, embedding_model=WordEncoder())
     assert again.run_pipeline().status == "nothing new"
+
+
+def with_dates(folder: Path, column: str, days: list[str] | pd.Series) -> Path:
+    """Return a folder of marts whose ratings have one column more."""
+    frame = ratings()
+    return write_marts(
+        folder, games(), frame.assign(**{column: pd.Series(days).repeat(len(frame))[: len(frame)].array})
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), [("WHEN_GIVEN", pd.Series(pd.to_datetime(["2024-05-01"]))), ("rated_at", ["2024-05-01"])]
+)
+def test_dates_that_are_not_read_are_named(
+    column: str, values: list[str] | pd.Series, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says that the ratings have dates, by their type or their name, and which setting reads them."""
+    caplog.set_level("INFO")
+    source = with_dates(tmp_path / "marts", column, values)
+    reading = trainer(tmp_path / "models", str(source))
+    reading.run_pipeline()
+    said = [record for record in caplog.records if "dates that are not read" in record.message]
+    assert [vars(record)["setting"] for record in said] == [f"source.time_column={column}"]
+
+
+def test_marts_without_dates_are_not_talked_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is said of ratings whose further columns are of other kinds, or of a source that tells no columns."""
+    caplog.set_level("INFO")
+    trainer(tmp_path / "one", str(with_dates(tmp_path / "marts", "SHELF", ["a"]))).run_pipeline()
+    trainer(tmp_path / "two").run_pipeline()
+    assert "dates that are not read" not in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from recsys.marts.check import Marts, check_games, check_join, check_marts, chec
 from recsys.marts.headings import refuse_twins
 from recsys.marts.join import Meeting
 from recsys.marts.query import MartQuery
-from recsys.marts.schema import ENCODED, USER_ID
-from recsys.sources import open_source
+from recsys.marts.schema import ENCODED, RATING_COLUMNS, USER_ID
+from recsys.sources import Describes, open_source
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 log = events(__name__)
 
 _DAY = 86_400
+_OF_TIME = re.compile(r"DATE|TIMESTAMP.*")
+_NAMED_FOR_TIME = re.compile(r"(?:.*_)?(?:AT|ON|TS|DATE|TIME|DATETIME|TIMESTAMP)|.*(?:DATE|TIMESTAMP)", re.IGNORECASE)
 
 
 class Warehouse:
@@ -162,6 +165,8 @@ class MartReader:
             except (DataContractError, QueryFailed) as error:
                 raise self._with_other_failure(error, source) from error
             ratings = self._fetched("ratings", self.ratings_query)
+            if not self.settings.source.time_column:
+                _name_unused_dates(source, self.ratings_query)
         with self.steps.step("check"):
             marts = check_marts(games, ratings, self.settings.data, self.settings.source)
             _refuse_dates_to_come(marts.ratings, self.settings.source.time_column)
@@ -204,6 +209,28 @@ class MartReader:
             )
         if marts.repairs:
             log.warning("repaired", extra=keys(**{kind.replace(" ", "_"): n for kind, n in marts.repairs.items()}))
+
+
+def _name_unused_dates(source: Source, query: MartQuery) -> None:
+    """Say in one line that the ratings mart has a column of times, and which setting reads it."""
+    if not isinstance(source, Describes):
+        return
+    try:
+        types = source.column_types(query.table)
+    except SourceError as error:
+        log.debug("the columns of the ratings mart were not seen", extra=keys(reason=error))
+        return
+    own = {name.upper() for name in RATING_COLUMNS}
+    dated = [
+        name
+        for name, kind in types.items()
+        if name.upper() not in own and (_OF_TIME.fullmatch(kind) or _NAMED_FOR_TIME.fullmatch(name))
+    ]
+    if dated:
+        log.info(
+            "the ratings have dates that are not read; with them, lists follow what people like now",
+            extra=keys(columns=", ".join(dated), setting=f"source.time_column={dated[0]}"),
+        )
 
 
 def _refuse_dates_to_come(ratings: Ratings, column: str) -> None:

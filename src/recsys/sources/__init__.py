@@ -7,13 +7,13 @@ on every source; nothing ever falls back to another source by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from recsys.errors import ConfigError
 from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recsys.config import Settings
 
 
-__all__ = ["QueryResult", "Source", "open_source"]
+__all__ = ["Describes", "QueryResult", "Source", "open_source"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,15 @@ class Source(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A source that also says what columns a table has. None needs to."""
+
+    def column_types(self, table: str) -> Mapping[str, str]:
+        """Return the type of each column of a table, as the source calls it; no row is read."""
+        ...
 
 
 def open_source(url: str, settings: Settings | None = None, credentials: dict[str, str] | None = None) -> Source:

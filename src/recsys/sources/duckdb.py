@@ -165,6 +165,21 @@ class DuckDBSource(Source):
             raise self._translated(error, sql) from error
         return QueryResult(reader.schema, self._stream(reader, sql), announced)
 
+    def column_types(self, table: str) -> dict[str, str]:
+        """Return the type of each column of a table, in DuckDB's words.
+
+        Raises
+        ------
+        QueryFailed
+            If there is no such table.
+        """
+        import duckdb
+
+        try:
+            return dict(row[:2] for row in self._cursor().execute(f"DESCRIBE SELECT * FROM {table}").fetchall())
+        except duckdb.Error as error:
+            raise self._translated(error, table) from error
+
     def close(self) -> None:
         """Close the connection; may be called twice."""
         if self._connection is not None:
@@ -231,14 +246,10 @@ class DuckDBSource(Source):
 
     def _lacks(self, query: MartQuery) -> str:
         """Say which columns a table lacks; nothing if it has them all."""
-        present = self._columns(query.table)
+        present = list(self.column_types(query.table))
         names = {column.upper() for column in present}
         missing = [bare for name in query.columns if (bare := name.strip('"')).upper() not in names]
         return f"{query.table} lacks {', '.join(missing)}; it has {', '.join(present)}" if missing else ""
-
-    def _columns(self, table: str) -> list[str]:
-        rows = self._cursor().execute(f"DESCRIBE SELECT * FROM {table}")
-        return [row[0] for row in rows.fetchall()]
 
     def _tables(self) -> list[str]:
         rows = self._cursor().execute(

@@ -143,3 +143,11 @@ def test_rows_sent_as_json_are_refused(warehouse: Warehouse) -> None:
     warehouse.service.set(json_results=True)
     with pytest.raises(QueryFailed, match="as JSON"):
         warehouse.fetch(f"SELECT N {FROM}")
+
+
+def test_the_types_of_a_tables_columns_are_told(warehouse: Warehouse) -> None:
+    """In Snowflake's words, without a row being read."""
+    warehouse.table("MART_USER_RATINGS", "SELECT 1 AS USER_ID, 'x' AS NOTE, TIMESTAMP '2024-05-01' AS RATED_AT")
+    with warehouse.open() as source:
+        types = source.column_types("ANALYTICS.MART_USER_RATINGS")
+    assert types == {"USER_ID": "FIXED", "NOTE": "TEXT", "RATED_AT": "TIMESTAMP_NTZ"}

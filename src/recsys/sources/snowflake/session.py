@@ -124,11 +124,22 @@ class Session:
 
         return self.settled(in_background(run, "snowflake: querying"), "running the query", expected=expected)
 
+    def described(self, sql: str) -> list[Any]:
+        """Return the description of a query's answer, without running it.
+
+        Raises
+        ------
+        QueryFailed
+            If Snowflake would not accept it.
+        """
+        describing = in_background(lambda: self.connection.cursor().describe(sql), "snowflake: describing")
+        description: list[Any] = self.settled(describing, "describing the query", expected=QueryFailed)
+        return description
+
     def compiles(self, sql: str) -> bool:
         """Tell whether Snowflake would accept a query, without running it."""
-        describing = in_background(lambda: self.connection.cursor().describe(sql), "snowflake: describing")
         try:
-            self.settled(describing, "describing the query", expected=QueryFailed)
+            self.described(sql)
         except QueryFailed:
             return False
         return True

@@ -107,6 +107,17 @@ class SnowflakeSource(Source):
             tables = _released(held)
         return QueryResult(schema, _batches(tables, schema), announced, query_id)
 
+    def column_types(self, table: str) -> dict[str, str]:
+        """Return the type of each column of a table, in Snowflake's words; nothing runs in a warehouse.
+
+        Raises
+        ------
+        QueryFailed
+            If the role cannot read the table.
+        """
+        names = _type_names()
+        return {column.name: names[column.type_code] for column in self._session.described(f"SELECT * FROM {table}")}
+
     def _prove_read_only(self, settings: SnowflakeSettings) -> None:
         if settings.require_read_only is False:
             return
