@@ -235,6 +235,8 @@ class EvaluationSettings(_Documented):
     """Bootstrap resamples of the users behind every interval."""
     newcomers: bool = True
     """Whether the hybrid is measured on games held out whole and on profiles of 1-5 games; decides nothing."""
+    random_draw: bool = True
+    """Whether a candidate that passed on a cut in time is also scored on a random draw; decides nothing."""
 
 
 class GateSettings(_Documented):

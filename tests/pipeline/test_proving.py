@@ -223,6 +223,23 @@ def test_a_time_column_joins_the_query_and_cuts_the_split(tmp_path: Path) -> Non
     assert stored["measure"]["hold_out"] == "time"
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_tomorrow_is_shown_beside_a_random_draw(*, wanted: bool, tmp_path: Path) -> None:
+    """A candidate that passed on a cut in time is also scored on a random draw, unless that is switched off."""
+    rated = ratings()
+    rated["RATED_AT"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(len(rated)) * 7919 % 300, unit="D")
+    made = trainer(tmp_path, rated, source={"time_column": "RATED_AT"}, evaluation={"random_draw": wanted})
+    result = made.run_pipeline()
+    assert ("random_draw" in metrics(result)) == wanted
+    assert result.path is not None
+    assert ("Tomorrow, and a random draw" in (result.path / "report.html").read_text()) == wanted
+    if wanted:
+        drawn = metrics(result)["random_draw"]
+        assert drawn["split"]["kind"] == "hash"
+        assert list(drawn["contenders"]) == ["popularity", "popular lately", "cf"]
+        assert metrics(result)["evaluation"]["split"]["kind"] == "time"
+
+
 def test_a_release_that_cannot_be_read_is_no_rival(tmp_path: Path) -> None:
     """A damaged manifest makes the run a first one, which gate.require_current refuses."""
     first = trainer(tmp_path).run_pipeline()

@@ -271,7 +271,7 @@ def test_dates_that_are_not_read_are_named(
     reading = trainer(tmp_path / "models", str(source))
     reading.run_pipeline()
     said = [record for record in caplog.records if "dates that are not read" in record.message]
-    assert [vars(record)["setting"] for record in said] == [f"source.time_column={column}"]
+    assert [vars(record)["recsys_keys"]["setting"] for record in said] == [f"source.time_column={column}"]
 
 
 def test_marts_without_dates_are_not_talked_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -63,7 +63,7 @@ class Split:
         }
 
 
-def split(ratings: Ratings, settings: EvaluationSettings, like_threshold: float) -> Split:
+def split(ratings: Ratings, settings: EvaluationSettings, like_threshold: float, *, at_random: bool = False) -> Split:
     """Hold out a fraction of the ratings.
 
     Where ratings are dated, the latest ones are held out, with one cut in time for everybody, so
@@ -82,10 +82,12 @@ def split(ratings: Ratings, settings: EvaluationSettings, like_threshold: float)
         ``fraction``, ``users`` and ``seed`` are used.
     like_threshold
         From this rating on, a held-out game is relevant.
+    at_random
+        Let the hash decide also where ratings are dated.
     """
     hashes = _rating_hashes(ratings, settings.seed)
     bound = np.uint64(min(int(settings.fraction * 2.0**64), int(_LARGEST)))
-    if ratings.rated_at is None:
+    if ratings.rated_at is None or at_random:
         out, cut = _by_hash(ratings.matrix, hashes, bound), None
     else:
         out, cut = _by_time(ratings.rated_at, hashes, settings.fraction)

@@ -47,6 +47,8 @@ class Proof:
     newcomers
         What the hybrid is worth for new games and new people; decides nothing. See
         :func:`recsys.evaluation.newcomers.measure_newcomers`.
+    random_draw
+        Where the hold-out is a cut in time: scores of the same recipe on ratings drawn at random; decides nothing.
     """
 
     evaluation: Evaluation
@@ -58,6 +60,7 @@ class Proof:
     data: DataCheck | None
     tuning: Mapping[str, Any] | None
     newcomers: Mapping[str, Any] = field(repr=False)
+    random_draw: Evaluation | None = None
 
     def headline(self) -> dict[str, float]:
         """Return the deciding contender's scores, by metric."""
@@ -70,10 +73,12 @@ class Proof:
         """Return everything, ready for JSON."""
         return {
             "format": FORMAT.major,
+            "minor": FORMAT.minor,
             "verdict": self.verdict.as_json(),
             "measure": self.measure,
             "recipe": self.recipe.model_dump(mode="json"),
             "evaluation": self.evaluation.as_json(),
+            **({} if self.random_draw is None else {"random_draw": self.random_draw.as_json()}),
             "gains": self._gains(),
             "learning_curve": [round(score, 6) for score in self.curve],
             "exposure": self.exposure,

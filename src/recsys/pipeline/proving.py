@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
+
     from recsys.config import CfSettings, Settings
     from recsys.evaluation.contenders import Contender
     from recsys.evaluation.gate import Verdict
@@ -187,6 +190,7 @@ class Trial:
             self.data,
             None if history is None else history.as_json(),
             self._newcomers(verdict, recipe, parts),
+            self._random_draw(verdict, recipe, ratings, group.contenders) if parts.kind == "time" else None,
         )
 
     def _held_out(self, ratings: Ratings, liked: float) -> Split:
@@ -234,9 +238,29 @@ class Trial:
                 len(contenders) - 1 - (group.contenders[-1].name == CURRENT),
                 ContentProfile(parts.train, embeddings, liked),
             )
-        recommendable = None if self.known is None else self.known.locate(items) >= 0
         with self.steps.step("evaluate"):
-            return evaluate(contenders, parts, self.settings.evaluation, embeddings, recommendable)
+            return evaluate(contenders, parts, self.settings.evaluation, embeddings, self._listable(parts))
+
+    def _random_draw(
+        self, verdict: Verdict, recipe: CfSettings, ratings: Ratings, contenders: tuple[Contender, ...]
+    ) -> Evaluation | None:
+        """Score the recipe of a candidate that passed on a cut in time on a random draw too: today beside tomorrow."""
+        settings = self.settings.evaluation
+        assert recipe.like_threshold != "auto"
+        if not settings.random_draw or not verdict.passed:
+            return None
+        with self.steps.step("evaluate_random_draw"):
+            parts = split(ratings, settings, recipe.like_threshold, at_random=True)
+            if not len(parts.users):
+                return None
+            lately = next(each.half_life for each in contenders if isinstance(each, PopularLately))
+            model = CollaborativeFilter(recipe).fit(parts.train)
+            scored: list[Contender] = [Popularity.of(parts.train), PopularLately.of(parts.train, lately)]
+            scored.append(Filter(CF, model.taste))
+            return evaluate(scored, parts, settings, recommendable=self._listable(parts))
+
+    def _listable(self, parts: Split) -> npt.NDArray[np.bool_] | None:
+        return None if self.known is None else self.known.locate(parts.train.items) >= 0
 
     def _newcomers(self, verdict: Verdict, recipe: CfSettings, parts: Split) -> dict[str, object]:
         """Measure the hybrid of a candidate that passed, on the training part; or say why not."""

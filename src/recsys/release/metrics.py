@@ -13,8 +13,8 @@ from recsys.release.facts import DataFacts, DriftFacts, Judgement, Measure, Tuni
 from recsys.release.layout import METRICS
 from recsys.release.records import Finding, Format, Json, read_record
 
-FORMAT = Format(1, 0)
-"""Format of ``metrics.json`` that this package writes."""
+FORMAT = Format(1, 1)
+"""Format of ``metrics.json`` that this package writes. 1.1 added ``minor`` and ``random_draw``."""
 
 
 class _Measured(Finding):
@@ -137,6 +137,7 @@ class Metrics(_Measured):
     measure: Measure = Measure()
     recipe: dict[str, Json] = Field(default_factory=dict)
     evaluation: Scores = Scores()
+    random_draw: Scores | None = None
     gains: dict[str, Estimate] = Field(default_factory=dict)
     learning_curve: tuple[float, ...] = ()
     exposure: Exposure = Exposure()

@@ -10,7 +10,7 @@ from recsys.report import figures
 from recsys.report.missing import Missing, evaluated, said
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from recsys.release.metrics import Metrics
     from recsys.release.records import Json
@@ -148,11 +148,20 @@ def contenders(release: Contents, _: Contents | None) -> View:
             }
             for name in order
         ],
+        "random_draw": _random_draw(metrics, order, metric),
         "deciding": deciding(release),
         "split": evaluation.split,
         "users": evaluation.users,
         "resamples": evaluation.resamples,
     }
+
+
+def _random_draw(metrics: Metrics, order: Sequence[str], metric: str) -> list[tuple[str, Score, Score]]:
+    """Return the deciding metric on the cut in time and on a random draw, by contender; nothing without a draw."""
+    if metrics.random_draw is None:
+        return []
+    tomorrow, drawn = metrics.evaluation.contenders, metrics.random_draw.contenders
+    return [(name, tomorrow[name][metric], drawn[name][metric]) for name in order if metric in drawn.get(name, {})]
 
 
 def _column(metric: str, rows: Mapping[str, Mapping[str, Score]]) -> _Column:
