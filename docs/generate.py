@@ -61,9 +61,9 @@ STREAMS = """
 stdout carries the answer: a line, a table, or one JSON object. stderr carries events, warnings and the error line.
 Reporting the outcome never decides it:
 
-- A command that does or finds something (`train`, `tune`, `verify`, `rollback`, `report --out FILE`, `cache clear`)
-  ends with the exit code of what it did. What stdout cannot take, because it is closed, full, or read by nobody, is
-  written to stderr.
+- A command that does or finds something (`train`, `tune`, `verify`, `rollback`, `hold`, `report --out FILE`,
+  `cache clear`) ends with the exit code of what it did. What stdout cannot take, because it is closed, full, or read
+  by nobody, is written to stderr.
 - Where the answer is all that a command is for (`show`, `similar`, `--help`, ...), it exits with 0 and says nothing if
   the reader has left (`| head`) or stdout is closed; if stdout fails otherwise, such as on a full disk, it exits with
   73.

@@ -20,6 +20,7 @@
     │   └── ReleaseNotFound                                       no such release
     ├── QualityGateFailed                                     3   the candidate was refused
     │   └── Diverged                                              its factors are not finite: there is nothing to score
+    ├── PublishingHeld                                        3   somebody holds publishing, until it is lifted
     ├── NotInModel             (KeyError)                    65   an id that the model has never seen
     ├── ConfigError            (ValueError)                  78   a setting or the environment is wrong
     │   └── ArgumentError                                         what was asked is no question that can be answered
@@ -145,6 +146,23 @@ class QualityGateFailed(RecsysError):
 
 class Diverged(QualityGateFailed):
     """Training diverged: with these settings the factors did not stay finite on these ratings."""
+
+
+class PublishingHeld(RecsysError):
+    """Somebody holds publishing: nothing is published until the hold is lifted.
+
+    Attributes
+    ----------
+    hold
+        Its ``reason``, ``by`` and ``since``, ``rolled_back_from`` and ``rolled_back_to``, and the ``problem`` if it
+        cannot be read; what does not apply is None.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hold: dict[str, str | None] | None = None) -> None:
+        super().__init__(message)
+        self.hold = hold
 
 
 class NotInModel(RecsysError, KeyError):

@@ -103,6 +103,8 @@ class Trainer:
         ------
         QualityGateFailed
             If the candidate is refused; its metrics and page are kept under ``refused``.
+        PublishingHeld
+            If somebody holds publishing; the source was not opened, unless the hold came during the run.
         RecsysError
             Whatever ends the run: see :mod:`recsys.errors`. What was current stays current.
         """
@@ -137,6 +139,7 @@ class Trainer:
         """Fetch and check both marts; train and write nothing (``--dry-run``)."""
         run = self._run()
         with run.observed():
+            run.mention_hold()
             run.read_marts()
         return run.done("checked", None)
 

@@ -30,7 +30,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("a", "b", "c"):
         facts = replace(parts.facts, scores=SCORES, more=Facts(measure=Measure(metric="ndcg@10")))
         replace(parts, facts=facts).publish(store, name)
-    store.rollback("b")
+    store.rollback("b", hold=False)
     (store.path("a") / "manifest.json").write_bytes(b"{}")
     return store.root
 
@@ -90,6 +90,7 @@ def test_show_prints_the_manifest(models: Path, capsys: pytest.CaptureFixture[st
 def test_rollback_moves_the_link(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By name, and back; a damaged target is refused and nothing moves."""
     moved = answer(capsys, "rollback", "c", "--models", models)
+    assert moved.pop("hold")["rolled_back_to"] == "c"
     assert moved == {"status": "rolled back", "release": "c", "before": "b"}
     assert answer(capsys, "rollback", "--models", models)["release"] == "b"
     assert answer(capsys, "rollback", "--models", models, code=76)["error"] == "ArtifactCorrupt"

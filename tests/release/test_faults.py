@@ -130,12 +130,14 @@ def test_the_trace_shows_every_write_of_a_publish(trace: Trace) -> None:
     """No point is left out: the calls that a publish consists of are all there, and nothing is written besides.
 
     Eight artifacts, the digest and the manifest are written, flushed (file and folder), read back
-    and renamed; then come the lock, the folder's own flushes and rename, the link, and the removal of
+    and renamed; then come the locks, the folder's own flushes and rename, the link, and the removal of
     the oldest release.
     """
     files = 10
     assert trace.calls["write"] == files
-    assert trace.calls["pwrite64"] == trace.calls["ftruncate"] == trace.calls["flock"] == 1  # the lock
+    assert (
+        trace.calls["pwrite64"] == trace.calls["ftruncate"] == trace.calls["flock"] == 2
+    )  # the locks: of publishers, and of the hold
     assert trace.calls["rename"] == files + 3  # the folder, the link, the old release
     assert trace.calls["fsync"] == 2 * files + 4  # the sealed folder, the renamed one, the link, the old release
     assert trace.calls["symlink"] == 1
@@ -222,6 +224,52 @@ def test_a_restored_folder_stays_the_current_release(stage: Stage, *, beside: bo
         left = {path.name for path in (stage.models / "releases").iterdir()}
         assert left - {"new"} == {"next", "old", "first"}, context
     assert moved
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("held", [True, False], ids=["held before", "not held before"])
+def test_no_rollback_is_without_its_hold(stage: Stage, *, held: bool) -> None:
+    """Wherever going back fails or is killed, the older release is current only if held; else all is as before."""
+    stage.reset()
+    trace = stage.folder / "rollback.trace"
+    options = ["-o", str(trace), f"--trace={','.join(SYSCALLS)}"]
+    assert stage.publisher.publish(stage.models, "first", strace=options, check=["rollback"]) == Outcome(0, "")
+    calls = calls_in(trace)
+    assert (calls["write"], calls["rename"], calls["symlink"]) == (1, 2, 1), "the hold's file; it and the link"
+    outcomes: Counter[str] = Counter()
+    seldom = {"openat"} if ALL or not held else calls.keys() - {"fsync", "rename", "write"}
+    for syscall in sorted(calls.keys() - seldom):
+        for number in range(1, calls[syscall] + 1):
+            for fault in FAULTS if ALL else ("EIO", "KILL"):
+                outcomes[_try_rollback(stage, Point(syscall, number, fault), held=held)] += 1
+    assert outcomes.keys() == {"moved", "stayed"}
+
+
+def _try_rollback(stage: Stage, point: Point, *, held: bool) -> str:
+    stage.reset()
+    store = ReleaseStore(stage.models, check=check_here)
+    if held:
+        store.holds.place("freeze")
+    before = store.holds.current()
+    done = stage.publisher.publish(
+        stage.models, "first", strace=["-o", "/dev/null", *point.options()], check=["rollback"]
+    )
+    context = f"{point}: exit {done.code}, {done.said}"
+    assert done.code in ({-9} if point.fault == "KILL" else {0, 73}), context
+    assert "Traceback" not in done.said, context
+    current, hold = store.current(), store.holds.current()
+    placed = hold is not None and hold.card is not None and hold.card.reason == "worse"
+    if current == "first":
+        assert placed, context
+    elif done.code == 73:
+        assert hold == before, context
+    else:
+        assert (current, done.code) == ("old", -9), context
+        assert placed or hold == before, context
+    store.rollback("first", reason="worse")
+    store.holds.lift()
+    assert stage.other.publish(stage.models, "next", check=["here"], keep=9) == Outcome(0, ""), context
+    return "moved" if current == "first" else "stayed"
 
 
 def _try(stage: Stage, point: Point) -> str:

@@ -86,7 +86,7 @@ def test_releases_are_numbered_in_the_order_of_publication(tmp_path: Path, parts
     for name in ("a", "b", "c"):
         parts.publish(store, name)
     assert store.names() == ["b", "c"]
-    store.rollback("b")
+    store.rollback("b", hold=False)
     manifest = parts.publish(store, "d")
     assert (manifest.sequence, manifest.replaces) == (4, "b")
     assert (manifest.format, manifest.minor) == FORMAT

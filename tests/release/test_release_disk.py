@@ -83,7 +83,7 @@ def test_a_full_disk_is_no_success(tmp_path: Path, parts: list[Parts]) -> None:
             else:
                 published += 1
                 store.verify()
-                store.rollback("old")
+                store.rollback("old", hold=False)
                 shutil.rmtree(store.path(f"new-{pages}"))
             (disk / "filler").unlink()
             store.verify("old")
@@ -146,6 +146,28 @@ def test_a_folder_without_rights_is_a_write_error(open_folder: Path, parts: list
     assert failure.startswith("ArtifactWriteError 73: cannot create the folder")
 
 
+def test_without_rights_nothing_is_held_and_nothing_moves(open_folder: Path, parts: list[Parts]) -> None:
+    """Going back, holding and lifting are write errors; a hold that may not be read holds."""
+    models = open_folder / "models"
+    store = ReleaseStore(models, check=lambda *_: None)
+    for name in ("old", "new"):
+        parts[0].publish(store, name)
+    models.chmod(0o555)
+    for attempt in (lambda: store.rollback(reason="worse"), lambda: store.holds.place("stop")):
+        assert as_another_user(attempt).startswith("ArtifactWriteError 73: cannot open the lock")
+    assert as_another_user(store.holds.lift) == "", "there is nothing to lift"
+    assert (store.current(), store.holds.current()) == ("new", None)
+    models.chmod(0o777)
+    store.holds.place("stop")
+    (models / "hold.json").chmod(0)
+    (models / ".lock").chmod(0o666)
+    failure = as_another_user(lambda: parts[1].publish(store, "next"))
+    assert failure.startswith("PublishingHeld 3: ")
+    assert "cannot be read (Permission denied)" in failure
+    models.chmod(0o555)
+    assert as_another_user(store.holds.lift).startswith("ArtifactWriteError 73: cannot open the lock")
+
+
 def test_a_release_without_rights_to_read_is_refused(open_folder: Path, parts: list[Parts]) -> None:
     """A file that the reader may not open is named, and is no unforeseen error."""
     store = ReleaseStore(open_folder / "models", check=check_here)
@@ -204,7 +226,7 @@ def test_readers_never_see_a_mixture(open_folder: Path, parts: list[Parts]) -> N
         for number in range(PUBLISHES):
             parts[number % 2].publish(store, f"r{number:04d}")
             if number % 4 == 3:
-                store.rollback()
+                store.rollback(hold=False)
     finally:
         stop.set()
     seen = [json.loads(results.get(timeout=60)) for _ in readers]

@@ -93,7 +93,7 @@ def test_what_an_interrupted_run_left_is_removed_by_the_next(store: ReleaseStore
     (store.root / ".v1.partial").symlink_to("releases/dead")
     parts.publish(store, "second")
     assert {path.name for path in releases.iterdir()} == {"first", "second"}
-    assert {path.name for path in store.root.iterdir()} == {"releases", "v1", ".lock"}
+    assert {path.name for path in store.root.iterdir()} == {"releases", "v1", ".lock", ".hold.lock"}
 
 
 def test_a_second_publisher_learns_who_holds_the_lock(store: ReleaseStore, parts: Parts) -> None:
@@ -145,11 +145,11 @@ def test_old_releases_go_and_the_current_one_stays(store: ReleaseStore, parts: P
     for name in ("a", "b", "c", "d"):
         parts.publish(store, name)
     assert store.names() == ["b", "c", "d"]
-    store.rollback("b")
+    store.rollback("b", hold=False)
     parts.publish(store, "e")
     parts.publish(store, "f")
     assert store.names() == ["d", "e", "f"]
-    store.rollback("d")
+    store.rollback("d", hold=False)
     with store.staging("unpublished"):
         pass
     assert store.current() == "d"
@@ -159,7 +159,7 @@ def test_the_release_that_was_replaced_always_stays(store: ReleaseStore, parts: 
     """After going back it is an old one, and with ``keep=1`` it stays beside the current one: people go back to it."""
     for name in ("a", "b", "c"):
         parts.publish(store, name)
-    store.rollback("a")
+    store.rollback("a", hold=False)
     parts.publish(ReleaseStore(store.root, keep=2, check=check_here), "d")
     assert store.names() == ["a", "d"]
     parts.publish(ReleaseStore(store.root, keep=1, check=check_here), "e")
@@ -181,12 +181,12 @@ def test_rolling_back_goes_where_the_manifest_says(store: ReleaseStore, parts: P
     """Without a name it is the release that the current one replaced, again and again; then there is none."""
     for name in ("a", "b", "c"):
         parts.publish(store, name)
-    assert store.rollback().release == "b"
-    assert store.rollback().release == "a"
+    assert store.rollback(hold=False).release == "b"
+    assert store.rollback(hold=False).release == "a"
     assert store.current() == "a"
     with pytest.raises(ReleaseNotFound, match="replaced none"):
         store.rollback()
-    assert store.rollback("c").release == "c"
+    assert store.rollback("c", hold=False).release == "c"
     parts.publish(store, "d")
     assert store.manifest("d").replaces == "c"
 

@@ -82,7 +82,7 @@ def test_a_damaged_release_keeps_its_number_to_itself(tmp_path: Path, parts: Par
     store = stored(tmp_path, keep=9)
     for name in ("a", "b", "c"):
         parts.publish(store, name)
-    store.rollback("a")
+    store.rollback("a", hold=False)
     (tmp_path / "releases" / "c" / DIGEST).write_text("damaged")
     assert parts.publish(store, "d").sequence == 4
 

@@ -227,7 +227,11 @@ def test_no_request_fails_while_releases_change_underneath(models: Path, tmp_pat
         try:
             published = set()
             for change in changes:
-                name = publish(models, seed=change).name if isinstance(change, int) else store.rollback(change).release
+                name = (
+                    publish(models, seed=change).name
+                    if isinstance(change, int)
+                    else store.rollback(change, hold=False).release
+                )
                 until(lambda name=name: client.get("/health").json()["release"] == name)  # type: ignore[misc]
                 published.add(name)
         finally:
@@ -259,7 +263,7 @@ def test_a_corrupt_release_leaves_the_old_one_serving(tmp_path: Path) -> None:
         assert health["problem"].startswith("broken is current and cannot be served: ")
         assert "cf_factors.npz has" in health["problem"]
         assert client.get("/recommend/user/1").json() == before
-        ReleaseStore(models).rollback(good)
+        ReleaseStore(models).rollback(good, hold=False)
         assert until(lambda: client.get("/health").json()["status"] == "ok")
     assert (tmp_path / "log").read_text().count("a release cannot be served") == 1
 

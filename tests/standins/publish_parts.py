@@ -3,7 +3,8 @@
 Started as ``python publish_parts.py PARTS``, it imports everything once. Each line on stdin,
 ``MODELS RUN_ID KEEP [CHECK ...]``, makes it fork a publisher, which waits on a pipe until it is told
 to go, so that a tracer can attach in between. ``CHECK`` is put in front of the command of the fresh
-process that checks the staged release; ``here`` checks in the publisher itself.
+process that checks the staged release; ``here`` checks in the publisher itself; ``rollback`` goes back to the release
+``RUN_ID`` instead, and holds.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ def read_parts(folder: Path) -> tuple[dict[str, bytes], RunFacts]:
 def publish(files: dict[str, bytes], facts: RunFacts, models: str, run_id: str, keep: str, *check: str) -> int:
     """Publish once; return what the command line would exit with."""
     try:
+        if check == ("rollback",):
+            ReleaseStore(models).rollback(run_id, reason="worse")
+            return 0
         how = check_here if check == ("here",) else FreshProcess(check)
         with ReleaseStore(models, keep=int(keep), check=how).staging(run_id) as staging:
             for name, data in files.items():

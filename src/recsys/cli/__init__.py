@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import cache, compare, query, releases, report, serve, train, tune
+from recsys.cli import cache, compare, hold, query, releases, report, serve, train, tune
 from recsys.cli.state import State
 from recsys.pipeline import github
 from recsys.pipeline.observers import failure_line
@@ -41,6 +41,7 @@ app.command("report")(report.report)
 app.command("releases")(releases.releases)
 app.command("verify")(releases.verify)
 app.command("rollback")(releases.rollback)
+app.command("hold")(hold.hold)
 app.command("show")(releases.show)
 app.add_typer(cache.app)
 app.command("similar")(query.similar)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recsys.cli.hold import By, reason_given, told
 from recsys.cli.options import CURRENT, MODELS, Json, Models, Verbose
 from recsys.cli.state import begin
 from recsys.cli.tables import aligned
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from recsys.release.entries import Entry
+    from recsys.release.hold import Hold
     from recsys.release.manifest import Manifest
     from recsys.release.store import ReleaseStore
 
@@ -34,12 +36,12 @@ def releases(context: typer.Context, *, models: Models = MODELS, json: Json = Fa
         if not json and (entries := store.entries(marked=False)):  # to choose from
             streams.answer(_table(entries))
         raise
+    hold = store.holds.current()
     if json:
-        streams.answer(json_.dumps([_row(entry) for entry in entries]))
-    elif not entries:
-        streams.answer(f"there are no releases in {models}; `recsys train` publishes one")
-    else:
-        streams.answer(_table(entries))
+        streams.answer(json_.dumps([_row(entry, hold) for entry in entries]))
+        return
+    text = _table(entries) if entries else f"there are no releases in {models}; `recsys train` publishes one"
+    streams.answer(text if hold is None else f"{text}\n\n{told(store.holds, hold)}")
 
 
 def verify(
@@ -73,16 +75,34 @@ def rollback(
         str | None, typer.Argument(help="A run id. [default: the release that the current one replaced]")
     ] = None,
     *,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why; the hold says so.", metavar="TEXT", callback=reason_given)
+    ] = None,
+    by: By = None,
+    no_hold: Annotated[
+        bool, typer.Option("--no-hold", help="Do not hold: the next run may publish the same again.")
+    ] = False,
     models: Models = MODELS,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Verify an older release and make it current."""
+    """Verify an older release, make it current, and hold publishing.
+
+    Until `recsys hold --release`, a run ends with exit code 3 before it fetches anything. Without a reason, a
+    hold that is there stays as it is.
+    """
     store = _store(context, models, json=json, verbose=verbose)
     before = _current(store, needed=release is None)
-    manifest = store.rollback(release)
-    result = {"status": "rolled back", "release": manifest.release, "before": before}
-    sentence = f"current is now {manifest.release} of {_when(manifest)}; before it was {before or 'none'}"
+    manifest = store.rollback(release, reason=reason, by=by, hold=not no_hold)
+    hold = store.holds.current()
+    result = {
+        "status": "rolled back",
+        "release": manifest.release,
+        "before": before,
+        "hold": None if hold is None else hold.to_json(),
+    }
+    moved = f"current is now {manifest.release} of {_when(manifest)}; before it was {before or 'none'}"
+    sentence = f"{moved}; {told(store.holds, hold)}"
     streams.tell(json_.dumps(result) if json else sentence)
 
 
@@ -123,8 +143,10 @@ def _store(context: typer.Context, models: Path, *, json: bool, verbose: bool) -
     return ReleaseStore(models)
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: Entry, hold: Hold | None) -> dict[str, object]:
     row: dict[str, object] = {"release": entry.name, "current": entry.current}
+    if entry.current:
+        row["hold"] = None if hold is None else hold.to_json()
     if entry.manifest is None:
         return {**row, "problem": entry.problem}
     manifest = entry.manifest

@@ -77,7 +77,14 @@ class JsonLine(RunObserver):
 
 def failure_line(failure: Failure) -> str:
     """Return the JSON object that tells a failure."""
-    line = {"status": "failed", "error": failure.kind, "message": failure.message, "exit_code": failure.exit_code}
+    line: dict[str, object] = {
+        "status": "failed",
+        "error": failure.kind,
+        "message": failure.message,
+        "exit_code": failure.exit_code,
+    }
+    if failure.hold is not None:
+        line["hold"] = failure.hold
     if failure.observers:
         line["observers"] = failure.observers
     return json.dumps({**line, **({} if failure.trial is None else headlines(failure.trial))})

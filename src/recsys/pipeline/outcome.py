@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
-from recsys.errors import UNFORESEEN, QualityGateFailed, RecsysError
+from recsys.errors import UNFORESEEN, PublishingHeld, QualityGateFailed, RecsysError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +121,9 @@ class Failure:
         The content of ``metrics.json`` where the gate refused the candidate; None otherwise.
     observers
         What went wrong with observers of the run, by name.
+    hold
+        Who holds publishing, since when and why, where that ended the run; see
+        :class:`recsys.errors.PublishingHeld`. None otherwise.
     """
 
     kind: str
@@ -128,13 +131,15 @@ class Failure:
     exit_code: int
     trial: dict[str, object] | None = None
     observers: dict[str, str] = field(default_factory=dict)
+    hold: dict[str, str | None] | None = None
 
     @classmethod
     def of(cls, error: Exception) -> Self:
         """Describe what ended a run."""
         if isinstance(error, RecsysError):
             trial = error.trial if isinstance(error, QualityGateFailed) else None
-            return cls(type(error).__name__, str(error), error.exit_code, trial)
+            hold = error.hold if isinstance(error, PublishingHeld) else None
+            return cls(type(error).__name__, str(error), error.exit_code, trial, hold=hold)
         bug = f"this is a bug, please report it: {type(error).__name__}: {error}; -v shows the traceback"
         return cls("Unforeseen", bug, UNFORESEEN)
 

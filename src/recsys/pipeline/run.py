@@ -95,6 +95,11 @@ class Run:
         with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
             yield staging
 
+    def mention_hold(self) -> None:
+        """Warn that publishing is held, in a run that publishes nothing anyhow."""
+        if (hold := self.store.holds.current()) is not None:
+            log.warning("publishing is held: a run that is not dry ends with exit code 3", extra=keys(hold=hold))
+
     def open_encoder(self) -> Encoder:
         """Return this run's encoder. Called before the fetch: settings that cannot be met end the run at once."""
         from recsys.embedding import open_encoder

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 LOCK = ".lock"
 
+_PAUSE_S = 0.05
+"""Between two attempts to take a lock."""
+
 
 def publisher_lock(root: Path, holder: str) -> AbstractContextManager[None]:
     """Hold the lock of the release store in the folder ``root``; see :func:`file_lock`."""
@@ -26,7 +30,7 @@ def publisher_lock(root: Path, holder: str) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def file_lock(path: Path, holder: str) -> Iterator[None]:
+def file_lock(path: Path, holder: str, *, patience_s: float = 0.0) -> Iterator[None]:
     """Hold a lock.
 
     The kernel keeps the lock for the open file, so that it is gone with the process, however that
@@ -38,6 +42,8 @@ def file_lock(path: Path, holder: str) -> Iterator[None]:
         The file to lock; made if it does not exist.
     holder
         What to tell others.
+    patience_s
+        Seconds to wait for it.
 
     Raises
     ------
@@ -50,17 +56,26 @@ def file_lock(path: Path, holder: str) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         with writing(f"take the lock {path}"):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LockHeld(
-                    f"{path} is held by {_holder(descriptor)}: wait until it has finished, then run again"
-                ) from None
+            deadline = time.monotonic() + patience_s
+            while not _taken(descriptor):
+                if time.monotonic() >= deadline:
+                    raise LockHeld(
+                        f"{path} is held by {_holder(descriptor)}: wait until it has finished, then run again"
+                    )
+                time.sleep(_PAUSE_S)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, _card(holder), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _card(holder: str) -> bytes:

@@ -7,6 +7,7 @@
         releases/20261123T201500Z-3f9a/          immutable
         releases/.staging-20261124T201500Z-77c1/ in the making: nobody reads it
         .lock                                    one publisher at a time
+        hold.json                                while it is there, nothing is published
 
 Publishing and rolling back are one ``rename`` of the link. Readers resolve the link once and open
 everything below the folder that it pointed to.
@@ -19,9 +20,11 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
+from recsys.release.card import Card
 from recsys.release.check import Check, FreshProcess, check_here
 from recsys.release.durable import make_folder, remove, rename, waiting, writing
 from recsys.release.entries import Entry, read_entries
+from recsys.release.hold import NO_REASON, Holds
 from recsys.release.lock import publisher_lock
 from recsys.release.pointer import Current, Form, Pointer
 from recsys.release.pruning import superfluous
@@ -65,6 +68,11 @@ class ReleaseStore:
     check
         Takes a sealed folder and the key, and raises if it is not a sound release; a fresh process
         does it when not given.
+
+    Attributes
+    ----------
+    holds
+        Places, reads and lifts the hold on publishing.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class ReleaseStore:
         self._check = check or FreshProcess()
         self._releases = self.root / RELEASES
         self._pointer = Pointer(self.root)
+        self.holds = Holds(self.root)
 
     def current(self) -> str | None:
         """Return the name of the current release, or None where there is none.
@@ -90,11 +99,7 @@ class ReleaseStore:
 
     def names(self) -> list[str]:
         """Return the names of all releases in the order of publication; see :mod:`recsys.release.sequence`."""
-        try:
-            current = self._pointer.look()
-        except ReleaseError:
-            current = None
-        return [entry.name for entry in self._entries(current)]
+        return [entry.name for entry in self._entries(self._seen())]
 
     def entries(self, *, marked: bool = True) -> list[Entry]:
         """Return all releases in the order of publication; first those that cannot be read, which say why.
@@ -192,6 +197,8 @@ class ReleaseStore:
         ------
         LockHeld
             If another publisher is at work.
+        PublishingHeld
+            If somebody holds publishing; looked for again before the switch.
         ArtifactWriteError
             If the folder cannot be written, or a release of that name exists.
         """
@@ -199,6 +206,7 @@ class ReleaseStore:
             raise ValueError(f"{run_id!r} cannot be the name of a release: use letters, digits, '.', '_' and '-'")
         make_folder(self._releases)
         with publisher_lock(self.root, run_id):
+            self.holds.refuse("nothing was fetched, and nothing was published")
             current = mend(self._pointer)  # first: a link that a killed run has left waiting may be all that tells
             self._clean()
             if (self._releases / run_id).exists():
@@ -236,32 +244,46 @@ class ReleaseStore:
         with progress("checking the release in a fresh process", bar=False):
             self._check(staging.folder, self.key)
         folder = self._releases / staging.release
-        rename(staging.folder, folder)
-        try:
-            point(self._pointer, staging.release)
-        except ArtifactWriteError:
-            # Withdrawn, so that nobody takes it for published; unless the link did move.
-            if not self._points_to(staging.release):
-                with suppress(ArtifactWriteError):
-                    rename(folder, staging.folder)
-            raise
+        with self.holds.guard(f"run {staging.release}"):
+            self.holds.refuse("nothing was published")
+            rename(staging.folder, folder)
+            try:
+                point(self._pointer, staging.release)
+            except ArtifactWriteError:
+                # Withdrawn, so that nobody takes it for published; unless the link did move.
+                if not self._points_to(staging.release):
+                    with suppress(ArtifactWriteError):
+                        rename(folder, staging.folder)
+                raise
         log.info("published", extra=keys(release=staging.release, path=folder))
         self._prune()
 
-    def _points_to(self, name: str) -> bool:
+    def _seen(self) -> Current | None:
+        """Return the current release; None also where none is known to be."""
         try:
-            current = self._pointer.look()
+            return self._pointer.look()
         except ReleaseError:
-            return False
+            return None
+
+    def _points_to(self, name: str) -> bool:
+        current = self._seen()
         return current is not None and current.form is Form.link and current.name == name
 
-    def rollback(self, name: str | None = None) -> Manifest:
-        """Make an older release current again.
+    def rollback(
+        self, name: str | None = None, *, reason: str | None = None, by: str | None = None, hold: bool = True
+    ) -> Manifest:
+        """Make an older release current again, and hold publishing until somebody lifts that.
 
         Parameters
         ----------
         name
             Its run id; the release that the current one replaced when not given.
+        reason
+            Why, for the hold. Without a reason a hold that is there stays as it is.
+        by
+            Who; the user of the operating system when not given.
+        hold
+            False leaves publishing as it is: the next run publishes again what it makes of the same data.
 
         Returns
         -------
@@ -274,19 +296,26 @@ class ReleaseStore:
             If there is no such release, or the current one replaced none.
         ArtifactCorrupt, IncompatibleArtifact
             If it is not sound; the current release stays.
+        ArgumentError
+            If reason or name is not one line of text.
         LockHeld
             If a publisher is at work.
         ArtifactWriteError
-            If the link cannot be moved; the current release stays.
+            If the hold cannot be placed or the link cannot be moved; the current release stays.
         """
+        card = Card.signed(NO_REASON if reason is None else reason, by)
         if not self._releases.is_dir() and not os.path.lexists(self._pointer.link):
             raise ReleaseNotFound(f"there is no release in {self.root}; {self._known()}")
         with publisher_lock(self.root, f"rollback to {name or 'the previous release'}"):
             target = name or self._previous()
             manifest = self.verify(target)
-            if self._place(target).form is not Form.outside:  # that one is current where it is
-                point(self._pointer, manifest.release)
-        log.info("rolled back", extra=keys(release=manifest.release))
+            release, before = manifest.release, self._seen()
+            card = card.rolled_back(None if before is None else before.name, release)
+            placing = self.holds.placed_with(card, lambda: self._points_to(release), keep=reason is None)
+            with placing if hold else nullcontext():
+                if self._place(target).form is not Form.outside:  # that one is current where it is
+                    point(self._pointer, release)
+        log.info("rolled back", extra=keys(release=release, by=card.by, reason=card.reason))
         return manifest
 
     def _previous(self) -> str:

@@ -1,0 +1,284 @@
+"""A hold: until somebody lifts it, nothing is published into a folder of releases.
+
+The file ``hold.json`` is the hold. That it is there holds; what it says, who, when and why, is for people, so
+that one which cannot be read holds as well. It is not hidden: copies of the folder and artifacts of CI take it
+along.
+
+To place or lift a hold nobody waits for a run. Both have a lock of their own, which a publisher takes while it
+looks for a hold and switches: a hold that has been placed is kept by a run that began before, too.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError, PublishingHeld, ReleaseError, ReleaseNotFound
+from recsys.release.card import FORMAT, Card
+from recsys.release.durable import flush_folder, remove, write_bytes, writing
+from recsys.release.lock import file_lock
+from recsys.release.pointer import LINK
+from recsys.release.records import read_record
+from recsys.release.seal import open_plain
+from recsys.release.shelf import RELEASES
+from recsys.system.log import events, keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+log = events(__name__)
+
+HOLD = "hold.json"
+"""Name of the file in the release store's folder."""
+HOLD_LOCK = ".hold.lock"
+"""Name of the lock beside it."""
+NO_REASON = "rolled back; no reason was given"
+"""Why a rollback holds that was given no reason."""
+
+_LIMIT = 1 << 16
+"""Bytes: what is larger is not read into memory."""
+_PATIENCE_S = 10.0
+"""Others have the lock for as long as a file or a link takes to be written."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A hold on publishing.
+
+    Attributes
+    ----------
+    path
+        Its file.
+    card
+        What that says; None where it cannot be read.
+    problem
+        Why it cannot be read; empty where it can.
+    """
+
+    path: Path
+    card: Card | None
+    problem: str = ""
+
+    def __str__(self) -> str:
+        """Return one clause: that publishing is held, by whom, since when and why."""
+        return f"publishing into {self.path.parent} is held{self.facts}"
+
+    @property
+    def facts(self) -> str:
+        """By whom, since when and why, as it follows "held"."""
+        card = self.card
+        if card is None:
+            return f": {self.path} is there, but who placed it and why cannot be read ({self.problem})"
+        moved = ""
+        if card.rolled_back_to is not None:
+            left = "" if card.rolled_back_from is None else f" from {card.rolled_back_from}"
+            moved = f" (placed with the rollback{left} to {card.rolled_back_to})"
+        return f' by {card.by} since {card.since[:10]} {card.since[11:16]} UTC: "{card.reason}"{moved}'
+
+    @property
+    def cure(self) -> str:
+        """The command that lifts it."""
+        return f"`recsys hold --release --models {shlex.quote(str(self.path.parent))}`"
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return who, when and why as JSON values, and the problem where they cannot be read."""
+        names = ("reason", "by", "since", "rolled_back_from", "rolled_back_to")
+        return {**{name: getattr(self.card, name, None) for name in names}, "problem": self.problem or None}
+
+
+class Holds:
+    """Places, reads and lifts the hold on a folder of releases.
+
+    Parameters
+    ----------
+    root
+        The folder of the release store.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / HOLD
+
+    def current(self) -> Hold | None:
+        """Return the hold, or None where there is none; reads one file, and takes no lock."""
+        try:
+            return Hold(self.path, read_record(HOLD, self._read(), Card, FORMAT))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            return Hold(self.path, None, error.strerror or str(error))
+        except ReleaseError as error:
+            return Hold(self.path, None, str(error))
+
+    def refuse(self, left_undone: str) -> None:
+        """Refuse to go on under a hold.
+
+        Parameters
+        ----------
+        left_undone
+            What is not done because of it, for the message.
+
+        Raises
+        ------
+        PublishingHeld
+            If there is one.
+        """
+        if (hold := self.current()) is not None:
+            raise PublishingHeld(
+                f"{hold}; {left_undone}. Lift it with {hold.cure}; --publish-anyway does not", hold=hold.to_json()
+            )
+
+    def place(self, reason: str, by: str | None = None) -> Hold:
+        """Hold publishing. A hold that is there gives way, and the log says what it was.
+
+        Parameters
+        ----------
+        reason
+            Why: one line of text.
+        by
+            Who; the user of the operating system when not given.
+
+        Raises
+        ------
+        ArgumentError
+            If reason or name is blank, too long, or not one line of text.
+        ReleaseNotFound
+            If there are no releases here: a slip in the folder's name must not look like a hold.
+        LockHeld
+            If another process keeps the lock for more than ten seconds.
+        ArtifactWriteError
+            If it cannot be written.
+        """
+        card = Card.signed(reason, by)
+        self._require_releases()
+        with self.guard("a hold"):
+            return self._write(card)
+
+    def lift(self, by: str | None = None) -> Hold | None:
+        """Let publishing go on, and return the hold that was lifted; None where there was none.
+
+        Parameters
+        ----------
+        by
+            Who, for the log; the user of the operating system when not given.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If there is neither a hold nor a release here.
+        LockHeld
+            If another process keeps the lock for more than ten seconds.
+        ArtifactWriteError
+            If it cannot be removed; publishing is still held.
+        """
+        if self.current() is None:
+            self._require_releases()
+            return None
+        lifter = Card.signed("lifted", by).by
+        with self.guard("the end of a hold"):
+            if (hold := self.current()) is not None:
+                self._remove()
+                log.warning("hold lifted", extra=keys(by=lifter, it_was=f"held{hold.facts}"))
+        return hold
+
+    def guard(self, holder: str) -> AbstractContextManager[None]:
+        """Keep others from placing or lifting a hold while the block lasts.
+
+        Parameters
+        ----------
+        holder
+            What to tell others.
+        """
+        return file_lock(self.root / HOLD_LOCK, holder, patience_s=_PATIENCE_S)
+
+    @contextmanager
+    def placed_with(self, card: Card, moved: Callable[[], bool], *, keep: bool) -> Iterator[None]:
+        """Place a hold before the block moves the link: whatever ends it between, no run comes after.
+
+        Parameters
+        ----------
+        card
+            What the hold says.
+        moved
+            Says of a block that failed whether the link was moved all the same; where not, the hold is as before.
+        keep
+            Let a hold that is there stay as it is.
+        """
+        with self.guard("a rollback"):
+            if keep and self.current() is not None:
+                yield
+                return
+            undo = self._undo()
+            try:
+                self._write(card)
+            except ArtifactWriteError as error:
+                undo()
+                raise ArtifactWriteError(
+                    f"{error}. Nothing was rolled back; --no-hold goes back without a hold"
+                ) from error
+            try:
+                yield
+            except BaseException:
+                if not moved():
+                    undo()
+                raise
+
+    def _require_releases(self) -> None:
+        if not (self.root / RELEASES).is_dir() and not os.path.lexists(self.root / LINK):
+            raise ReleaseNotFound(f"there is no release in {self.root}, and nothing to hold: name the releases' folder")
+
+    def _read(self) -> bytes:
+        try:
+            with open_plain(self.path) as file:
+                data = file.read(_LIMIT + 1)
+        except ArtifactCorrupt as error:
+            raise ArtifactCorrupt("it is no plain file") from error
+        except OSError as error:
+            if self.path.is_symlink():
+                raise ArtifactCorrupt("it is a link and no plain file") from error
+            raise
+        if len(data) > _LIMIT:
+            raise ArtifactCorrupt(f"it has more than {_LIMIT:,} bytes, and no hold is that long")
+        return data
+
+    def _write(self, card: Card) -> Hold:
+        before = self.current()
+        if self.path.exists() and not self.path.is_file():
+            raise ArtifactWriteError(f"cannot place a hold: {self.path} is no file, and holds as it is; move it away")
+        write_bytes(self.path, card.model_dump_json(indent=1).encode() + b"\n")
+        if before is not None:
+            log.warning("another hold gives way", extra=keys(it_was=f"held{before.facts}"))
+        log.info("publishing is held", extra=keys(by=card.by, reason=card.reason))
+        return Hold(self.path, card)
+
+    def _remove(self) -> None:
+        if self.path.is_dir() and not self.path.is_symlink():
+            raise ArtifactWriteError(f"cannot lift the hold: {self.path} is a folder, and nobody's hold; move it away")
+        remove(self.path)
+        with writing(f"flush {self.root} ({HOLD} is gone, but may be back after a power cut)"):
+            flush_folder(self.root)
+        if os.path.lexists(self.path):
+            raise ArtifactWriteError(f"cannot remove {self.path}: the file system said it was done, and it is not")
+
+    def _undo(self) -> Callable[[], None]:
+        """Return what brings back what is there now; where it cannot, publishing is held: the safe side."""
+        try:
+            data = self._read()
+        except (FileNotFoundError, NotADirectoryError):
+            back: Callable[[], object] = self._remove
+        except (OSError, ReleaseError):  # it held, and the one that takes its place does
+            return lambda: None
+        else:
+            back = partial(write_bytes, self.path, data)
+
+        def undo() -> None:
+            with suppress(ArtifactWriteError):  # what matters is the error that led here
+                back()
+
+        return undo
