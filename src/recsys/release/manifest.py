@@ -163,6 +163,8 @@ class Manifest(Record):
         Golden queries and their right answers by half; see :mod:`recsys.serving.golden`.
     facts
         Further facts of the run, free of secrets.
+    scenarios
+        Rules at answer time by the name under which they are asked for; see :class:`recsys.serving.rules.Rules`.
     """
 
     format: int
@@ -179,6 +181,7 @@ class Manifest(Record):
     scores: dict[str, float] = Field(default_factory=dict)
     golden: dict[str, tuple[GoldenAnswer, ...]] = Field(default_factory=dict)
     facts: Facts = Facts()
+    scenarios: dict[str, dict[str, Json]] = Field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Return the content of ``manifest.json``.
