@@ -16,7 +16,6 @@ from recsys.serving import Recommender, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from recsys.serving import Answer
 
@@ -53,8 +52,8 @@ def ways(served: Recommender) -> dict[str, Callable[..., Answer]]:
     }
 
 
-WAYS = ("taste", "content", "blend", "visitor", "popularity", "search")
-WAYS += ("similar, taste", "similar, content", "similar, blend")
+WAYS = ["taste", "content", "blend", "visitor", "popularity", "search"]
+WAYS += ["similar, taste", "similar, content", "similar, blend"]
 
 
 def tags_of(served: Recommender, game_id: Any) -> set[str]:
@@ -94,7 +93,8 @@ def test_a_boost_adds_standard_deviations_of_the_scores(served: Recommender, way
     plain = dict(pairs(ask(ALL)))
     met = {id_ for id_ in plain if "Economic" in tags_of(served, id_)}
     many = {id_ for id_ in plain if rows.n_ratings[rows.row(id_)] >= 20}
-    assert met and len(met) < len(plain)
+    assert met
+    assert len(met) < len(plain)
     rules = {"boost": {"tag=Economic": 0.75}, "bury": {"N_RATINGS>=20": 0.25}}
     moved = dict(pairs(ask(ALL, rules=rules)))
     assert moved.keys() == plain.keys()
@@ -117,7 +117,9 @@ def test_the_deviation_is_that_of_the_persons_scores(served: Recommender) -> Non
     profile = at.people.user(user)
     assert profile is not None
     scores = at.taste.scores(profile.factors, at.taste.rows, profile.line).astype(np.float64)
-    plain, moved = (dict(pairs(served.recommend(user, ALL, rules=rules))) for rules in (None, {"boost": {"tag=Economic": 2}}))
+    plain, moved = (
+        dict(pairs(served.recommend(user, ALL, rules=rules))) for rules in (None, {"boost": {"tag=Economic": 2}})
+    )
     risen = [moved[id_] - plain[id_] for id_ in plain if moved[id_] != plain[id_]]
     assert risen == pytest.approx([2 * scores.std()] * len(risen), rel=1e-5)
 
@@ -204,9 +206,7 @@ def test_collapse_is_at_most_one_edition(served: Recommender, way: str) -> None:
 
 def test_at_most_two_editions_leave_a_third_out(served: Recommender) -> None:
     """Game 200 is another edition of game 100, whose neighbours by content include it unless editions are limited."""
-    plain, one, two = (
-        served.search("economic", ALL, rules={"at_most": {"edition": most}}).ids for most in (ALL, 1, 2)
-    )
+    plain, one, two = (served.search("economic", ALL, rules={"at_most": {"edition": most}}).ids for most in (ALL, 1, 2))
     assert set(one) < set(plain)
     assert set(one) <= set(two) <= set(plain)
     assert {FIRST_GAME, REPRINT} - set(one)
@@ -254,7 +254,10 @@ def test_rules_apply_in_their_order(served: Recommender) -> None:
     answer = served.recommend(someone(served), 8, rules=rules)
     assert answer.ids[0] == ids[20]
     assert set(answer.ids) <= set(ids[2:25])
-    shelves = [next(iter(served.snapshot.catalogue.tags["CATEGORIES"][served.snapshot.catalogue.row(id_)])) for id_ in answer.ids]
+    shelves = [
+        next(iter(served.snapshot.catalogue.tags["CATEGORIES"][served.snapshot.catalogue.row(id_)]))
+        for id_ in answer.ids
+    ]
     assert max(shelves.count(each) for each in shelves) <= 2
     assert Rules.of(rules.as_json()) == rules
 
