@@ -16,8 +16,8 @@ from recsys.release.facts import Facts
 from recsys.release.layout import MANIFEST, SIGNATURE
 from recsys.release.records import Format, Json, Record, read_record
 
-FORMAT = Format(2, 0)
-"""Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``."""
+FORMAT = Format(2, 1)
+"""Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``, 2.1 ``scenarios``."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
 """Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that

@@ -16,7 +16,7 @@ from recsys.serving.snapshot import Snapshot
 from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from recsys.embedding import Encoder
@@ -87,6 +87,11 @@ class Recommender:
     def snapshot(self) -> Snapshot:
         """The release that answers now; code that holds it keeps it after a :meth:`reload`."""
         return self._snapshot
+
+    @property
+    def scenarios(self) -> Mapping[str, Mapping[str, object]]:
+        """The scenarios of the release that answers now: rules by name."""
+        return self._snapshot.shelf.scenarios
 
     def reload(self) -> bool:
         """Move to the release that the path leads to now.

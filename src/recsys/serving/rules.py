@@ -15,6 +15,7 @@ from recsys.serving.filters import ANY_TAG, Filter, read_filters
 
 if TYPE_CHECKING:
     from recsys.marts.ids import Id
+    from recsys.release.records import Json
 
 EDITION = "edition"
 """In ``at_most``: editions of one game, as :mod:`recsys.serving.editions` tells them."""
@@ -175,9 +176,9 @@ class Rules:
         """The conditions that lower a score, with their strengths, which are positive."""
         return tuple((condition, -strength) for condition, strength in self.lifts if strength < 0)
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Json]:
         """Return what was said, as JSON values that :meth:`of` reads; nothing of what was not."""
-        said: dict[str, object] = {
+        said: dict[str, Json] = {
             "filters": [str(each) for each in self.conditions],
             "exclude": list(self.excluded),
             "boost": {str(condition): strength for condition, strength in self.boosts},
@@ -185,10 +186,12 @@ class Rules:
             "at_most": dict(self.limits),
             "pin": list(self.pinned),
         }
-        given = {name: value for name, value in said.items() if value}
+        given: dict[str, Json] = {name: value for name, value in said.items() if value}
         if self.allowed is not None:
             given["only"] = list(self.allowed)
-        return given if self.diversity is None else {**given, "diversity": self.diversity}
+        if self.diversity is not None:
+            given["diversity"] = self.diversity
+        return given
 
 
 RulesGiven: TypeAlias = "Rules | Mapping[str, object] | None"

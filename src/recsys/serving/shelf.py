@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from recsys.errors import ArgumentError, NotInModel
+from recsys.errors import ArgumentError
 from recsys.serving.editions import Editions
 from recsys.serving.filters import Filters
 from recsys.serving.limits import Limits
@@ -287,20 +287,3 @@ class Shelf:
         if length < options.k and options.is_ruled:
             notes.append(f"{length:,} of {options.k:,} games: the rules leave no more")
         return tuple(notes)
-
-
-def check_rules(catalogue: Catalogue, scenarios: Mapping[str, Rules]) -> dict[str, tuple[str, ...]]:
-    """Return what is to be said of each scenario on a catalogue.
-
-    Raises
-    ------
-    ArgumentError
-        If one cannot be answered there: the message names it.
-    """
-    book, notes = RuleBook(catalogue), {}
-    for name, rules in scenarios.items():
-        try:
-            notes[name] = book.read(rules).notes
-        except (ArgumentError, NotInModel) as error:
-            raise ArgumentError(f"scenario.{name}: {error}; mend or take out what it asks for") from error
-    return notes
