@@ -10,6 +10,7 @@ import numpy as np
 from recsys.evaluation.history import FACT
 from recsys.evaluation.newcomers import NEWCOMERS
 from recsys.evaluation.result import Evaluation, plain
+from recsys.evaluation.scenarios import SCENARIOS
 from recsys.release.facts import Facts
 from recsys.release.metrics import FORMAT
 
@@ -47,6 +48,9 @@ class Proof:
     newcomers
         What the hybrid is worth for new games and new people; decides nothing. See
         :func:`recsys.evaluation.newcomers.measure_newcomers`.
+    scenarios
+        What the lists by each scenario score; decides nothing. See
+        :func:`recsys.evaluation.scenarios.measure_scenarios`.
     """
 
     evaluation: Evaluation
@@ -58,6 +62,7 @@ class Proof:
     data: DataCheck | None
     tuning: Mapping[str, Any] | None
     newcomers: Mapping[str, Any] = field(repr=False)
+    scenarios: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
     def headline(self) -> dict[str, float]:
         """Return the deciding contender's scores, by metric."""
@@ -70,6 +75,7 @@ class Proof:
         """Return everything, ready for JSON."""
         return {
             "format": FORMAT.major,
+            "minor": FORMAT.minor,
             "verdict": self.verdict.as_json(),
             "measure": self.measure,
             "recipe": self.recipe.model_dump(mode="json"),
@@ -78,6 +84,7 @@ class Proof:
             "learning_curve": [round(score, 6) for score in self.curve],
             "exposure": self.exposure,
             NEWCOMERS: self.newcomers,
+            SCENARIOS: self.scenarios,
             FACT: self.tuning,
             **({} if self.data is None else self.data.as_json()),
         }

@@ -181,7 +181,8 @@ class Run:
         """Let a candidate be scored on held-out ratings, and judged; see :class:`recsys.pipeline.proving.Trial`."""
         from recsys.pipeline.proving import Trial
 
-        trial = Trial(self.settings, current, self.steps, catalogue, known, data, self.overrides.publish_anyway)
+        because = self.overrides.publish_anyway
+        trial = Trial(self.settings, current, self.steps, catalogue, known, data, because, self.scenarios)
         proof = trial.hold(ratings)
         self._audience.judged(proof.as_json())
         return proof
