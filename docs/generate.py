@@ -106,7 +106,10 @@ def settings_page() -> str:
 def sections() -> Iterator[tuple[str, type[BaseModel]]]:
     """Yield the name and the class of each section of settings."""
     for section, field in Settings.model_fields.items():
-        yield section, cast("type[BaseModel]", field.annotation)
+        if get_origin(field.annotation) is dict:  # as many tables as there are names
+            yield f"{section}.NAME", get_args(field.annotation)[1]
+        else:
+            yield section, cast("type[BaseModel]", field.annotation)
 
 
 def default(field: FieldInfo) -> str:
@@ -114,11 +117,19 @@ def default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None or value == ():
+        return "none" if value is None else "[]"
     return f'"{value}"' if isinstance(value, str | Path) else str(value)
+
+
+LISTS = {"tuple": "list", "dict": "table of numbers"}
+"""What settings of more than one value are called."""
 
 
 def takes(field: FieldInfo) -> str:
     """Return the type of a setting with its choices or bounds, in words."""
+    if structure := LISTS.get(str(field.annotation).partition("[")[0]):
+        return structure
     kinds = [field.annotation] if get_origin(field.annotation) in {None, Literal} else list(get_args(field.annotation))
     names, rules = [], list(field.metadata)
     for member in kinds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import pytest
 from typer.main import get_command
@@ -23,6 +23,10 @@ DOCS = Path(__file__).parents[1] / "docs"
 def settings() -> Iterator[tuple[str, Any]]:
     """Yield the full name and the field of every setting."""
     for section, model in Settings.model_fields.items():
+        if get_origin(model.annotation) is dict:
+            for key, field in get_args(model.annotation)[1].model_fields.items():
+                yield f"{section}.NAME.{key}", field
+            continue
         assert model.annotation is not None
         for key, field in model.annotation.model_fields.items():
             yield f"{section}.{key}", field
@@ -58,7 +62,8 @@ def test_every_setting_is_documented(name: str, field: Any) -> None:
     assert field.description, f"{name} has no docstring beneath it in config.py"
     rows = [line for line in (DOCS / "settings.md").read_text(encoding="utf-8").splitlines() if f"| `{name}` |" in line]
     assert len(rows) == 1, f"{name} is not in docs/settings.md; run make docs"
-    assert str(field.get_default(call_default_factory=True)).lower() in rows[0].lower()
+    default = field.get_default(call_default_factory=True)
+    assert ("[]" if default == () else str(default)).lower() in rows[0].lower()
 
 
 @pytest.mark.parametrize("code", sorted(exit_codes() | {0, 2, 130, 143}))

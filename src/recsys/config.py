@@ -10,13 +10,15 @@ that it needs. Identity and secrets are no settings: they come from ``SNOWFLAKE_
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from recsys.errors import ConfigError
 from recsys.marts import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
+from recsys.scenario_settings import MOST_SCENARIOS, SCENARIO_NAME, ScenarioSettings
 from recsys.settings_source import SettingsSource
+from recsys.settings_table import Documented
 from recsys.system.paths import refuse_address
 
 if TYPE_CHECKING:
@@ -35,22 +37,7 @@ _TAKEN = frozenset({*GAME_COLUMNS, "N_RATINGS", "TAG"})
 """Columns that query 1 and ``games.parquet`` have anyway, and what filters call a tag of any kind."""
 
 
-class _Documented(BaseModel):
-    """A table of settings: frozen, documented beneath each field, and closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_no_number(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse ``true`` for a number: Python takes it for 1."""
-        kind = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(value, bool) and kind is not bool and bool not in get_args(kind):
-            raise ValueError("it takes neither true nor false; leave it out for its default")
-        return value
-
-
-class SourceSettings(_Documented):
+class SourceSettings(Documented):
     """Where the two marts are read from."""
 
     url: str = "snowflake"
@@ -84,7 +71,7 @@ class SourceSettings(_Documented):
         return self
 
 
-class SnowflakeSettings(_Documented):
+class SnowflakeSettings(Documented):
     """How Snowflake is asked; who asks, and with which secret, comes from ``SNOWFLAKE_*`` alone."""
 
     deadline_s: Annotated[float, Field(gt=0)] = 1800.0
@@ -101,7 +88,7 @@ class SnowflakeSettings(_Documented):
     """``true``: a role that can do more than read is refused; ``warn``: it is logged; ``false``: not looked at."""
 
 
-class DataSettings(_Documented):
+class DataSettings(Documented):
     """Bounds of the data contract."""
 
     rating_min: float = 0.0
@@ -127,7 +114,7 @@ class DataSettings(_Documented):
         return self
 
 
-class ContentSettings(_Documented):
+class ContentSettings(Documented):
     """The content model: text to vectors to index."""
 
     model: str = ""
@@ -157,7 +144,7 @@ class ContentSettings(_Documented):
         return path
 
 
-class CfSettings(_Documented):
+class CfSettings(Documented):
     """The collaborative filter.
 
     What is ``auto`` is searched on the training data (``tuning = "auto"``) or set by rule
@@ -220,7 +207,7 @@ class CfSettings(_Documented):
         return self
 
 
-class EvaluationSettings(_Documented):
+class EvaluationSettings(Documented):
     """How a candidate is scored; see docs/evaluation.md."""
 
     fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -239,7 +226,7 @@ class EvaluationSettings(_Documented):
     """Whether a candidate that passed on a cut in time is also scored on a random draw; decides nothing."""
 
 
-class GateSettings(_Documented):
+class GateSettings(Documented):
     """What a candidate must reach to be published, and how far the data may drift."""
 
     contender: str = "cf"
@@ -273,7 +260,7 @@ class GateSettings(_Documented):
     """The share of ratings on games that the catalogue lacks may rise by this much (0.05: 5 points)."""
 
 
-class ReleaseSettings(_Documented):
+class ReleaseSettings(Documented):
     """The release store."""
 
     keep: Annotated[int, Field(ge=1)] = 5
@@ -281,14 +268,14 @@ class ReleaseSettings(_Documented):
     count, and always stay, also with 1."""
 
 
-class ObserverSettings(_Documented):
+class ObserverSettings(Documented):
     """The observers of a run; no part of what it makes."""
 
     limit_s: Annotated[float, Field(gt=0)] = 10.0
     """Seconds that an observer may take for one event; one that takes longer is dropped for the rest of the run."""
 
 
-class Settings(_Documented):
+class Settings(Documented):
     """All settings of a run."""
 
     source: SourceSettings = SourceSettings()
@@ -300,6 +287,21 @@ class Settings(_Documented):
     release: ReleaseSettings = ReleaseSettings()
     gate: GateSettings = GateSettings()
     observers: ObserverSettings = ObserverSettings()
+    scenario: dict[Annotated[str, Field(pattern=SCENARIO_NAME)], ScenarioSettings] = Field(default={})
+    """By name."""
+
+    @field_validator("scenario")
+    @classmethod
+    def _are_few(cls, scenarios: dict[str, ScenarioSettings]) -> dict[str, ScenarioSettings]:
+        if len(scenarios) > MOST_SCENARIOS:
+            raise ValueError(f"{len(scenarios)} scenarios are more than {MOST_SCENARIOS}, each of which a night scores")
+        return scenarios
+
+
+def keys_of(section: str) -> tuple[str, ...]:
+    """Return the names of the settings of a section; of ``scenario``, those that each scenario has."""
+    default = Settings.model_fields[section].default
+    return tuple((ScenarioSettings if isinstance(default, dict) else type(default)).model_fields)
 
 
 def load_settings(
@@ -323,7 +325,7 @@ def load_settings(
     ConfigError
         Naming every wrong or unknown setting at once.
     """
-    sections = {name: tuple(type(field.default).model_fields) for name, field in Settings.model_fields.items()}
+    sections = {name: keys_of(name) for name in Settings.model_fields}
     source = SettingsSource.read(sections, config, overrides, os.environ if environ is None else environ)
     try:
         return Settings.model_validate(source.tables)

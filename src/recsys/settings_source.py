@@ -103,6 +103,8 @@ class SettingsSource:
     def _refusal(self, problem: Mapping[str, Any]) -> str:
         name = ".".join(str(part) for part in problem["loc"][:2])
         given = f"(from {self._origin(name)})"
+        if problem["type"] == "extra_forbidden" and self._is_within(problem["loc"]):
+            return f"{name}.{problem['loc'][2]} {given}: no such rule; {self._possible(name)}"
         if problem["type"] == "extra_forbidden":
             return f"{name} {given}: no such setting; {self._meant(name, problem['input'])}{self._possible(name)}"
         reason = problem["msg"].removeprefix("Value error, ")
@@ -111,7 +113,14 @@ class SettingsSource:
             return f"{name} {given}: {reason}"
         if problem["type"] == "string_type" and isinstance(problem["input"], list):
             reason += ", not a list: several words are one text, with commas between them"
+        if self._is_within(problem["loc"]):
+            name = ".".join(str(part) for part in problem["loc"])
         return f"{name} = {problem['input']!r} {given}: {reason}"
+
+    def _is_within(self, place: Sequence[object]) -> bool:
+        """Whether a place is within a table of a section, such as a scenario: the third name is a key there."""
+        table = self.tables.get(str(place[0]), {}).get(str(place[1])) if len(place) > 2 else None
+        return isinstance(table, dict) and place[2] in table
 
     def _origin(self, name: str) -> str:
         """Return where a setting was given, or the first of a section's."""

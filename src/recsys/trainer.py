@@ -95,7 +95,8 @@ class Trainer:
         ----------
         force
             Train and publish also when the current release was made of the same data, settings,
-            code and libraries.
+            code and libraries. Without it, such a run publishes nothing; where only scenarios are others, it publishes
+            the same models with them.
         overrides
             Rules that are set aside for this run, each with the reason.
 
@@ -112,10 +113,11 @@ class Trainer:
         from recsys.pipeline.proving import current_release
         from recsys.pipeline.publication import CfHalf, ContentHalf
 
-        run = self._run(overrides)
+        run, proof = self._run(overrides), None
         with run.observed(), run.staging() as staging:
             encoder = run.open_encoder()
             marts = run.read_marts()
+            run.check_scenarios(marts)
             provenances = run.content_provenance(marts.games, encoder), run.cf_provenance(marts.ratings)
             new = force or not staging.would_repeat(*provenances)
             if new:
@@ -131,7 +133,8 @@ class Trainer:
                     ContentHalf.trained(content, catalogue, provenances[0]),
                     CfHalf.trained(model, provenances[1], proof),
                 )
-        if not new:
+            again = not new and run.publish_again(staging)
+        if not (new or again):
             return run.done("nothing new", staging.current)
         return run.done("published", staging.folder.with_name(run.run_id), proof)
 
@@ -140,7 +143,7 @@ class Trainer:
         run = self._run()
         with run.observed():
             run.mention_hold()
-            run.read_marts()
+            run.check_scenarios(run.read_marts())
         return run.done("checked", None)
 
     def checked_ratings(self) -> Ratings:

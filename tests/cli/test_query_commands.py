@@ -166,6 +166,33 @@ def test_a_wrong_filter_is_explained(ask: Any) -> None:
     assert "did you mean Economic" in ask("similar", REPRINT, "--filter", "tag=Econmic", code=78)[1]
 
 
+def test_rules_are_options_of_every_list(ask: Any, served: Recommender) -> None:
+    """As in Python: the same list and the same notes."""
+    options = ["--boost", "tag=Trains:0.5", "--exclude", 100, "--at-most", "tag:3", "--diversity", 0.2, "--pin", 201]
+    rules = {"boost": {"tag=Trains": 0.5}, "exclude": [100], "at_most": {"tag": 3}, "diversity": 0.2, "pin": [201]}
+    answered(ask("recommend", 3, "--json", *options), served.recommend(3, rules=rules, why=True))
+    answered(ask("recommend", "--like", 104, "--json", *options), served.recommend_from([104], rules=rules, why=True))
+    answered(ask("similar", 104, "--json", *options), served.similar(104, rules=rules))
+    few: dict[str, Any] = {"only": [101, 105], "bury": {"tag=Nothing": 1}}
+    printed = ask("similar", 104, "--json", "--only", 101, "--only", 105, "--bury", "tag=Nothing:1")
+    answered(printed, served.similar(104, rules=few))
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--boost", "tag=Trains"), "not of the form CONDITION:STRENGTH"),
+        (("--at-most", "tag:none"), "not of the form NAME:NUMBER"),
+        (("--pin", "catan"), "'catan' is no game id"),
+        (("--diversity", "nan"), "from 0 (off) to 1"),
+        (("--scenario", "homepage"), "no scenario 'homepage'"),
+    ],
+)
+def test_a_wrong_rule_ends_with_78(ask: Any, option: tuple[str, str], words: str) -> None:
+    """As every wrong argument of a question does."""
+    assert words in ask("recommend", 3, *option, code=78)[1]
+
+
 def test_search_goes_by_description(ask: Any, models: Path) -> None:
     """The same answer as the recommender's."""
     expected = recsys.load(models / "v1", encoder=WordEncoder()).search("all about trains", 4)

@@ -72,6 +72,32 @@ def served(models: Path) -> Recommender:
         ("/recommend/from?like=201&by=blend&why=true", lambda it: it.recommend_from([201], by="blend", why=True)),
         ("/explain/3/100", lambda it: it.explain(3, 100)),
         ("/search?text=trains&k=4", lambda it: it.search("trains", 4)),
+        (
+            "/recommend/user/3?k=4&boost=tag%3DTrains:0.5&bury=N_RATINGS%3E%3D20:0.25&exclude=100&pin=201",
+            lambda it: it.recommend(
+                3,
+                4,
+                rules={
+                    "boost": {"tag=Trains": 0.5},
+                    "bury": {"N_RATINGS>=20": 0.25},
+                    "exclude": [100, 101],
+                    "pin": [201],
+                },
+            ),
+        ),
+        (
+            "/similar?game=100&diversity=0.4&at_most=tag:2&at_most=edition:1",
+            lambda it: it.similar(100, rules={"diversity": 0.4, "at_most": {"tag": 2, "edition": 1}}),
+        ),
+        ("/search?text=trains&only=100&only=104", lambda it: it.search("trains", rules={"only": [100, 104]})),
+        (
+            "/recommend/from?like=100&bury=tag%3DNone:1",
+            lambda it: it.recommend_from([100], rules={"bury": {"tag=None": 1}}),
+        ),
+        (
+            "/recommend/user?user=3&" + "&".join(f"exclude={id_}" for id_ in range(100, 700)),
+            lambda it: it.recommend(3, rules={"exclude": range(100, 700)}),
+        ),
     ],
 )
 def test_a_route_answers_as_the_recommender_does(
@@ -135,6 +161,21 @@ def test_health_says_what_is_served(client: httpx.Client, served: Recommender) -
         ("/similar/100?by=price", 422, "by: Input should be 'taste', 'content' or 'blend'"),
         ("/similar/100?filter=tag%3DEconmic", 422, "did you mean Economic"),
         ("/search?text=%20", 422, "is empty"),
+        ("/similar/100?boost=tag%3DEconomic", 422, "not of the form CONDITION:STRENGTH"),
+        ("/similar/100?boost=tag%3DEconomic:-1", 422, "bury does the opposite"),
+        ("/similar/100?boost=tag%3DEconomic:nan", 422, "no number above 0"),
+        ("/similar/100?boost=tag%3DEconomic:1&bury=tag%3DEconomic:1", 422, "boosted and buried"),
+        ("/similar/100?boost=tag%3DEconomic:1&boost=tag%3DEconomic:2", 422, "twice"),
+        ("/similar/100?diversity=nan", 422, "diversity"),
+        ("/similar/100?diversity=1.5", 422, "diversity: Input should be less than or equal to 1"),
+        ("/similar/100?at_most=tag:0", 422, "from 1 up"),
+        ("/similar/100?at_most=tag:1.5", 422, "no whole number"),
+        ("/similar/100?exclude=catan", 422, "'catan' is no game id"),
+        ("/similar/100?pin=104&exclude=104", 422, "pinned and excluded"),
+        ("/similar/100?pin=104&pin=104", 422, "twice"),
+        ("/recommend/user/3?pin=999999", 404, "game 999999 is not among"),
+        ("/search?text=trains&pin=999999", 404, "game 999999 is not among"),
+        ("/recommend/user/3?scenario=homepage", 422, "this release has no scenario 'homepage'; it has none"),
     ],
 )
 def test_a_wrong_question_says_why(client: httpx.Client, route: str, status: int, words: str) -> None:
@@ -163,6 +204,19 @@ def test_long_lists_are_the_recommenders_too(client: httpx.Client, served: Recom
     """What takes a thread of its own answers the same: every game, collapsed and filtered."""
     answer = client.get("/recommend/user/3?k=1000&collapse=true&why=true&filter=tag!=Trains").json()
     assert answer == served.recommend(3, 1000, collapse=True, why=True, filters=["tag!=Trains"]).to_json()
+
+
+def test_every_list_takes_every_rule(client: httpx.Client) -> None:
+    """One declaration: what one route takes, the others take, spelled and explained alike."""
+    paths = client.get("/openapi.json").json()["paths"]
+    names = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin", "scenario"}
+    taken = {}
+    for path, methods in paths.items():
+        declared = {each["name"]: each for each in methods["get"].get("parameters", [])}
+        if "filter" in declared:
+            taken[path] = [declared[name] for name in sorted(names)]
+    assert len(taken) == 6
+    assert all(rules == taken["/search"] for rules in taken.values())
 
 
 def test_a_list_is_asked_for_with_get(client: httpx.Client) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from recsys.cli.options import CURRENT, MODELS, Json, Models, Release, Verbose
+from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Only, Pin, Scenario, read_rules
 from recsys.cli.state import State, begin
 from recsys.cli.tables import draw, ruled
 from recsys.errors import ConfigError, NotInModel
@@ -49,6 +50,14 @@ def similar(
     count: Count = 10,
     filter_: Conditions = None,
     collapse: Collapse = False,
+    only: Only = None,
+    exclude: Exclude = None,
+    boost: Boost = None,
+    bury: Bury = None,
+    diversity: Diversity = None,
+    at_most: AtMost = None,
+    pin: Pin = None,
+    scenario: Scenario = None,
     models: Models = MODELS,
     release: Release = CURRENT,
     json: Json = False,
@@ -58,7 +67,10 @@ def similar(
     state = begin(context, json=json, verbose=verbose, quiet=True)
     recommender = _load(models, release, state)
     id_ = resolve(recommender, game)
-    answer = recommender.similar(id_, count, by=by.value, filters=filter_ or (), collapse=collapse)
+    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
+    answer = recommender.similar(
+        id_, count, by=by.value, filters=filter_ or (), collapse=collapse, rules=rules, scenario=scenario
+    )
     name = _name(recommender, id_)
     _tell(recommender, answer, {"game_id": id_, "name": name}, f"like {name} ({id_})", json=json)
 
@@ -70,6 +82,14 @@ def search(
     count: Count = 10,
     filter_: Conditions = None,
     collapse: Collapse = False,
+    only: Only = None,
+    exclude: Exclude = None,
+    boost: Boost = None,
+    bury: Bury = None,
+    diversity: Diversity = None,
+    at_most: AtMost = None,
+    pin: Pin = None,
+    scenario: Scenario = None,
     models: Models = MODELS,
     release: Release = CURRENT,
     json: Json = False,
@@ -78,7 +98,8 @@ def search(
     """Print the games whose descriptions are nearest to a text."""
     state = begin(context, json=json, verbose=verbose, quiet=True)
     recommender = _load(models, release, state)
-    answer = recommender.search(text, count, filters=filter_ or (), collapse=collapse)
+    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
+    answer = recommender.search(text, count, filters=filter_ or (), collapse=collapse, rules=rules, scenario=scenario)
     _tell(recommender, answer, {"text": text}, "", json=json)
 
 
@@ -97,6 +118,14 @@ def recommend(
     count: Count = 10,
     filter_: Conditions = None,
     collapse: Collapse = False,
+    only: Only = None,
+    exclude: Exclude = None,
+    boost: Boost = None,
+    bury: Bury = None,
+    diversity: Diversity = None,
+    at_most: AtMost = None,
+    pin: Pin = None,
+    scenario: Scenario = None,
     models: Models = MODELS,
     release: Release = CURRENT,
     json: Json = False,
@@ -107,11 +136,19 @@ def recommend(
     if (user is None) == (not like):
         raise typer.BadParameter("name either a user or, with --like, some games that somebody likes")
     recommender = _load(models, release, state)
+    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
     if user is not None:
         id_, question = _user(recommender, user), ""
         asked: dict[str, object] = {"user_id": id_}
         answer = recommender.recommend(
-            id_, count, by=(by or Way.taste).value, filters=filter_ or (), collapse=collapse, why=True
+            id_,
+            count,
+            by=(by or Way.taste).value,
+            filters=filter_ or (),
+            collapse=collapse,
+            why=True,
+            rules=rules,
+            scenario=scenario,
         )
     else:
         ids = [resolve(recommender, each) for each in like or ()]
@@ -119,7 +156,14 @@ def recommend(
         asked = {"liked": [{"game_id": id_, "name": name} for id_, name in zip(ids, names, strict=True)]}
         question = "for somebody who likes " + ", ".join(names)
         answer = recommender.recommend_from(
-            ids, count, by=(by or Way.blend).value, filters=filter_ or (), collapse=collapse, why=True
+            ids,
+            count,
+            by=(by or Way.blend).value,
+            filters=filter_ or (),
+            collapse=collapse,
+            why=True,
+            rules=rules,
+            scenario=scenario,
         )
     _tell(recommender, answer, asked, question, json=json)
 

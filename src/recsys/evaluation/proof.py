@@ -10,6 +10,7 @@ import numpy as np
 from recsys.evaluation.history import FACT
 from recsys.evaluation.newcomers import NEWCOMERS
 from recsys.evaluation.result import Evaluation, plain
+from recsys.evaluation.scenarios import SCENARIOS
 from recsys.release.facts import Facts
 from recsys.release.metrics import FORMAT
 
@@ -49,6 +50,9 @@ class Proof:
         :func:`recsys.evaluation.newcomers.measure_newcomers`.
     random_draw
         Where the hold-out is a cut in time: scores of the same recipe on ratings drawn at random; decides nothing.
+    scenarios
+        What the lists by each scenario score; decides nothing. See
+        :func:`recsys.evaluation.scenarios.measure_scenarios`.
     """
 
     evaluation: Evaluation
@@ -61,6 +65,7 @@ class Proof:
     tuning: Mapping[str, Any] | None
     newcomers: Mapping[str, Any] = field(repr=False)
     random_draw: Evaluation | None = None
+    scenarios: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
     def headline(self) -> dict[str, float]:
         """Return the deciding contender's scores, by metric."""
@@ -83,6 +88,7 @@ class Proof:
             "learning_curve": [round(score, 6) for score in self.curve],
             "exposure": self.exposure,
             NEWCOMERS: self.newcomers,
+            SCENARIOS: self.scenarios,
             FACT: self.tuning,
             **({} if self.data is None else self.data.as_json()),
         }

@@ -84,6 +84,30 @@ def mean_ndcg(contender: Contender, split: Split, k: int) -> float:
     return metrics.mean(metrics.ndcg(judge.hits(lists[contender.name]), judge.relevant, k))
 
 
+def score_lists(  # noqa: PLR0913, PLR0917 - lists, and what they are held against
+    name: str,
+    lists: npt.NDArray[np.int32],
+    split: Split,
+    k: int,
+    embeddings: npt.NDArray[np.float32] | None,
+    recommendable: npt.NDArray[np.bool_] | None,
+) -> ContenderScores:
+    """Score lists that were made elsewhere; of recall, only what their length allows.
+
+    Parameters
+    ----------
+    name
+        What the scores are called.
+    lists
+        int32, (users, k or more): items for each user of the split; -1 where there is none, or no item of the split.
+    split, embeddings, recommendable
+        As for :func:`evaluate`.
+    k
+        Length of the lists that are scored.
+    """
+    return _Judge(split, k, embeddings, recommendable).score(name, lists)
+
+
 def _rank(
     contenders: Sequence[Contender],
     split: Split,
@@ -157,10 +181,10 @@ class _Judge:
 
     def _accuracy(self, lists: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.float64]]:
         hits, relevant, k = self.hits(lists), self.relevant, self.k
+        depths = [depth for depth in (k, 2 * k) if depth <= lists.shape[1]]
         return {
             f"ndcg@{k}": metrics.ndcg(hits, relevant, k),
-            f"recall@{k}": metrics.recall(hits, relevant, k),
-            f"recall@{2 * k}": metrics.recall(hits, relevant, 2 * k),
+            **{f"recall@{depth}": metrics.recall(hits, relevant, depth) for depth in depths},
             f"map@{k}": metrics.average_precision(hits, relevant, k),
             f"mrr@{k}": metrics.reciprocal_rank(hits, relevant, k),
             f"hit_rate@{k}": metrics.hit_rate(hits, relevant, k),

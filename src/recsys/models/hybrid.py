@@ -176,10 +176,12 @@ class HybridRecommender:
         ArtifactWriteError
             If it cannot be written whole.
         """
-        file = HybridFile(
-            self.factors, self.trust, self.mean_user, self.ridge, self.folding.gramian, self.folding.numbers()
-        )
-        write_bytes(_file(path), hybrid_bytes(file))
+        write_bytes(_file(path), hybrid_bytes(self.as_file()))
+
+    def as_file(self) -> HybridFile:
+        """Return what ``hybrid.npz`` holds of it."""
+        numbers = self.folding.numbers()
+        return HybridFile(self.factors, self.trust, self.mean_user, self.ridge, self.folding.gramian, numbers)
 
     @classmethod
     def load(cls, path: Path | str) -> HybridRecommender:

@@ -31,8 +31,8 @@ CF_LIBRARIES = ("numpy", "scipy", "implicit", "numba")
 """What the CF half is computed with, as far as it is installed."""
 
 _LIMIT_S = 10
-_NO_INPUT = {"observers"}
-"""Sections of the settings that are no part of what a run makes."""
+_NO_INPUT = {"observers", "scenario"}
+"""Sections of the settings that are no part of what a half is; scenarios stand in the manifest by themselves."""
 
 
 def content_provenance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ConfigError, DataContractError, Diverged, QualityGateFailed, ReleaseError
@@ -15,6 +15,7 @@ from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import Split, split
 from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newcomers, not_measured
 from recsys.evaluation.proof import Proof
+from recsys.evaluation.scenarios import SCENARIOS, measure_scenarios
 from recsys.evaluation.scores import evaluate
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from recsys.marts.ids import IdMap
     from recsys.marts.ratings import Ratings
     from recsys.release.staging import Staging
+    from recsys.serving import Rules
     from recsys.system.steps import Steps
     from recsys.tuning import Search
 
@@ -145,6 +147,8 @@ class Trial:
         What is known about the data: where they drifted, settings are searched again.
     override
         Why somebody publishes what the gate refuses; None if nobody does.
+    scenarios
+        Rules at answer time by name.
     """
 
     settings: Settings
@@ -154,6 +158,7 @@ class Trial:
     known: IdMap | None = None
     data: DataCheck | None = None
     override: str | None = None
+    scenarios: Mapping[str, Rules] = field(default_factory=dict)
 
     def hold(self, ratings: Ratings) -> Proof:
         """Hold out, train on the rest, score beside the rivals, judge.
@@ -191,6 +196,7 @@ class Trial:
             None if history is None else history.as_json(),
             self._newcomers(verdict, recipe, parts),
             self._random_draw(verdict, recipe, ratings, group.contenders) if parts.kind == "time" else None,
+            self._scenarios(verdict, group.candidate, parts),
         )
 
     def _held_out(self, ratings: Ratings, liked: float) -> Split:
@@ -279,6 +285,17 @@ class Trial:
         with self.steps.step(NEWCOMERS):
             sample = Sample.of(parts.train, self.catalogue, recipe.like_threshold, seed=settings.seed, at_most=RATINGS)
             return measure_newcomers(sample, train, settings)
+
+    def _scenarios(self, verdict: Verdict, candidate: CollaborativeFilter, parts: Split) -> dict[str, object]:
+        """Score the lists by each scenario of a candidate that passed; or say why not."""
+        if not self.scenarios:
+            return not_measured("The settings name no scenario.")
+        if self.catalogue is None:
+            return not_measured("The ratings were trained without the catalogue, which rules go by.")
+        if not verdict.passed:
+            return not_measured("The gate refused the candidate: its lists by scenarios were not scored.")
+        with self.steps.step(SCENARIOS):
+            return measure_scenarios(candidate, self.catalogue, self.scenarios, parts, self.settings.evaluation)
 
 
 def metrics_file(proof: Proof) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError, DataContractError
@@ -11,13 +11,14 @@ from recsys.marts.catalogue import Catalogue
 from recsys.marts.join import Meeting
 from recsys.models.cf import CollaborativeFilter
 from recsys.pipeline.provenance import git_commit
+from recsys.pipeline.scenarios import as_json, check_on
 from recsys.release.formats import read_game_ids, read_games, read_vectors
 from recsys.release.games import games_table
 from recsys.release.layout import CF_FILES, CONTENT_FILES, GAMES, INDEX, ITEM_ITEM, METADATA, METRICS, REPORT
 from recsys.release.manifest import GoldenAnswer, Provenance, Step
 from recsys.release.pointer import LINK
 from recsys.release.staging import RunFacts
-from recsys.release.verify import verify
+from recsys.release.verify import read_manifest, verify
 from recsys.serving.golden import neighbours_of, recommendations_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from recsys.release.facts import Facts
     from recsys.release.manifest import Manifest
     from recsys.release.staging import Staging
+    from recsys.serving import Rules
     from recsys.system.steps import Steps
 
 
@@ -138,12 +140,47 @@ class CfHalf:
         return cls(model.restricted_to(known), before.cf, before.scores, before.facts)
 
 
+@dataclass(frozen=True)
+class Presentation:
+    """What a release gets beside its models.
+
+    Attributes
+    ----------
+    steps
+        The clock of the run.
+    scenarios
+        Rules at answer time by name.
+    page
+        Draws ``report.html`` from the files and facts of the release; without it there is none.
+    """
+
+    steps: Steps
+    scenarios: Mapping[str, Rules]
+    page: Callable[[Staging, RunFacts], bytes] | None
+
+    def publish(self, staging: Staging, facts: RunFacts) -> Manifest:
+        """Add to the facts of a release what is here, draw its page, and publish it.
+
+        Raises
+        ------
+        ConfigError
+            If a scenario asks for what the games of the release lack.
+        """
+        check_on(self.scenarios, (staging.folder / GAMES).read_bytes())
+        seconds, peak_mb = self.steps.seconds, self.steps.peak_mb
+        facts = replace(
+            facts,
+            steps={name: Step(seconds=seconds[name], peak_memory_mb=peak_mb[name]) for name in seconds},
+            commit=git_commit(),
+            scenarios=as_json(self.scenarios),
+        )
+        if self.page is not None:
+            staging.write(REPORT, self.page(staging, facts))
+        return staging.publish(facts)
+
+
 def publish(
-    staging: Staging,
-    halves: tuple[ContentHalf, CfHalf],
-    hybrid: HybridRecommender,
-    steps: Steps,
-    page: Callable[[Staging, RunFacts], bytes] | None,
+    staging: Staging, halves: tuple[ContentHalf, CfHalf], hybrid: HybridRecommender, presentation: Presentation
 ) -> Manifest:
     """Save both halves and what joins them, and publish them as one release.
 
@@ -155,10 +192,8 @@ def publish(
         Content and CF, each of this run or carried over.
     hybrid
         Factors for every game of the catalogue.
-    steps
-        The clock of the run.
-    page
-        Draws ``report.html`` from the files and facts of the release; without it there is none.
+    presentation
+        What it gets beside them.
 
     Raises
     ------
@@ -174,20 +209,26 @@ def publish(
     assert content.catalogue.table is not None
     staging.write(GAMES, games_table(content.catalogue.table, cf.model.items, cf.model.ratings.indices))
     hybrid.save(staging.folder)
-    facts = RunFacts(
-        content=content.provenance,
-        cf=cf.provenance,
-        golden={"content": list(content.golden), "cf": recommendations_of(cf.model)},
-        steps={
-            name: Step(seconds=seconds, peak_memory_mb=steps.peak_mb[name]) for name, seconds in steps.seconds.items()
-        },
-        scores=dict(cf.scores),
-        commit=git_commit(),
-        more=cf.facts,
-    )
-    if page is not None:
-        staging.write(REPORT, page(staging, facts))
-    return staging.publish(facts)
+    golden = {"content": list(content.golden), "cf": recommendations_of(cf.model)}
+    facts = RunFacts(content.provenance, cf.provenance, golden, scores=dict(cf.scores), more=cf.facts)
+    return presentation.publish(staging, facts)
+
+
+def publish_again(staging: Staging, presentation: Presentation) -> Manifest:
+    """Publish the models of the current release, their bytes unchanged, with other scenarios.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If the current release fails its checksums.
+    ArtifactWriteError
+        If anything cannot be written or verified; the current release stays.
+    """
+    assert staging.current is not None
+    names = read_manifest(staging.current, staging.key).files.keys() - {REPORT}
+    before = staging.carry_over(sorted(names))
+    facts = RunFacts(before.content, before.cf, before.golden, scores=before.scores, more=before.facts)
+    return presentation.publish(staging, facts)
 
 
 def save_alone(root: Path, model: RAGRecommender | CollaborativeFilter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from recsys.pipeline.observers import Audience
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from recsys.release.manifest import Provenance
     from recsys.release.staging import RunFacts, Staging
     from recsys.release.store import ReleaseStore
+    from recsys.serving import Rules
     from recsys.system.steps import Steps
 
 log = events(__name__)
@@ -73,6 +75,13 @@ class Run:
         self._audience = Audience(self.observers, self.settings.observers.limit_s)
         self.steps.ended = self._audience.step
 
+    @cached_property
+    def scenarios(self) -> dict[str, Rules]:
+        """The scenarios of the settings, read."""
+        from recsys.pipeline.scenarios import read_scenarios
+
+        return read_scenarios(self.settings.scenario)
+
     @property
     def steps(self) -> Steps:
         """The clock of the run."""
@@ -91,6 +100,7 @@ class Run:
     @contextmanager
     def staging(self) -> Iterator[Staging]:
         """Yield a release in the making; the run is watched while it lasts."""
+        _ = self.scenarios  # what contradicts itself ends the run before it begins
         log.info("run begins", extra=keys(run_id=self.run_id, output=self.store.root))
         with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
             yield staging
@@ -115,6 +125,18 @@ class Run:
         """Fetch and check both marts."""
         with working("fetch", self.steps.quiet_s):
             return self.reader.both()
+
+    def check_scenarios(self, marts: Marts) -> None:
+        """Hold the scenarios against tonight's games, before anything is trained.
+
+        Raises
+        ------
+        ConfigError
+            If one asks for what the games lack.
+        """
+        from recsys.pipeline.scenarios import check_scenarios
+
+        check_scenarios(self.scenarios, marts.games, marts.ratings.items, marts.ratings.matrix.indices)
 
     def content_provenance(self, games: pd.DataFrame, encoder: Encoder) -> Provenance:
         """Record where tonight's content model comes from."""
@@ -164,7 +186,8 @@ class Run:
         """Let a candidate be scored on held-out ratings, and judged; see :class:`recsys.pipeline.proving.Trial`."""
         from recsys.pipeline.proving import Trial
 
-        trial = Trial(self.settings, current, self.steps, catalogue, known, data, self.overrides.publish_anyway)
+        because = self.overrides.publish_anyway
+        trial = Trial(self.settings, current, self.steps, catalogue, known, data, because, self.scenarios)
         proof = trial.hold(ratings)
         self._audience.judged(proof.as_json())
         return proof
@@ -207,14 +230,27 @@ class Run:
     def publish(self, staging: Staging, content: ContentHalf, cf: CfHalf) -> None:
         """Map texts and tags into the taste of both halves, whichever of them is new, and publish the release."""
         from recsys.models.hybrid import HybridRecommender
-        from recsys.pipeline.publication import publish
+        from recsys.pipeline.publication import Presentation, publish
 
         with self.steps.step("hybrid"):
             catalogue = content.catalogue
             codes = cf.model.items.codes_of(list(catalogue.game_ids))
             hybrid = HybridRecommender().fit(cf.model, codes, catalogue.vectors, catalogue.tags)
         with self.steps.step("publish"):
-            publish(staging, (content, cf), hybrid, self.steps, self._page())
+            publish(staging, (content, cf), hybrid, Presentation(self.steps, self.scenarios, self._page()))
+
+    def publish_again(self, staging: Staging) -> bool:
+        """Publish the current release's models with tonight's scenarios, if these are others; return whether."""
+        from recsys.pipeline.publication import Presentation, publish_again
+        from recsys.pipeline.scenarios import differ
+        from recsys.release.verify import read_manifest
+
+        assert staging.current is not None
+        if not differ(self.scenarios, read_manifest(staging.current, staging.key)):
+            return False
+        with self.steps.step("publish"):
+            publish_again(staging, Presentation(self.steps, self.scenarios, self._page()))
+        return True
 
     def done(self, status: Status, path: Path | None, proof: Proof | None = None) -> RunResult:
         """Let observers hear what the run did, and return it."""

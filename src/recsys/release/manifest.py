@@ -16,8 +16,8 @@ from recsys.release.facts import Facts
 from recsys.release.layout import MANIFEST, SIGNATURE
 from recsys.release.records import Format, Json, Record, read_record
 
-FORMAT = Format(2, 0)
-"""Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``."""
+FORMAT = Format(2, 1)
+"""Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``, 2.1 ``scenarios``."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
 """Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that
@@ -163,6 +163,8 @@ class Manifest(Record):
         Golden queries and their right answers by half; see :mod:`recsys.serving.golden`.
     facts
         Further facts of the run, free of secrets.
+    scenarios
+        Rules at answer time by the name under which they are asked for; see :class:`recsys.serving.rules.Rules`.
     """
 
     format: int
@@ -179,6 +181,7 @@ class Manifest(Record):
     scores: dict[str, float] = Field(default_factory=dict)
     golden: dict[str, tuple[GoldenAnswer, ...]] = Field(default_factory=dict)
     facts: Facts = Facts()
+    scenarios: dict[str, dict[str, Json]] = Field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Return the content of ``manifest.json``.

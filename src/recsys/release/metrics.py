@@ -14,7 +14,8 @@ from recsys.release.layout import METRICS
 from recsys.release.records import Finding, Format, Json, read_record
 
 FORMAT = Format(1, 1)
-"""Format of ``metrics.json`` that this package writes. 1.1 added ``minor`` and ``random_draw``."""
+"""Format of ``metrics.json`` that this package writes. 1.1 added ``minor``, ``random_draw``
+and ``scenarios``."""
 
 
 class _Measured(Finding):
@@ -121,6 +122,34 @@ class Newcomers(_Measured):
     short_profiles: ShortProfiles = ShortProfiles()
 
 
+class ScenarioFigures(_Measured):
+    """What the lists by one scenario scored.
+
+    Attributes
+    ----------
+    rules
+        The scenario, as it was scored.
+    scores
+        By metric, and ``coverage``.
+    price
+        What it changes: NDCG as a share of that without rules, ``popular_share`` and ``coverage`` by difference.
+    """
+
+    rules: dict[str, Json] = Field(default_factory=dict)
+    scores: dict[str, Estimate | float | None] = Field(default_factory=dict)
+    price: dict[str, Estimate | float | None] = Field(default_factory=dict)
+
+
+class Scenarios(_Measured):
+    """The lists by scenarios beside those without rules; ``missing`` says why they were not scored."""
+
+    missing: str = ""
+    k: int = 10
+    users: int = 0
+    base: dict[str, Estimate | float | None] = Field(default_factory=dict)
+    named: dict[str, ScenarioFigures] = Field(default_factory=dict)
+
+
 def _something(value: object) -> object:
     """Refuse null: None stands for a key that is missing, which is not validated."""
     if value is None:
@@ -142,6 +171,7 @@ class Metrics(_Measured):
     learning_curve: tuple[float, ...] = ()
     exposure: Exposure = Exposure()
     newcomers: Newcomers = Newcomers()
+    scenarios: Scenarios = Scenarios()
     tuning: TuningFacts | None = None
     data: Annotated[DataFacts | None, AfterValidator(_something)] = None
     drift: DriftFacts | None = None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from recsys.release.pointer import Current
+    from recsys.release.records import Json
 
 
 log = events(__name__)
@@ -46,6 +47,8 @@ class RunFacts:
         The git commit of the code.
     more
         Further facts, free of secrets.
+    scenarios
+        Rules at answer time by name.
     """
 
     content: Provenance
@@ -55,6 +58,7 @@ class RunFacts:
     scores: dict[str, float] = field(default_factory=dict)
     commit: str | None = None
     more: Facts = field(default_factory=Facts)
+    scenarios: dict[str, dict[str, Json]] = field(default_factory=dict)
 
 
 class Label(NamedTuple):
@@ -185,6 +189,7 @@ class Staging:
             scores=facts.scores,
             golden={half: tuple(answers) for half, answers in facts.golden.items()},
             facts=facts.more,
+            scenarios=facts.scenarios,
         )
         self._seal(manifest)
         self._publish(self)

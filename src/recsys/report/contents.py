@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from recsys.marts.ids import Id, IdMap
     from recsys.release.manifest import Manifest, Provenance, Step
     from recsys.release.metrics import Metrics
+    from recsys.release.records import Json
 
 View: TypeAlias = "Mapping[str, object]"
 """What the template of a section shows, by the names that it uses."""
@@ -72,6 +73,8 @@ class Facts:
         The release that was current before.
     commit
         The git commit of the code.
+    scenarios
+        Rules at answer time by name.
     """
 
     release: str
@@ -80,11 +83,12 @@ class Facts:
     steps: Mapping[str, Step] = field(default_factory=dict)
     replaces: str | None = None
     commit: str | None = None
+    scenarios: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Facts:
         """Take them from the manifest of a published release."""
-        names = ("release", "content", "cf", "steps", "replaces", "commit")
+        names = ("release", "content", "cf", "steps", "replaces", "commit", "scenarios")
         return cls(**{name: getattr(manifest, name) for name in names})
 
 

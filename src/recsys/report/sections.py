@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from recsys.report import data, games, newcomers, run, scores, users
+from recsys.report import data, games, newcomers, run, scenarios, scores, users
 from recsys.report.map import drawn_map
 from recsys.report.missing import Missing
 
@@ -52,6 +52,7 @@ SECTIONS: tuple[tuple[str, str, str, Builder], ...] = (
     ("curve", "Learning curve", "Learning", scores.curve),
     ("exposure", "Ratings, the long tail and what is shown", "Long tail", data.exposure),
     ("newcomers", "New games and new people", "Newcomers", newcomers.newcomers),
+    ("scenarios", "Scenarios and their price", "Scenarios", scenarios.scenarios),
     ("resources", "Where time and memory went", "Time", run.resources),
     ("drift", "Drift of the data", "Drift", data.drift),
     ("moved", "Games whose neighbours changed most", "Neighbours", games.moved),

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def staged_page(staging: Staging, facts: RunFacts) -> bytes:
     """Return the page of a release in the making, whose files are all there but for the manifest."""
-    told = Facts(staging.release, facts.content, facts.cf, facts.steps, staging.replaces, facts.commit)
+    halves = facts.content, facts.cf
+    told = Facts(staging.release, *halves, facts.steps, staging.replaces, facts.commit, facts.scenarios)
     return render_report(staging.folder, staging.current, facts=told)
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
@@ -17,7 +17,9 @@ from recsys import __version__
 from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
 from recsys.service import ids, schema
 from recsys.service.page import PAGE, POLICY
+from recsys.service.rules import asked_rules, read_rules
 from recsys.serving.answers import Way
+from recsys.serving.rule_texts import RuleTexts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -45,6 +47,7 @@ Conditions = Annotated[
 ]
 Collapse = Annotated[bool, Query(description="Show one edition of a game only.")]
 Why = Annotated[bool, Query(description="Name the liked games that speak for each.")]
+AskedRules = Annotated[RuleTexts, Depends(asked_rules)]
 Text = Annotated[str, Query(min_length=1, max_length=500)]
 GameId = Annotated[str, Path(description="A game's id; one of `.` or `..` can only be a parameter.")]
 UserId = Annotated[str, Path(description="A user's id; an unknown user gets the most rated games.")]
@@ -60,6 +63,7 @@ _STATUS: dict[type[RecsysError], int] = {
 _Responses: TypeAlias = dict[int | str, dict[str, Any]]
 """What FastAPI takes as the further answers of a route."""
 _WRONG: _Responses = {422: {"model": schema.Problem, "description": "An argument is wrong"}}
+_NO_MODEL: _Responses = {501: {"model": schema.Problem, "description": "The embedding model is not at hand"}}
 _UNKNOWN: _Responses = {404: {"model": schema.Problem, "description": "No such game or user"}}
 
 
@@ -136,9 +140,12 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
         by: By = "blend",
         filters: Conditions = (),
         collapse: Collapse = False,
+        rules: AskedRules,
     ) -> Response:
         """Return the games that are most like one."""
-        return await similar_to(game=ids.in_path(request, game_id), k=k, by=by, filters=filters, collapse=collapse)
+        return await similar_to(
+            game=ids.in_path(request, game_id), k=k, by=by, filters=filters, collapse=collapse, rules=rules
+        )
 
     @app.get("/similar", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["games"])
     async def similar_to(
@@ -148,16 +155,28 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
         by: By = "blend",
         filters: Conditions = (),
         collapse: Collapse = False,
+        rules: AskedRules,
     ) -> Response:
         """Return the games that are most like one, named by a parameter."""
         id_ = ids.game_id(recommender, game)
-        ask = partial(recommender.similar, id_, k, by=by, filters=filters, collapse=collapse)
-        return await _answered(ask, quick=_is_quick(k, filters, collapse=collapse))
+        ask = partial(
+            recommender.similar,
+            id_,
+            k,
+            by=by,
+            filters=filters,
+            collapse=collapse,
+            rules=read_rules(recommender, rules),
+            scenario=rules.scenario,
+        )
+        return await _answered(ask, quick=_is_quick(k, filters, rules, collapse=collapse))
 
     @app.get(
         "/search",
         response_model=schema.Answer,
-        responses=_WRONG | {501: {"model": schema.Problem, "description": "The embedding model is not at hand"}},
+        responses=_UNKNOWN
+        | _WRONG
+        | {501: {"model": schema.Problem, "description": "The embedding model is not at hand"}},
         tags=["games"],
     )
     def search(  # a thread of its own: embedding the text takes a while
@@ -166,9 +185,19 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
         k: Count = 10,
         filters: Conditions = (),
         collapse: Collapse = False,
+        rules: AskedRules,
     ) -> Response:
         """Return the games whose descriptions are nearest to a text."""
-        return _answer(recommender.search(text, k, filters=filters, collapse=collapse))
+        return _answer(
+            recommender.search(
+                text,
+                k,
+                filters=filters,
+                collapse=collapse,
+                rules=read_rules(recommender, rules),
+                scenario=rules.scenario,
+            )
+        )
 
     @app.get("/games", response_model=schema.Names, responses=_WRONG, tags=["games"])
     def games(name: Text, k: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
@@ -188,7 +217,9 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
 
 
 def _add_people(app: FastAPI, recommender: Recommender) -> None:
-    @app.get("/recommend/user/{user_id:path}", response_model=schema.Answer, responses=_WRONG, tags=["people"])
+    @app.get(
+        "/recommend/user/{user_id:path}", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"]
+    )
     async def recommend(
         request: Request,
         *,
@@ -198,13 +229,14 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         filters: Conditions = (),
         collapse: Collapse = False,
         why: Why = False,
+        rules: AskedRules,
     ) -> Response:
         """Return games for a user, none of which they have rated."""
         return await recommend_to(
-            user=ids.in_path(request, user_id), k=k, by=by, filters=filters, collapse=collapse, why=why
+            user=ids.in_path(request, user_id), k=k, by=by, filters=filters, collapse=collapse, why=why, rules=rules
         )
 
-    @app.get("/recommend/user", response_model=schema.Answer, responses=_WRONG, tags=["people"])
+    @app.get("/recommend/user", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
     async def recommend_to(
         *,
         user: AnyUser,
@@ -213,11 +245,22 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         filters: Conditions = (),
         collapse: Collapse = False,
         why: Why = False,
+        rules: AskedRules,
     ) -> Response:
         """Return games for a user who is named by a parameter, none of which they have rated."""
         id_ = ids.user_id(recommender, user)
-        ask = partial(recommender.recommend, id_, k, by=by, filters=filters, collapse=collapse, why=why)
-        return await _answered(ask, quick=_is_quick(k, filters, collapse=collapse))
+        ask = partial(
+            recommender.recommend,
+            id_,
+            k,
+            by=by,
+            filters=filters,
+            collapse=collapse,
+            why=why,
+            rules=read_rules(recommender, rules),
+            scenario=rules.scenario,
+        )
+        return await _answered(ask, quick=_is_quick(k, filters, rules, collapse=collapse))
 
     @app.get("/recommend/from", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
     async def recommend_from(
@@ -230,11 +273,22 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         filters: Conditions = (),
         collapse: Collapse = False,
         why: Why = False,
+        rules: AskedRules,
     ) -> Response:
         """Return games for somebody of whom only a few liked games are known."""
         liked = [ids.game_id(recommender, text) for text in like]
-        ask = partial(recommender.recommend_from, liked, k, by=by, filters=filters, collapse=collapse, why=why)
-        return await _answered(ask, quick=_is_quick(k + len(liked), filters, collapse=collapse))
+        ask = partial(
+            recommender.recommend_from,
+            liked,
+            k,
+            by=by,
+            filters=filters,
+            collapse=collapse,
+            why=why,
+            rules=read_rules(recommender, rules),
+            scenario=rules.scenario,
+        )
+        return await _answered(ask, quick=_is_quick(k + len(liked), filters, rules, collapse=collapse))
 
     @app.get(
         "/explain/{user_id}/{game_id:path}",
@@ -270,13 +324,19 @@ def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> N
             }
         )
 
+    @app.get("/scenarios", response_model=schema.Scenarios, tags=["service"])
+    async def scenarios() -> Response:
+        """Return the scenarios that lists can be asked by, and their rules."""
+        at = recommender.snapshot
+        return _json({"release": at.name, "scenarios": at.shelf.scenarios})
+
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return Response(PAGE, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
 
 
-def _is_quick(k: int, filters: Sequence[str], *, collapse: bool) -> bool:
-    return k <= _QUICK and not filters and not collapse
+def _is_quick(k: int, filters: Sequence[str], rules: RuleTexts, *, collapse: bool) -> bool:
+    return k <= _QUICK and not filters and not collapse and rules.are_none
 
 
 async def _answered(ask: Callable[[], Answer], *, quick: bool) -> Response:

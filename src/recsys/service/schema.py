@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from recsys.serving.answers import By
 
@@ -86,6 +86,14 @@ class Health(_Answered):
     """When the release was published: UTC, ISO 8601."""
     games: int
     users: int
+
+
+class Scenarios(_Answered):
+    """Rules at answer time that have names."""
+
+    release: str
+    scenarios: dict[str, dict[str, JsonValue]]
+    """By name: what each asks, as in ``recsys.toml``."""
 
 
 class Problem(_Answered):

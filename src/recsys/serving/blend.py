@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from recsys.serving.content import ContentSpace
     from recsys.serving.taste import TasteSpace
 
+    Floats = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
+    Rows = npt.NDArray[np.intp]
+
 DOUBT = 20
 """With so many ratings, taste and content weigh the same."""
 
@@ -51,7 +55,7 @@ class Blend:
     def __init__(self, taste: TasteSpace, content: ContentSpace, n_ratings: npt.NDArray[np.int64]) -> None:
         self._taste, self._content, self._n_ratings = taste, content, n_ratings
 
-    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_], near: Ranking) -> Ranking:
+    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_], near: Ranking, lift: Doubles | None) -> Ranking:
         """Return the ranking by the mean of standard scores.
 
         Parameters
@@ -61,22 +65,40 @@ class Blend:
         allowed
             bool, (games,): games that may be returned.
         near
-            The ranking of these games by content.
+            The ranking of these games by content, lifted by as many standard deviations of it.
+        lift
+            float64, (games,): what is added to scores; None for nothing.
         """
-        query = self._content.vectors[row]
-        mean, spread = self._taste.usual(row)
-        usual, deviation = self._content.moments.of(query)
-        tasty = self._taste.neighbours(row, allowed)
-        sure = trust(int(self._n_ratings[row]))
+        tasty = self._taste.neighbours(row, allowed, None if lift is None else self._taste.usual(row)[1] * lift)
 
         def rank(k: int) -> Ranked:
             count = max(_LOOKED_AT, 4 * k)
             rows = np.union1d(near(count)[0], tasty(count)[0])
-            taste = (self._taste.cosines(row, rows) - mean) / spread
-            content = (self._content.cosines(query, rows) - usual) / deviation
-            weight = sure * trust(self._n_ratings[rows]) * self._taste.has(rows)
-            scores = (weight * taste + (1 - weight) * content).astype(np.float32)
-            best = top_k(scores, k)
-            return rows[best], scores[best]
+            scores = self._scores(row, rows)
+            if lift is not None:
+                scores = scores + lift[rows]
+            return _best(rows, scores.astype(np.float32), k)
 
         return rank
+
+    def scores(self, row: int, rows: Rows) -> Floats:
+        """Return how alike the games at some rows are to the one at ``row``; float32."""
+        return self._scores(row, rows).astype(np.float32)
+
+    def deviation(self, row: int) -> float:
+        """Return the standard deviation of the cosines of texts with that of the game at ``row``."""
+        return self._content.moments.of(self._content.vectors[row])[1]
+
+    def _scores(self, row: int, rows: Rows) -> Doubles:
+        query = self._content.vectors[row]
+        mean, spread = self._taste.usual(row)
+        usual, deviation = self._content.moments.of(query)
+        taste = (self._taste.cosines(row, rows) - mean) / spread
+        content = (self._content.cosines(query, rows) - usual) / deviation
+        weight = trust(int(self._n_ratings[row])) * trust(self._n_ratings[rows]) * self._taste.has(rows)
+        return weight * taste + (1 - weight) * content
+
+
+def _best(rows: Rows, scores: Floats, k: int) -> Ranked:
+    best = top_k(scores, k)
+    return rows[best], scores[best]

@@ -55,6 +55,7 @@ class Catalogue:
         names = self.column("NAME")
         self.names = [name or str(id_) for name, id_ in zip(names, self.ids, strict=True)]
         self.n_ratings: npt.NDArray[np.int64] = np.array(self.column(N_RATINGS), dtype=np.int64)
+        self._values: dict[str, list[Any]] = {}
         self._rows = {id_: row for row, id_ in enumerate(self.ids)}
 
     def __len__(self) -> int:
@@ -69,6 +70,13 @@ class Catalogue:
         """Return the values of one column, in the order of the games."""
         return self._table[name].to_pylist()  # type: ignore[no-any-return]
 
+    def values(self, name: str) -> list[Any]:
+        """Return the values of one column, named in upper case, as :meth:`column` does; remembered."""
+        values = self._values.get(name)
+        if values is None:
+            values = self._values[name] = self.column({each.upper(): each for each in self.columns}[name])
+        return values
+
     def find(self, game_id: object) -> int | None:
         """Return the row of a game, or None; ``True`` is not the game 1, nor is 1.0."""
         return self._rows.get(key_of(game_id))  # type: ignore[call-overload,no-any-return]
@@ -77,9 +85,18 @@ class Catalogue:
         """Return the row of each game, intp, (ids,); -1 for one that is not in the catalogue."""
         return np.array([self._rows.get(id_, -1) for id_ in game_ids], dtype=np.intp)
 
-    def most_rated(self, allowed: npt.NDArray[np.bool_]) -> Ranking:
-        """Return the ranking of the games that are allowed, bool (games,), by their number of ratings."""
-        counts = np.where(allowed, self.n_ratings.astype(np.float32), np.float32(-np.inf))
+    def most_rated(self, allowed: npt.NDArray[np.bool_], lift: npt.NDArray[np.float64] | None = None) -> Ranking:
+        """Return the ranking of the games that are allowed by their number of ratings.
+
+        Parameters
+        ----------
+        allowed
+            bool, (games,).
+        lift
+            float64, (games,): what is added to the numbers; None for nothing.
+        """
+        numbers = self.n_ratings if lift is None else self.n_ratings + lift
+        counts = np.where(allowed, numbers.astype(np.float32), np.float32(-np.inf))
 
         def rank(k: int) -> Ranked:
             rows = top_k(counts, k)

@@ -14,7 +14,7 @@ import numpy as np
 from recsys.errors import ArtifactCorrupt
 from recsys.ranking.moments import Moments
 from recsys.ranking.scorer import scores_for
-from recsys.ranking.top import one_faiss_thread
+from recsys.ranking.top import one_faiss_thread, top_k
 
 if TYPE_CHECKING:
     import faiss
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from recsys.ranking.scorer import Ranked, Ranking
 
     Floats = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
 
 HALF = 2.0**-10
 """How far an inner product with a half-precision vector may be off, times both lengths: 2^-11 a component, doubled
@@ -31,6 +32,11 @@ _MARGIN = 32
 DEPTH = 64
 """Neighbours kept of each game."""
 _BLOCK = 64
+_KINDS = 16
+"""Lifts of different heights up to which each kind of game is searched by itself."""
+_AT_ONCE = 2048
+"""Vectors summed at once, 6 MiB of products."""
+_NONE = np.zeros(0, dtype=np.float32)
 
 
 class HalfPrecision:
@@ -115,9 +121,35 @@ class ContentSpace:
         allowed[row] = False
         return self.nearest(self.vectors[row], k, allowed)
 
-    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_]) -> Ranking:
-        """Return the ranking of the games that are allowed, bool (games,), by the cosine with a unit vector."""
-        return lambda k: self.nearest(query, k, allowed)
+    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_], lift: Doubles | None = None) -> Ranking:
+        """Return the ranking by the cosine with a unit vector.
+
+        Parameters
+        ----------
+        query
+            float32, (dimension,), of length 1.
+        allowed
+            bool, (games,): games that may be returned.
+        lift
+            float64, (games,): what is added to cosines; None for nothing.
+        """
+        if lift is None:
+            return lambda k: self.nearest(query, k, allowed)
+        values = np.unique(lift[allowed])
+
+        def rank(k: int) -> Ranked:
+            # Of games that are lifted alike the nearest come first: the best of all are among the best of each kind.
+            if len(values) <= _KINDS:
+                kinds = [self.nearest(query, k, allowed & (lift == value))[0] for value in values]
+                rows = np.sort(np.concatenate([np.zeros(0, dtype=np.intp), *kinds]))
+            else:
+                rows = np.flatnonzero(allowed)
+            cosines = [self.cosines(query, rows[part]) for part in _parts(len(rows))]
+            scores = (np.concatenate([_NONE, *cosines]).astype(np.float64) + lift[rows]).astype(np.float32)
+            best = top_k(scores, k)
+            return rows[best], scores[best]
+
+        return rank
 
     def profile(self, rows: npt.NDArray[np.intp]) -> Floats | None:
         """Return the unit mean of some games' vectors; None without games, or where they cancel out."""
@@ -195,6 +227,10 @@ class ContentSpace:
                 return rows[order], exact[order]
             reach = min(4 * reach, available)
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE)]
 
 
 def _fill(reference: weakref.ref[ContentSpace]) -> None:

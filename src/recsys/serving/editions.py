@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +12,9 @@ import numpy as np
 from recsys.serving.names import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
-
-    from recsys.ranking.scorer import Ranked, Ranking
 
 SAME_TEXT = 0.97
 """Cosine of embeddings from which on two texts tell of the same game."""
@@ -39,6 +37,48 @@ def stem(name: str) -> str:
     return bare or main
 
 
+class Shown:
+    """The games of a list so far, and whether one more would be an edition too many.
+
+    Parameters
+    ----------
+    stems
+        Of all games.
+    vectors
+        float32, (games, dimension): their embeddings, unit rows.
+    most
+        How many editions of one game there may be.
+    """
+
+    def __init__(self, stems: Sequence[str], vectors: npt.NDArray[np.float32], most: int) -> None:
+        self._stems, self._vectors, self._most = stems, vectors, most
+        self._rows: list[int] = []
+        self._kept = np.empty((16, vectors.shape[1]), dtype=np.float32)
+        self._number_of = Counter[str]()
+
+    def takes(self, row: int) -> bool:
+        """Say whether there is room for a game; where there is, it is counted."""
+        stem = self._stems[row]
+        if self._number_of[stem] >= self._most:
+            return False
+        alike = self._kept[: len(self._rows)] @ self._vectors[row] >= SAME_TEXT
+        others = sum(self._stems[self._rows[place]] != stem for place in np.flatnonzero(alike))
+        if self._number_of[stem] + others >= self._most:
+            return False
+        self.add([row])
+        return True
+
+    def add(self, rows: Sequence[int]) -> None:
+        """Count games, whether there is room or not."""
+        number = len(self._rows)
+        if number + len(rows) > len(self._kept):
+            more = np.empty((number + 2 * len(rows), self._kept.shape[1]), dtype=np.float32)
+            self._kept = np.concatenate([self._kept[:number], more])
+        self._kept[number : number + len(rows)] = self._vectors[rows]
+        self._rows += rows
+        self._number_of.update(self._stems[row] for row in rows)
+
+
 class Editions:
     """Tells which games of a catalogue are one game.
 
@@ -54,31 +94,9 @@ class Editions:
         self._names = names
         self._vectors = vectors
 
-    def distinct(self, rows: Collection[int], known: Sequence[int] = ()) -> Iterator[int]:
-        """Yield the rows that are no edition of an earlier one, nor of a ``known`` one."""
-        kept = np.empty((len(known) + len(rows), self._vectors.shape[1]), dtype=np.float32)
-        kept[: len(known)] = self._vectors[list(known)]
-        number = len(known)
-        stems = {self._stems[row] for row in known}
-        for row in rows:
-            vector = self._vectors[row]
-            if self._stems[row] in stems or (kept[:number] @ vector).max(initial=-1) >= SAME_TEXT:
-                continue
-            stems.add(self._stems[row])
-            kept[number] = vector
-            number += 1
-            yield row
-
-    def collapsed(self, rank: Ranking, k: int, without: npt.NDArray[np.intp]) -> Ranked:
-        """Return the first ``k`` of a ranking, one edition of each game, and none of the games ``without``."""
-        length = k * 2 + 20
-        while True:
-            rows, scores = rank(length)
-            score_of = dict(zip(rows.tolist(), scores.tolist(), strict=True))
-            kept = list(islice(self.distinct(score_of, without.tolist()), k))
-            if len(kept) == k or len(rows) < length:
-                return np.array(kept, dtype=np.intp), np.array([score_of[row] for row in kept], dtype=np.float32)
-            length *= 4
+    def shown(self, most: int) -> Shown:
+        """Return what counts editions in a list of which at most so many may be of one game."""
+        return Shown(self._stems, self._vectors, most)
 
     def prepare(self) -> None:
         """Build what the first question would build."""

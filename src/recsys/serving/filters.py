@@ -106,7 +106,7 @@ class Filters:
         Raises
         ------
         ArgumentError
-            If a filter names a column, tag or number that the catalogue does not have.
+            If a filter names a column or number that the catalogue does not have, or asks for a tag that no game has.
         """
         if not filters:
             return None
@@ -119,14 +119,49 @@ class Filters:
             self._masks[filters] = mask
         return mask
 
+    def met(self, condition: Filter, *, tag_may_be_unknown: bool = False) -> npt.NDArray[np.bool_]:
+        """Return which games meet one condition, as :meth:`mask` does.
+
+        Parameters
+        ----------
+        condition
+            The condition.
+        tag_may_be_unknown
+            Whether a tag that no game has is met by none, and no error.
+        """
+        if not tag_may_be_unknown or not self.unknown(condition):
+            mask = self.mask((condition,))
+            assert mask is not None
+            return mask
+        return self._tagged(condition, self._tag_columns(condition), strict=False)
+
+    def unknown(self, condition: Filter) -> str:
+        """Return what to say of the tags of a condition that no game has; empty where there are none."""
+        columns = self._tag_columns(condition)
+        if not columns or condition.operator in _ORDERS:
+            return ""
+        missing = [
+            f"no game has the tag {tag.strip()!r}{self._close(tag, columns)}"
+            for tag in condition.value.split("|")
+            if not any(tag.strip().casefold() in self._index[name] for name in columns)
+        ]
+        return "; ".join(missing)
+
     def prepare(self) -> None:
         """Build what the first question would build."""
         _ = self._index
 
+    @staticmethod
+    def _tag_columns(condition: Filter) -> list[str]:
+        """Return the columns whose tags a condition is about; none where it is about another column."""
+        column = condition.column.upper()
+        return list(TAG_COLUMNS) if column == ANY_TAG.upper() else [column] if column in TAG_COLUMNS else []
+
     def _one(self, condition: Filter) -> npt.NDArray[np.bool_]:
         column = condition.column.upper()
-        if column == ANY_TAG.upper() or column in TAG_COLUMNS:
-            return self._tagged(condition, list(TAG_COLUMNS) if column == ANY_TAG.upper() else [column])
+        if tag_columns := self._tag_columns(condition):
+            # A tag that nobody has is no game's: what must not have it loses nothing.
+            return self._tagged(condition, tag_columns, strict=condition.operator != "!=")
         names = {name.upper(): name for name in self._catalogue.columns}
         if column not in names:
             raise ArgumentError(
@@ -142,7 +177,7 @@ class Filters:
         equal = np.array([value is not None and str(value).casefold() in meant for value in values], dtype=bool)
         return equal if condition.operator == "=" else ~equal
 
-    def _tagged(self, condition: Filter, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def _tagged(self, condition: Filter, columns: Sequence[str], *, strict: bool) -> npt.NDArray[np.bool_]:
         if condition.operator in _ORDERS:
             raise ArgumentError(f"filter {condition}: tags have no order; write {condition.column}={condition.value}")
         rows: list[npt.NDArray[np.int32]] = []
@@ -150,13 +185,13 @@ class Filters:
             tagged = [
                 self._index[name][key] for name in columns if (key := tag.strip().casefold()) in self._index[name]
             ]
-            if not tagged:
+            if not tagged and strict:
                 raise ArgumentError(
                     f"filter {condition}: no game has the tag {tag.strip()!r}{self._close(tag, columns)}"
                 )
             rows += tagged
         mask = np.zeros(len(self._catalogue), dtype=bool)
-        mask[np.concatenate(rows)] = True
+        mask[np.concatenate([np.zeros(0, dtype=np.int32), *rows])] = True
         return mask if condition.operator == "=" else ~mask
 
     @cached_property

@@ -165,7 +165,11 @@ def _same_recommendations(at: Snapshot, answer: GoldenAnswer) -> bool:
     rows = at.catalogue.find_all(answer.games)
     options = ListOptions(max(len(rows), 1))
     served = questions.recommend(at, profile, "taste", options, unknown="")
-    if (rows < 0).any() or served.by != "taste" or not at.allowed(options, profile.seen)[rows].all():
+    if (
+        (rows < 0).any()
+        or served.by != "taste"
+        or not at.shelf.allowed(at.shelf.ruled(options), profile.seen)[rows].all()
+    ):
         return False
     # Factors alone also list games without factors, at 0; no list that is served holds them.
     unlisted = np.zeros(np.count_nonzero(~at.taste.has(rows)) if profile.line.added is None else 0)

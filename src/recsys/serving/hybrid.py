@@ -15,6 +15,7 @@ from recsys.models.hybrid import CONTENT_SHARE, HALF_TRUST
 from recsys.ranking.moments import Moments
 from recsys.ranking.scorer import Scorer, scores_for
 from recsys.ranking.top import top_k
+from recsys.serving.taste import YARDSTICK, spread_evenly
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -62,13 +63,19 @@ class HybridSpace:
 
     def prepare(self) -> None:
         """Build what the first question would build."""
-        _ = self.scorer, self.moments
+        _ = self.scorer, self.moments, self.measured
         self.model.folding.prepare()
 
     @cached_property
     def scorer(self) -> Scorer:
         """Ranks the games by factors alone."""
         return Scorer(self.model.factors)
+
+    @cached_property
+    def measured(self) -> tuple[Rows, Floats]:
+        """Rows on which the spread of somebody's scores is measured, and their factors."""
+        rows = spread_evenly(len(self.model.factors), YARDSTICK)
+        return rows, self.model.factors[rows]
 
     @cached_property
     def moments(self) -> Moments:
@@ -100,13 +107,13 @@ class HybridScores:
             self._scale = share / self._deviation
             self._beside = np.where(rated, profile.line.beside[taste.item_of_row], 0.0) - self._mean * self._scale
 
-    def ranking(self, allowed: npt.NDArray[np.bool_]) -> Ranking:
+    def ranking(self, allowed: npt.NDArray[np.bool_], lift: Doubles | None = None) -> Ranking:
         """Return the ranking of the games that are allowed; bool, (games,).
 
-        Content moves a score by little: the best by taste are scored by text too. No other can be among the best:
-        that is checked, and more are looked at until it holds.
+        ``lift``, float64 (games,), is added to scores. Content moves a score by little: the best by taste are scored by
+        text too. No other can be among the best: that is checked, and more are looked at until it holds.
         """
-        by_taste = self._by_taste(allowed)
+        by_taste = self._by_taste(allowed, lift)
         most = CONTENT_SHARE * (1 - self._usual) / self._unlike  # no cosine is above 1
 
         def rank(k: int) -> Ranked:
@@ -114,7 +121,7 @@ class HybridScores:
             while True:
                 near, taste = by_taste(count)
                 rows = np.sort(near)
-                scores = self._scores(rows)
+                scores = self.scores(rows) if lift is None else (self._exact(rows) + lift[rows]).astype(np.float32)
                 best = top_k(scores, k)
                 if len(near) < count:  # these are all
                     return rows[best], scores[best]
@@ -124,9 +131,23 @@ class HybridScores:
 
         return rank
 
-    def _by_taste(self, allowed: npt.NDArray[np.bool_]) -> Ranking:
+    def spread(self) -> float:
+        """Return the standard deviation of the scores of all games, by taste as far as they have factors.
+
+        What content adds is left out: it moves a score by a tenth of its deviation at most. Measured on a part of the
+        games where there are many; see :meth:`recsys.serving.taste.TasteSpace.spread`.
+        """
+        rows, factors = self._space.measured
+        products = np.einsum("ij,j->i", factors, self._visitor).astype(np.float64)
+        return float(self._standing(products, rows).std()) if len(rows) else 0.0
+
+    def _by_taste(self, allowed: npt.NDArray[np.bool_], lift: Doubles | None) -> Ranking:
+        if lift is not None and self._beside is None:
+            scale, mean = 1 / self._deviation, self._mean / self._deviation
+            return self._space.scorer.shifted(self._visitor, allowed, scale, lift - mean)
         if self._beside is not None:
-            return self._space.scorer.shifted(self._visitor, allowed, self._scale, self._beside)
+            beside = self._beside if lift is None else self._beside + lift
+            return self._space.scorer.shifted(self._visitor, allowed, self._scale, beside)
         by_products = self._space.scorer.ranking(self._visitor, allowed)
 
         def rank(k: int) -> Ranked:
@@ -149,15 +170,21 @@ class HybridScores:
         added: Floats = scale[:, None] * taste + self._doubt(rows)[:, None] * content / self._unlike
         return added
 
-    def _scores(self, rows: Rows) -> Floats:
+    def scores(self, rows: Rows) -> Floats:
+        """Return the scores of the games at some rows; float32."""
+        return self._exact(rows).astype(np.float32)
+
+    def _exact(self, rows: Rows) -> npt.NDArray[np.floating]:
         taste = scores_for(self._visitor, self._space.model.factors[rows])
         content = self._space.content.cosines(self._query, rows)
+        scores = self._standing(taste, rows) + self._doubt(rows) * (content - self._usual) / self._unlike
+        return np.asarray(scores)
+
+    def _standing(self, products: npt.NDArray[np.floating], rows: Rows) -> npt.NDArray[np.floating]:
+        """Return scores without content from inner products of the games at some rows."""
         if self._beside is None:
-            by_taste = (taste - self._mean) / self._deviation
-        else:
-            by_taste = self._scale[rows] * taste + self._beside[rows]
-        scores = by_taste + self._doubt(rows) * (content - self._usual) / self._unlike
-        return scores.astype(np.float32)
+            return np.asarray((products - self._mean) / self._deviation)
+        return np.asarray(self._scale[rows] * products + self._beside[rows])
 
     def _doubt(self, rows: Rows) -> Floats:
         doubt: Floats = CONTENT_SHARE * (1 - self._space.model.trust[rows] * self._sure)

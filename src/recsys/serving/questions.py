@@ -10,18 +10,21 @@ import numpy as np
 from recsys.errors import ArgumentError, NotInModel
 from recsys.ranking.top import top_k
 from recsys.serving.answers import Answer, By, Explanation, Reason, Way
+from recsys.serving.shelf import Scoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy.typing as npt
 
+    from recsys.ranking.scorer import Doubles, Ranking
     from recsys.serving.options import ListOptions
     from recsys.serving.people import Profile
     from recsys.serving.snapshot import Snapshot
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
+    Mask = npt.NDArray[np.bool_]
 
 SHOWN_REASONS = 3
 """Games that are named as reasons for a suggestion in a list."""
@@ -46,8 +49,7 @@ def similar(at: Snapshot, game_id: object, by: By, options: ListOptions) -> Answ
     """
     _check(by)
     row = at.catalogue.row(game_id)
-    without = np.array([row], dtype=np.intp)
-    allowed, note = at.allowed(options, without), ""
+    note = ""
     if not at.taste.has(row):
         if by == "taste":
             raise NotInModel(
@@ -55,15 +57,33 @@ def similar(at: Snapshot, game_id: object, by: By, options: ListOptions) -> Answ
             )
         note = "too few ratings for a taste: by content alone" if by == "blend" else ""
         by = "content"
-    content = at.content
-    near = content.ranking(content.vectors[row], allowed) if options.conditions else partial(content.neighbours, row)
+    scoring = _likeness(at, row, by, anything=at.shelf.ruled(options).mask is None)
+    return at.answer(at.shelf.listing(scoring, options, np.array([row], dtype=np.intp)), by, note)
+
+
+def _likeness(at: Snapshot, row: int, by: By, *, anything: bool) -> Scoring:
+    """Return how games are ranked by their likeness to one; ``anything``: whether all the others may be listed."""
+    content, taste, blend = at.content, at.taste, at.blend
+    query = content.vectors[row]
+
+    def near(allowed: Mask, lift: Doubles | None) -> Ranking:
+        known = anything and lift is None  # neighbours in the whole catalogue stand in a table
+        return partial(content.neighbours, row) if known else content.ranking(query, allowed, lift)
+
     if by == "content":
-        rank = near
-    elif by == "taste":
-        rank = at.taste.neighbours(row, allowed)
-    else:
-        rank = at.blend.neighbours(row, allowed, near)
-    return at.answer(at.best(rank, options, without), by, note)
+        return _by_content(at, query)._replace(ranking=near)
+    if by == "taste":
+        return Scoring(
+            lambda allowed, lift: taste.neighbours(row, allowed, lift),
+            partial(taste.cosines, row),
+            lambda: taste.usual(row)[1],
+        )
+
+    def both(allowed: Mask, lift: Doubles | None) -> Ranking:
+        by_text = near(allowed, None if lift is None else blend.deviation(row) * lift)
+        return blend.neighbours(row, allowed, by_text, lift)
+
+    return Scoring(both, partial(blend.scores, row), lambda: 1.0)  # a mean of standard scores
 
 
 def recommend(at: Snapshot, profile: Profile | None, by: By, options: ListOptions, *, unknown: str) -> Answer:
@@ -90,24 +110,36 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, options: ListOption
     """
     _check(by)
     seen = NOBODY if profile is None else profile.seen
-    allowed = at.allowed(options, seen)
     way, query = _way(at, profile, by)
+    listing = at.shelf.listing(_for_person(at, profile, way, query), options, seen)
     if profile is None or way == "popularity":
-        rank = at.catalogue.most_rated(allowed)
         note = unknown if profile is None else "no rating of theirs speaks for a game: the most rated games"
-        return at.answer(at.best(rank, options, seen), "popularity", note)
-    if way == "taste":
-        rank = at.taste.ranking(profile.factors, allowed, profile.line)
-    elif way == "content":
-        assert query is not None
-        rank = at.content.ranking(query, allowed)
-    else:
-        assert query is not None
-        rank = at.hybrid.scores(profile, query, at.taste).ranking(allowed)
-    best = at.best(rank, options, seen)
-    reasons = reasons_for(at, profile, best[0], way, SHOWN_REASONS) if options.why else []
+        return at.answer(listing, "popularity", note)
+    reasons = reasons_for(at, profile, listing.rows, way, SHOWN_REASONS) if options.why else []
     note = "" if way == by else f"nothing to go by {by} for them: by {way}"
-    return at.answer(best, way, note, reasons)
+    return at.answer(listing, way, note, reasons)
+
+
+def _for_person(at: Snapshot, profile: Profile | None, way: By, query: Floats | None) -> Scoring:
+    """Return how games are ranked for a person; ``query`` is the content to look for, where the way needs one."""
+    catalogue, taste = at.catalogue, at.taste
+    if profile is None or way == "popularity":
+        numbers = catalogue.n_ratings
+        return Scoring(
+            catalogue.most_rated, lambda rows: numbers[rows].astype(np.float32), lambda: float(numbers.std())
+        )
+    factors, line = profile.factors, profile.line
+    if way == "taste":
+        return Scoring(
+            lambda allowed, lift: taste.ranking(factors, allowed, line, lift),
+            lambda rows: taste.scores(factors, rows, line),
+            lambda: taste.spread(factors, line),
+        )
+    assert query is not None
+    if way == "content":
+        return _by_content(at, query)
+    hybrid = at.hybrid.scores(profile, query, taste)
+    return Scoring(hybrid.ranking, hybrid.scores, hybrid.spread)
 
 
 def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, options: ListOptions) -> Answer:
@@ -121,6 +153,18 @@ def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, optio
     rows = [at.catalogue.row(id_) for id_ in liked_game_ids]
     profile = at.people.visitor(rows) if rows else None
     return recommend(at, profile, by, options, unknown="no liked game was given: the most rated games")
+
+
+def search(at: Snapshot, query: Floats, options: ListOptions) -> Answer:
+    """Answer with the games whose texts are nearest to a unit vector, float32 (dimension,)."""
+    return at.answer(at.shelf.listing(_by_content(at, query), options, NOBODY), "content")
+
+
+def _by_content(at: Snapshot, query: Floats) -> Scoring:
+    content = at.content
+    return Scoring(
+        partial(content.ranking, query), partial(content.cosines, query), lambda: content.moments.of(query)[1]
+    )
 
 
 def _way(at: Snapshot, profile: Profile | None, by: By) -> tuple[By, Floats | None]:

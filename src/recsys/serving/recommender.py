@@ -5,26 +5,25 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArgumentError, IncompatibleArtifact, NotInModel
+from recsys.errors import ArgumentError, NotInModel
 from recsys.release.loading import load_release
 from recsys.release.path import follow
 from recsys.serving import questions
+from recsys.serving.encoder import Queries
 from recsys.serving.names import certain
 from recsys.serving.options import ListOptions
 from recsys.serving.snapshot import Snapshot
 from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-    import numpy as np
-    import numpy.typing as npt
 
     from recsys.embedding import Encoder
     from recsys.marts.ids import Id
     from recsys.serving.answers import Answer, Explanation, Suggestion, Way
     from recsys.serving.filters import Filter
+    from recsys.serving.rules import RulesGiven
 
     Conditions = Iterable[Filter | str] | Filter | str
 
@@ -74,11 +73,9 @@ class Recommender:
     ) -> None:
         self.path = local_path(path, "the release")
         self._key = key
-        self._encoder = encoder
-        self._own_encoder = encoder is None
+        self._queries = Queries(encoder)
         self._eager = eager
         self._loading = threading.Lock()
-        self._encoding = threading.Lock()
         self._snapshot = self._load(None)
 
     @property
@@ -90,6 +87,11 @@ class Recommender:
     def snapshot(self) -> Snapshot:
         """The release that answers now; code that holds it keeps it after a :meth:`reload`."""
         return self._snapshot
+
+    @property
+    def scenarios(self) -> Mapping[str, Mapping[str, object]]:
+        """The scenarios of the release that answers now: rules by name."""
+        return self._snapshot.shelf.scenarios
 
     def reload(self) -> bool:
         """Move to the release that the path leads to now.
@@ -116,7 +118,15 @@ class Recommender:
             return changed
 
     def similar(
-        self, game_id: Id, k: int = 10, *, by: Way = "blend", filters: Conditions = (), collapse: bool = False
+        self,
+        game_id: Id,
+        k: int = 10,
+        *,
+        by: Way = "blend",
+        filters: Conditions = (),
+        collapse: bool = False,
+        rules: RulesGiven = None,
+        scenario: str | None = None,
     ) -> Answer:
         """Return the games that are most like one, without it.
 
@@ -134,6 +144,11 @@ class Recommender:
             Conditions that every game meets, such as ``["tag=Economic", "N_RATINGS>=100"]``.
         collapse
             Show one edition of a game only.
+        rules
+            What else the list must hold, may hold, and prefers: :class:`recsys.serving.Rules`, or a mapping of its
+            fields such as ``{"exclude": [822], "boost": {"tag=Economic": 0.5}}``.
+        scenario
+            Name of one of the release's scenarios; ``rules`` are added to its rules, and win where both say something.
 
         Raises
         ------
@@ -142,7 +157,9 @@ class Recommender:
         ArgumentError
             If an argument has a value that is not described here.
         """
-        return questions.similar(self._snapshot, game_id, by, ListOptions(k, filters, collapse))
+        return questions.similar(
+            self._snapshot, game_id, by, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
+        )
 
     def recommend(
         self,
@@ -153,6 +170,8 @@ class Recommender:
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
+        rules: RulesGiven = None,
+        scenario: str | None = None,
     ) -> Answer:
         """Return games for a user, none of which they have rated.
 
@@ -162,7 +181,7 @@ class Recommender:
         ----------
         user_id
             Any user.
-        k, filters, collapse
+        k, filters, collapse, rules, scenario
             The options of :meth:`similar`.
         by
             ``taste``: the user's factors; ``content``: games described like those that the user
@@ -177,7 +196,7 @@ class Recommender:
             If an argument has a value that is not described here.
         """
         at = self._snapshot
-        return _for_user(at, user_id, by, ListOptions(k, filters, collapse, why))
+        return _for_user(at, user_id, by, ListOptions(k, filters, collapse, why, rules, scenario))
 
     def recommend_from(
         self,
@@ -188,6 +207,8 @@ class Recommender:
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
+        rules: RulesGiven = None,
+        scenario: str | None = None,
     ) -> Answer:
         """Return games for somebody of whom only a few liked games are known, without those.
 
@@ -195,7 +216,7 @@ class Recommender:
         ----------
         liked_game_ids
             Games of the catalogue; with none, the most rated games are returned, labelled so.
-        k, by, filters, collapse, why
+        k, by, filters, collapse, why, rules, scenario
             The options of :meth:`recommend`. By taste, the factors are those that training would give to a
             user with these likes, for the objective that the release was trained with.
 
@@ -206,7 +227,9 @@ class Recommender:
         ArgumentError
             If an argument has a value that is not described here.
         """
-        return questions.recommend_from(self._snapshot, liked_game_ids, by, ListOptions(k, filters, collapse, why))
+        return questions.recommend_from(
+            self._snapshot, liked_game_ids, by, ListOptions(k, filters, collapse, why, rules, scenario)
+        )
 
     def similar_batch(
         self,
@@ -216,9 +239,11 @@ class Recommender:
         by: Way = "blend",
         filters: Conditions = (),
         collapse: bool = False,
+        rules: RulesGiven = None,
+        scenario: str | None = None,
     ) -> list[Answer]:
         """Return :meth:`similar` of each game, all from one release."""
-        at, options = self._snapshot, ListOptions(k, filters, collapse)
+        at, options = self._snapshot, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
         return [questions.similar(at, id_, by, options) for id_ in game_ids]
 
     def recommend_batch(
@@ -230,9 +255,11 @@ class Recommender:
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
+        rules: RulesGiven = None,
+        scenario: str | None = None,
     ) -> list[Answer]:
         """Return :meth:`recommend` for each user, all from one release."""
-        at, options = self._snapshot, ListOptions(k, filters, collapse, why)
+        at, options = self._snapshot, ListOptions(k, filters, collapse, why, rules, scenario)
         return [_for_user(at, id_, by, options) for id_ in user_ids]
 
     def recommend_from_batch(
@@ -244,9 +271,11 @@ class Recommender:
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
+        rules: RulesGiven = None,
+        scenario: str | None = None,
     ) -> list[Answer]:
         """Return :meth:`recommend_from` for each set of liked games, all from one release."""
-        at, options = self._snapshot, ListOptions(k, filters, collapse, why)
+        at, options = self._snapshot, ListOptions(k, filters, collapse, why, rules, scenario)
         return [questions.recommend_from(at, ids, by, options) for ids in liked_game_ids]
 
     def explain(self, user_id: Id, game_id: Id) -> Explanation:
@@ -266,7 +295,16 @@ class Recommender:
             )
         return questions.explain(at, profile, game_id)
 
-    def search(self, text: str, k: int = 10, *, filters: Conditions = (), collapse: bool = False) -> Answer:
+    def search(
+        self,
+        text: str,
+        k: int = 10,
+        *,
+        filters: Conditions = (),
+        collapse: bool = False,
+        rules: RulesGiven = None,
+        scenario: str | None = None,
+    ) -> Answer:
         """Return the games whose descriptions are nearest to a text.
 
         Raises
@@ -280,13 +318,10 @@ class Recommender:
         ArgumentError
             If the text is empty, or another argument is none.
         """
-        at, options = self._snapshot, ListOptions(k, filters, collapse)
+        at, options = self._snapshot, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
         if not text.strip():
             raise ArgumentError("the text to search for is empty")
-        vector = self._embedded(at, text)
-        nobody = questions.NOBODY
-        best = at.best(at.content.ranking(vector, at.allowed(options, nobody)), options, nobody)
-        return at.answer(best, "content")
+        return questions.search(at, self._queries.vector(text, at.manifest), options)
 
     def find(self, name: str, k: int = 10) -> Sequence[Suggestion]:
         """Return the games whose names resemble ``name``, most alike first, then most rated.
@@ -304,23 +339,6 @@ class Recommender:
     def is_certain(self, found: Sequence[Suggestion]) -> bool:
         """Say whether the first of what :meth:`find` returned is meant: the name itself, or nearly and nothing else."""
         return certain([game.score for game in found])
-
-    def _embedded(self, at: Snapshot, text: str) -> npt.NDArray[np.float32]:
-        from recsys.serving.encoder import encoder_of
-
-        with self._encoding:  # one at a time: the model's own threads use the cores
-            made = at.manifest.content.section("recipe").get("revision")
-            # A release may have been embedded by another model than the one before it.
-            if self._encoder is None or (self._own_encoder and self._encoder.recipe.get("revision") != made):
-                self._encoder = encoder_of(at.manifest)
-            mine = self._encoder.recipe.get("revision")
-            if made != mine:
-                raise IncompatibleArtifact(
-                    f"release {at.name} was embedded by the model {made}, and this encoder is {mine}: "
-                    "their vectors cannot be compared"
-                )
-            vector: npt.NDArray[np.float32] = self._encoder.encode([text])[0]
-            return vector
 
 
 def _for_user(at: Snapshot, user_id: object, by: Way, options: ListOptions) -> Answer:

@@ -12,24 +12,18 @@ from recsys.serving.answers import Answer, By, Reason, Suggestion
 from recsys.serving.blend import Blend
 from recsys.serving.catalogue import Catalogue
 from recsys.serving.content import ContentSpace
-from recsys.serving.editions import Editions
-from recsys.serving.filters import Filters
 from recsys.serving.hybrid import HybridSpace
 from recsys.serving.names import NameIndex
 from recsys.serving.people import People
+from recsys.serving.shelf import Shelf
 from recsys.serving.taste import TasteSpace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
-    from recsys.ranking.scorer import Ranked, Ranking
     from recsys.release.loading import LoadedRelease
     from recsys.release.manifest import Manifest
-    from recsys.serving.options import ListOptions
-
-    Rows = npt.NDArray[np.intp]
+    from recsys.serving.shelf import Listing
 
 
 class Snapshot:
@@ -56,6 +50,8 @@ class Snapshot:
         What ranks games by their likeness to one, in both of the first two.
     people
         The users, and what is known of them.
+    shelf
+        The games as rules see them.
     """
 
     def __init__(self, release: LoadedRelease, before: Snapshot | None = None) -> None:
@@ -68,8 +64,7 @@ class Snapshot:
         self.hybrid = HybridSpace(HybridRecommender.of(release.hybrid), self.content)
         self.blend = Blend(self.taste, self.content, self.catalogue.n_ratings)
         self.people = People(release, self.taste, self.hybrid.model)
-        self._filters = Filters(self.catalogue)
-        self._editions = Editions(self.catalogue.names, self.content.vectors)
+        self.shelf = Shelf(self.catalogue, self.content.vectors, release.manifest.scenarios)
         self._names = NameIndex(self.catalogue)
 
     @property
@@ -79,7 +74,7 @@ class Snapshot:
 
     def prepare(self) -> None:
         """Build what is otherwise built when it is first needed."""
-        parts = (self.content, self.taste, self.hybrid, self.people, self._filters, self._editions, self._names)
+        parts = (self.content, self.taste, self.hybrid, self.people, self.shelf, self._names)
         for part in parts:
             part.prepare()
 
@@ -88,36 +83,15 @@ class Snapshot:
         ids, names = self.catalogue.ids, self.catalogue.names
         return [Suggestion(ids[row], names[row], likeness) for row, likeness in self._names.find(name, k)]
 
-    def allowed(self, options: ListOptions, without: Rows) -> npt.NDArray[np.bool_]:
-        """Return which games may be suggested, bool (games,): those that meet the filters, without some."""
-        mask = self._filters.mask(options.conditions)
-        allowed = np.ones(len(self.catalogue), dtype=bool) if mask is None else mask.copy()
-        allowed[without] = False
-        return allowed
-
-    def best(self, rank: Ranking, options: ListOptions, without: Rows) -> Ranked:
-        """Return the first ``options.k`` of a ranking; with ``options.collapse``, one edition of each game.
-
-        Parameters
-        ----------
-        rank
-            The ranking of the games that are allowed.
-        options
-            Length and collapsing.
-        without
-            Rows whose editions are left out too.
-        """
-        return self._editions.collapsed(rank, options.k, without) if options.collapse else rank(options.k)
-
-    def answer(self, best: Ranked, by: By, note: str = "", reasons: Sequence[tuple[Reason, ...]] = ()) -> Answer:
-        """Return rows and scores as an answer."""
+    def answer(self, listing: Listing, by: By, note: str = "", reasons: Sequence[tuple[Reason, ...]] = ()) -> Answer:
+        """Return a list as an answer, with a note and those of the list."""
         ids, names = self.catalogue.ids, self.catalogue.names
-        because = reasons or [()] * len(best[0])
+        because = reasons or [()] * len(listing.rows)
         games = [
             Suggestion(ids[row], names[row], score, why)
-            for row, score, why in zip(best[0].tolist(), best[1].tolist(), because, strict=True)
+            for row, score, why in zip(listing.rows.tolist(), listing.scores.tolist(), because, strict=True)
         ]
-        return Answer(tuple(games), by, self.name, note)
+        return Answer(tuple(games), by, self.name, "; ".join(filter(None, (note, *listing.notes))))
 
 
 def _vectors_of(manifest: Manifest) -> str:

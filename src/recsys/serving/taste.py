@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,24 @@ if TYPE_CHECKING:
     from recsys.ranking.scorer import Ranking
 
     Floats = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
     Rows = npt.NDArray[np.intp]
+
+
+YARDSTICK = 4096
+"""Games on which the spread of somebody's scores is measured at most."""
+
+
+def spread_evenly(count: int, most: int) -> Rows:
+    """Return at most so many of ``count`` places, evenly spread, ascending; all where there are no more."""
+    return np.arange(count) if count <= most else np.arange(most) * count // most
+
+
+class _Measured(NamedTuple):
+    """Factors of some games, float32 (games, factors), and their items."""
+
+    factors: Floats
+    items: npt.NDArray[np.int32]
 
 
 class TasteSpace:
@@ -66,7 +83,9 @@ class TasteSpace:
         scores = line.of(scores_for(query, self.factors_of(rows)), self.item_of_row[rows])
         return np.where(self.has(rows), scores, np.float32(0))
 
-    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_], line: Line) -> Ranking:
+    def ranking(
+        self, query: Floats, allowed: npt.NDArray[np.bool_], line: Line, lift: Doubles | None = None
+    ) -> Ranking:
         """Return the ranking for a person.
 
         Parameters
@@ -77,19 +96,34 @@ class TasteSpace:
             bool, (games,): games of the catalogue that may be suggested.
         line
             How scores follow from inner products.
+        lift
+            float64, (games,): what is added to scores; None for nothing.
         """
-        if line.added is None:
+        if line.added is None and lift is None:
             return self._by_row(self._scorer.ranking(query, allowed[self.rows]))
-        added = line.added[self.item_of_row[self.rows]]
+        added = np.zeros(len(self.rows)) if line.added is None else line.added[self.item_of_row[self.rows]]
+        if lift is not None:
+            added += lift[self.rows]
         return self._by_row(self._scorer.shifted(query, allowed[self.rows], line.scale, added))
+
+    def spread(self, query: Floats, line: Line) -> float:
+        """Return the standard deviation of the scores of the games with factors, for a person.
+
+        Of :data:`YARDSTICK` of them, spread evenly over the catalogue, where there are more.
+        """
+        # Not by BLAS: its bits depend on the two alone.
+        products = np.einsum("ij,j->i", self._measured.factors, query)
+        return float(line.of(products, self._measured.items).std(dtype=np.float64)) if len(products) else 0.0
 
     def cosines(self, row: int, rows: Rows) -> Floats:
         """Return the cosines of the factors at ``row`` with those at some rows; 0 for games without factors."""
         return scores_for(self._direction(row), _taken(self._directions.rows, self._place_of_row[rows]))
 
-    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_]) -> Ranking:
+    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_], lift: Doubles | None = None) -> Ranking:
         """Return the ranking by the cosine with the factors of the game at ``row``; see :meth:`ranking`."""
-        return self._by_row(self._directions.ranking(self._direction(row), allowed[self.rows]))
+        if lift is None:
+            return self._by_row(self._directions.ranking(self._direction(row), allowed[self.rows]))
+        return self._by_row(self._directions.shifted(self._direction(row), allowed[self.rows], 1.0, lift[self.rows]))
 
     def usual(self, row: int) -> tuple[float, float]:
         """Return mean and standard deviation of the cosines of all games with the one at ``row``."""
@@ -97,7 +131,7 @@ class TasteSpace:
 
     def prepare(self) -> None:
         """Build what the first question would build."""
-        _ = self._scorer, self._directions, self._moments
+        _ = self._scorer, self._directions, self._moments, self._measured
 
     def _by_row(self, ranking: Ranking) -> Ranking:
         def rank(k: int) -> tuple[Rows, Floats]:
@@ -117,6 +151,11 @@ class TasteSpace:
     @cached_property
     def _directions(self) -> Scorer:
         return Scorer((self.factors / np.linalg.norm(self.factors, axis=1, keepdims=True)).astype(np.float32))
+
+    @cached_property
+    def _measured(self) -> _Measured:
+        places = spread_evenly(len(self.rows), YARDSTICK)
+        return _Measured(self.factors[places], self.item_of_row[self.rows[places]])
 
     @cached_property
     def _moments(self) -> Moments:

@@ -1,0 +1,289 @@
+"""The games of a release as rules see them: which may be listed, what moves their scores, and the list that is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from recsys.errors import ArgumentError
+from recsys.serving.editions import Editions
+from recsys.serving.filters import Filters
+from recsys.serving.limits import Limits
+from recsys.serving.rules import EDITION, Rules
+from recsys.serving.variety import by_marginal_relevance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import numpy.typing as npt
+
+    from recsys.marts.ids import Id
+    from recsys.ranking.scorer import Doubles, Floats, Ranked, Ranking
+    from recsys.serving.catalogue import Catalogue
+    from recsys.serving.options import ListOptions
+
+    Mask = npt.NDArray[np.bool_]
+    Rows = npt.NDArray[np.intp]
+
+POOL = 10
+"""Diversity looks at so many times the games that are asked for."""
+_REMEMBERED = 32
+"""Rules kept as masks: the same few are asked for again and again."""
+
+
+class Scoring(NamedTuple):
+    """How one question scores games.
+
+    Attributes
+    ----------
+    ranking
+        From the games that may be listed, bool (games,), and what is added to their scores, float64 (games,) or None,
+        to their ranking.
+    scores
+        From rows to their scores, float32, nothing added.
+    spread
+        Returns the standard deviation of the scores of all games.
+    """
+
+    ranking: Callable[[Mask, Doubles | None], Ranking]
+    scores: Callable[[Rows], Floats]
+    spread: Callable[[], float]
+
+
+class Listing(NamedTuple):
+    """Rows and scores of a list, first to last, and what is to be said of it."""
+
+    rows: Rows
+    scores: Floats
+    notes: tuple[str, ...]
+
+    @property
+    def ranked(self) -> Ranked:
+        """Rows and scores."""
+        return self.rows, self.scores
+
+
+@dataclass(frozen=True, eq=False)
+class Ruled:
+    """Rules as they apply to one catalogue.
+
+    Attributes
+    ----------
+    rules
+        What is asked: the question's own with those of its scenario.
+    mask
+        bool, (games,), read-only: games that may be listed after the pinned ones; None where all may.
+    strengths
+        float64, (games,): standard deviations that are added to each score; None for nothing.
+    pins
+        Rows that come first.
+    notes
+        What is to be said of the rules themselves.
+    """
+
+    rules: Rules
+    mask: Mask | None
+    strengths: Doubles | None
+    pins: Rows
+    notes: tuple[str, ...]
+
+
+class RuleBook:
+    """Reads rules for one catalogue, and remembers what was read last.
+
+    Parameters
+    ----------
+    catalogue
+        The games.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self.filters = Filters(catalogue)
+        self._ruled: dict[Rules, Ruled] = {}
+
+    def read(self, rules: Rules) -> Ruled:
+        """Return what rules mean for the catalogue.
+
+        Raises
+        ------
+        ArgumentError
+            If they name a column that there is not, ask for or boost a tag that no game has, name an id in another
+            spelling, or pin a game that they do not let be listed.
+        NotInModel
+            If a pinned game is not in the catalogue.
+        """
+        ruled = self._ruled.get(rules)
+        if ruled is None:
+            ruled = self._read(rules)
+            if len(self._ruled) >= _REMEMBERED:
+                self._ruled = {}
+            self._ruled[rules] = ruled
+        return ruled
+
+    def _read(self, rules: Rules) -> Ruled:
+        notes = [self.filters.unknown(each) for each in rules.conditions if each.operator == "!="]
+        mask = self.filters.mask(rules.conditions)
+        if rules.allowed is not None:
+            listed = np.zeros(len(self._catalogue), dtype=bool)
+            listed[self._known("only", rules.allowed, notes)] = True
+            mask = listed if mask is None else mask & listed
+        excluded = self._known("exclude", rules.excluded, notes)
+        pins = np.array([self._catalogue.row(id_) for id_ in rules.pinned], dtype=np.intp)
+        if mask is not None and not mask[pins].all():
+            id_ = self._catalogue.ids[pins[~mask[pins]][0]]
+            raise ArgumentError(f"{id_!r} is pinned and does not meet the filters; take the pin or the filter out")
+        if len(excluded) or len(pins):
+            mask = np.ones(len(self._catalogue), dtype=bool) if mask is None else mask.copy()
+            mask[excluded], mask[pins] = False, False
+        strengths = self._strengths(rules, notes)
+        Limits.check(self._catalogue, rules)
+        return Ruled(rules, mask, strengths, pins, tuple(dict.fromkeys(note for note in notes if note)))
+
+    def _strengths(self, rules: Rules, notes: list[str]) -> Doubles | None:
+        if not rules.lifts:
+            return None
+        strengths = np.zeros(len(self._catalogue))
+        for condition, strength in rules.lifts:
+            negative = strength < 0 or condition.operator == "!="
+            if negative:
+                notes.append(self.filters.unknown(condition))
+            strengths[self.filters.met(condition, tag_may_be_unknown=negative)] += strength
+        strengths.flags.writeable = False
+        return strengths
+
+    def _known(self, rule: str, ids: tuple[Id, ...], notes: list[str]) -> list[int]:
+        """Return the rows of ids; those that the catalogue lacks are noted, but one in another spelling is refused."""
+        rows = self._catalogue.find_all(ids)
+        missing = [ids[place] for place in np.flatnonzero(rows < 0)]
+        if missing:
+            if hint := next((hint for id_ in missing if (hint := self._catalogue.hint(id_))), ""):
+                raise ArgumentError(f"{rule}: an id is not among the games of this release{hint}")
+            some = ", ".join(repr(id_) for id_ in missing[:3]) + ("…" if len(missing) > 3 else "")
+            notes.append(
+                f"{rule}: {len(missing):,} of {len(ids):,} ids are not among the games of this release ({some})"
+            )
+        known: list[int] = rows[rows >= 0].tolist()
+        return known
+
+
+class Shelf:
+    """Makes lists of a release's games by rules.
+
+    Parameters
+    ----------
+    catalogue
+        The games.
+    vectors
+        float32, (games, dimension): their embeddings, unit rows.
+    scenarios
+        Rules by name, as the manifest has them.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, vectors: Floats, scenarios: Mapping[str, Mapping[str, object]] | None = None
+    ) -> None:
+        self._catalogue, self._vectors = catalogue, vectors
+        self.scenarios = scenarios or {}
+        self.book = RuleBook(catalogue)
+        self._editions = Editions(catalogue.names, vectors)
+
+    def ruled(self, options: ListOptions) -> Ruled:
+        """Return the rules of a question with those of its scenario, read.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such scenario, or as :meth:`RuleBook.read` has it.
+        """
+        rules = options.own
+        if options.scenario is not None:
+            rules = rules.over(self._scenario(options.scenario))
+        if options.collapse and dict(rules.limits).get(EDITION) != 1:
+            rules = Rules(at_most={EDITION: 1}).over(rules)
+        return self.book.read(rules)
+
+    def allowed(self, ruled: Ruled, without: Rows) -> Mask:
+        """Return which games may be listed after the pinned ones, bool (games,), without some."""
+        allowed = np.ones(len(self._catalogue), dtype=bool) if ruled.mask is None else ruled.mask.copy()
+        allowed[without] = False
+        return allowed
+
+    def listing(self, scoring: Scoring, options: ListOptions, without: Rows) -> Listing:
+        """Return the list that rules leave of a ranking.
+
+        Parameters
+        ----------
+        scoring
+            Scores the games.
+        options
+            Length and rules.
+        without
+            Rows that are not listed unless they are pinned, nor their editions where these are limited.
+        """
+        ruled = self.ruled(options)
+        lift = None if ruled.strengths is None else scoring.spread() * ruled.strengths
+        rank = scoring.ranking(self.allowed(ruled, without), lift)
+        pins = ruled.pins[: options.k]
+        rows, scores = self._chosen(rank, options.k, ruled.rules, pins, without)
+        if len(pins):
+            own = scoring.scores(pins)
+            first = own if lift is None else (own.astype(np.float64) + lift[pins]).astype(np.float32)
+            rows, scores = np.append(pins, rows), np.append(first, scores)
+        return Listing(rows, scores, self._notes(options, ruled, len(rows), without))
+
+    def prepare(self) -> None:
+        """Build what the first question would build."""
+        self.book.filters.prepare()
+        self._editions.prepare()
+
+    def _chosen(self, rank: Ranking, k: int, rules: Rules, pins: Rows, without: Rows) -> Ranked:
+        """Return what follows the pinned games."""
+        room = k - len(pins)
+        if not rules.diversity and not rules.limits:
+            return rank(room)
+        pool = POOL * k if rules.diversity else 0
+        length = max(pool, 2 * room + 20 if rules.limits else 0)
+        while True:
+            rows, scores = rank(length)
+            limits = Limits(rules, self._catalogue, self._editions, pins.tolist(), without.tolist())
+            order = self._ordered(rows, scores, rules.diversity or 0.0, pool)
+            kept = list(islice((place for place in order if limits.takes(int(rows[place]))), room))
+            if len(kept) == room or len(rows) < length:
+                return rows[kept], scores[kept]
+            length *= 4
+
+    def _ordered(self, rows: Rows, scores: Floats, diversity: float, pool: int) -> Iterable[int]:
+        """Return the places of a ranking in the order in which they are taken."""
+        if not diversity:
+            return range(len(rows))
+        return self._diverse(rows, scores, diversity, pool)
+
+    def _diverse(self, rows: Rows, scores: Floats, diversity: float, pool: int) -> Iterator[int]:
+        yield from by_marginal_relevance(scores[:pool], self._vectors[rows[:pool]], diversity)
+        yield from range(min(pool, len(rows)), len(rows))
+
+    def _scenario(self, name: str) -> Rules:
+        if name not in self.scenarios:
+            known = f"it has {', '.join(self.scenarios)}" if self.scenarios else "it has none"
+            raise ArgumentError(f"this release has no scenario {name!r}; {known}")
+        return self._scenarios[name]
+
+    @cached_property
+    def _scenarios(self) -> dict[str, Rules]:
+        return {name: Rules.of(rules) for name, rules in self.scenarios.items()}
+
+    def _notes(self, options: ListOptions, ruled: Ruled, length: int, without: Rows) -> tuple[str, ...]:
+        notes = list(ruled.notes)
+        if len(ruled.pins) > options.k:
+            notes.append(f"of {len(ruled.pins):,} pinned games the first {options.k:,} fit")
+        if seen := [self._catalogue.ids[row] for row in ruled.pins[: options.k].tolist() if row in without]:
+            some = ", ".join(map(str, seen[:3])) + ("…" if len(seen) > 3 else "")
+            notes.append(f"pinned although this question leaves it out otherwise: {some}")
+        if length < options.k and options.is_ruled:
+            notes.append(f"{length:,} of {options.k:,} games: the rules leave no more")
+        return tuple(notes)
