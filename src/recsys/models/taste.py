@@ -89,7 +89,14 @@ class Blending:
     def _moments(self) -> Moments:
         return Moments(self._item_factors[self.active])
 
-    def line(self, factors: Floats, items: npt.NDArray[np.integer], confidence: Floats, usual: float = 0.0) -> Line:
+    def line(
+        self,
+        factors: Floats,
+        items: npt.NDArray[np.integer],
+        confidence: Floats,
+        usual: float = 0.0,
+        preference: Floats | None = None,
+    ) -> Line:
         """Return how somebody's scores follow from inner products.
 
         Parameters
@@ -100,6 +107,9 @@ class Blending:
             (n,), float32 (n,): the games that they rated, and how sure each rating is; only positive ones count.
         usual
             Share of the mean user that is added to what their games say.
+        preference
+            float32, (n,): 1 for a game that speaks for others, -1 for one that speaks against them; 1 for each when not
+            given.
         """
         if self.item_item is None:
             return Line(1.0)
@@ -108,7 +118,8 @@ class Blending:
         beside, per_word = self.item_item.trend.astype(np.float64), 0.0
         if self.item_weight:
             counts = confidence > 0
-            said = self.item_item.matrix.summed(items[counts], confidence[counts]) + usual * self.item_item.usual
+            words = confidence if preference is None else confidence * preference
+            said = self.item_item.matrix.summed(items[counts], words[counts]) + usual * self.item_item.usual
             part = said if self.active.all() else said[self.active]
             per_word = self.item_weight / max(float(part.std()), _LEAST)
             beside += per_word * (said - part.mean())

@@ -9,5 +9,6 @@ from recsys.serving.answers import Answer, Reason, Suggestion
 from recsys.serving.filters import Filter
 from recsys.serving.options import ListOptions
 from recsys.serving.recommender import Recommender, load
+from recsys.serving.visitors import Visitor
 
-__all__ = ["Answer", "Filter", "ListOptions", "Reason", "Recommender", "Suggestion", "load"]
+__all__ = ["Answer", "Filter", "ListOptions", "Reason", "Recommender", "Suggestion", "Visitor", "load"]

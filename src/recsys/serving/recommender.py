@@ -12,10 +12,11 @@ from recsys.serving import questions
 from recsys.serving.names import certain
 from recsys.serving.options import ListOptions
 from recsys.serving.snapshot import Snapshot
+from recsys.serving.visitors import Visitor
 from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -181,32 +182,45 @@ class Recommender:
 
     def recommend_from(
         self,
-        liked_game_ids: Iterable[Id],
+        liked_game_ids: Iterable[Id] = (),
         k: int = 10,
         *,
+        ratings: Mapping[Id, float] | None = None,
+        dislikes: Iterable[Id] = (),
         by: Way = "blend",
         filters: Conditions = (),
         collapse: bool = False,
         why: bool = False,
     ) -> Answer:
-        """Return games for somebody of whom only a few liked games are known, without those.
+        """Return games for somebody who is no user: by what they like, rated and dislike, without those games.
+
+        What of it moved the scores, and what did not and why, is the answer's ``used``.
 
         Parameters
         ----------
         liked_game_ids
-            Games of the catalogue; with none, the most rated games are returned, labelled so.
+            Games of the catalogue that they like; without these and ratings, the most rated games are returned,
+            labelled so.
         k, by, filters, collapse, why
             The options of :meth:`recommend`. By taste, the factors are those that training would give to a
-            user with these likes, for the objective that the release was trained with.
+            user with these likes and ratings, for the objective that the release was trained with.
+        ratings
+            Their ratings by game id, such as ``{13: 9, 822: 2}``, on the scale of the release's ratings: each counts as
+            it would have in training, and from the release's ``like_threshold`` on it is a like.
+        dislikes
+            Games that they do not like: they speak against games that are alike. A game is named in one of the three.
 
         Raises
         ------
         NotInModel
             If the catalogue does not have one of the games.
+        ArgumentTypeError
+            If likes or dislikes are no list of ids, or ratings no mapping to numbers; it is a ``TypeError`` too.
         ArgumentError
             If an argument has a value that is not described here.
         """
-        return questions.recommend_from(self._snapshot, liked_game_ids, by, ListOptions(k, filters, collapse, why))
+        visitor = Visitor(liked_game_ids, {} if ratings is None else ratings, dislikes)
+        return questions.recommend_from(self._snapshot, visitor, by, ListOptions(k, filters, collapse, why))
 
     def similar_batch(
         self,
@@ -237,7 +251,7 @@ class Recommender:
 
     def recommend_from_batch(
         self,
-        liked_game_ids: Iterable[Iterable[Id]],
+        liked_game_ids: Iterable[Iterable[Id] | Visitor],
         k: int = 10,
         *,
         by: Way = "blend",
@@ -245,9 +259,9 @@ class Recommender:
         collapse: bool = False,
         why: bool = False,
     ) -> list[Answer]:
-        """Return :meth:`recommend_from` for each set of liked games, all from one release."""
+        """Return :meth:`recommend_from` for each set of liked games or :class:`Visitor`, all from one release."""
         at, options = self._snapshot, ListOptions(k, filters, collapse, why)
-        return [questions.recommend_from(at, ids, by, options) for ids in liked_game_ids]
+        return [questions.recommend_from(at, Visitor.of(each), by, options) for each in liked_game_ids]
 
     def explain(self, user_id: Id, game_id: Id) -> Explanation:
         """Return which of the games that a user likes speak for a game.
