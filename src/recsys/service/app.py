@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import Body, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
@@ -17,6 +17,7 @@ from recsys import __version__
 from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
 from recsys.service import ids, schema
 from recsys.service.page import PAGE, POLICY
+from recsys.service.visitors import VisitorBody
 from recsys.serving.answers import Way
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ Why = Annotated[bool, Query(description="Name the liked games that speak for eac
 Text = Annotated[str, Query(min_length=1, max_length=500)]
 GameId = Annotated[str, Path(description="A game's id; one of `.` or `..` can only be a parameter.")]
 UserId = Annotated[str, Path(description="A user's id; an unknown user gets the most rated games.")]
+Somebody = Annotated[VisitorBody, Body(description="What somebody likes, has rated and dislikes.")]
 AnyGame = Annotated[str, Query(description="A game's id, whatever signs it is made of.")]
 AnyUser = Annotated[str, Query(description="A user's id, whatever signs it is made of.")]
 
@@ -235,6 +237,23 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         liked = [ids.game_id(recommender, text) for text in like]
         ask = partial(recommender.recommend_from, liked, k, by=by, filters=filters, collapse=collapse, why=why)
         return await _answered(ask, quick=_is_quick(k + len(liked), filters, collapse=collapse))
+
+    @app.post("/recommend/from", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
+    async def recommend_for(body: Somebody) -> Response:
+        """Return games for somebody of whom likes, ratings and dislikes are known."""
+        who = body.visitor(recommender)
+        ask = partial(
+            recommender.recommend_from,
+            who.likes,
+            body.k,
+            ratings=who.ratings,
+            dislikes=who.dislikes,
+            by=body.by,
+            filters=body.filters,
+            collapse=body.collapse,
+            why=body.why,
+        )
+        return await _answered(ask, quick=_is_quick(body.k + body.named, body.filters, collapse=body.collapse))
 
     @app.get(
         "/explain/{user_id}/{game_id:path}",
