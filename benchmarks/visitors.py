@@ -1,6 +1,7 @@
 """What visitors' ratings and dislikes do to their lists, on people whom training has not seen.
 
-``RECSYS_REAL_DATA=FOLDER python benchmarks/visitors.py [--visitors 2000] [--likes 3 10 40] [--by taste blend]``
+``RECSYS_REAL_DATA=FOLDER python benchmarks/visitors.py [--visitors 2000] [--likes 3 10 40] [--by taste blend]
+[--folder FOLDER]``
 
 Some people with 20 ratings or more are left out of ``recsys train``. Of each who rated games up to 4, some likes
 (from 7) and half of these low ratings are told; relevant are the other likes, and counted too is how many of the
@@ -19,15 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 import recsys
 from recsys.serving import Visitor, people
 from served_lists import DEPTH, ndcg
-from tables import table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pandas as pd
 
     from recsys.serving import Recommender
     from recsys.serving.answers import Way
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Doubles = npt.NDArray[np.float64]
 
 LIKED, LOW, LEAST = 7, 4, 20
+WAYS: tuple[Way, ...] = ("taste", "blend")
 SHARES = (0.1, 0.25, 0.5, 1.0)
 """Confidences of a dislike that are tried, as a share of a like's."""
 
@@ -51,17 +52,19 @@ class Case(NamedTuple):
 
 def trained(visitors: int, folder: Path) -> tuple[Recommender, pd.DataFrame, pd.DataFrame]:
     """Train without some people, and return what serves, the ratings that it knows, and those of the people."""
-    ratings, data = table("all"), Path(os.environ["RECSYS_REAL_DATA"])
+    data = Path(os.environ["RECSYS_REAL_DATA"])
+    ratings = pd.read_parquet(data / "mart_user_ratings.parquet")
     many = ratings[ratings.groupby("USER_ID")["RATING"].transform("size") >= LEAST]
     out = np.random.default_rng(0).choice(np.sort(many["USER_ID"].unique()), visitors, replace=False)
     theirs = ratings["USER_ID"].isin(out)
-    marts = folder / "marts"
-    marts.mkdir()
-    shutil.copy(data / "mart_games.parquet", marts)
-    ratings[~theirs].to_parquet(marts / "mart_user_ratings.parquet", index=False)
-    command = [sys.executable, "-m", "recsys", "train", "--source", str(marts), "--output", str(folder / "models")]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return recsys.load(folder / "models" / "v1"), ratings[~theirs], ratings[theirs]
+    marts, models = folder / "marts", folder / "models"
+    if not models.exists():
+        marts.mkdir(parents=True)
+        shutil.copy(data / "mart_games.parquet", marts)
+        ratings[~theirs].to_parquet(marts / "mart_user_ratings.parquet", index=False)
+        command = [sys.executable, "-m", "recsys", "train", "--source", str(marts), "--output", str(models)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return recsys.load(models / "v1"), ratings[~theirs], ratings[theirs]
 
 
 def of_each(served: Recommender, ratings: pd.DataFrame) -> dict[int, dict[int, float]]:
@@ -119,7 +122,10 @@ def dislikes(served: Recommender, ratings: pd.DataFrame, likes: int, by: Way) ->
     }
     against = [Visitor(case.likes, dislikes=case.lows.keys()) for case in asked]
     rows = {name: lists(served, visitors, asked, by) for name, visitors in ways.items()}
-    kept = people.DISLIKE
+    kept, fades = people.DISLIKE, people.FADES
+    people.FADES = np.inf
+    rows["all ratings, half of the mean user always"] = lists(served, ways["all ratings"], asked, by)
+    people.FADES = fades
     for share in SHARES:
         people.DISLIKE = share
         rows[f"likes and dislikes, {share:g} of a like"] = lists(served, against, asked, by)
@@ -132,7 +138,10 @@ def dislikes(served: Recommender, ratings: pd.DataFrame, likes: int, by: Way) ->
         good = ndcg(tops, [case.relevant for case in asked])
         bad = np.array([len(case.bad & set(top)) for case, top in zip(asked, tops, strict=True)], dtype=float)
         first = first or (good, bad)
-        print(f"| {name} | {good.mean():.4f} | {change(good, first[0])} | {bad.mean():.4f} | {change(bad, first[1])} |")
+        print(
+            f"| {name} | {good.mean():.4f} | {change(good, first[0])} | {bad.mean():.4f} | {change(bad, first[1])} |",
+            flush=True,
+        )
 
 
 def change(new: Doubles, old: Doubles) -> str:
@@ -146,20 +155,12 @@ def known(served: Recommender, ratings: pd.DataFrame, number: int) -> None:
     them = of_each(served, ratings[ratings["USER_ID"].isin(some)])
     users, theirs = list(them), [Visitor(ratings=rated) for rated in them.values()]
     print(f"\n| {number} known users, as visitors | of ten games the same | the same first game |\n| --- | --- | --- |")
-    usual = people.MEAN_SHARE
-    for by, share in (("taste", usual), ("taste", 0.0), ("blend", usual)):
-        people.MEAN_SHARE = share
-        pairs = list(
-            zip(
-                served.recommend_batch(users, DEPTH, by=by),
-                served.recommend_from_batch(theirs, DEPTH, by=by),
-                strict=True,
-            )
-        )
+    for by in WAYS:
+        answers = served.recommend_batch(users, DEPTH, by=by), served.recommend_from_batch(theirs, DEPTH, by=by)
+        pairs = list(zip(*answers, strict=True))
         same = np.mean([len(set(one.ids) & set(other.ids)) for one, other in pairs])
         first = np.mean([one.ids[0] == other.ids[0] for one, other in pairs])
-        print(f"| by {by}, {share:g} of the mean user added | {same:.2f} | {first:.0%} |")
-    people.MEAN_SHARE = usual
+        print(f"| by {by} | {same:.2f} | {first:.0%} |", flush=True)
 
 
 def main() -> None:
@@ -167,11 +168,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visitors", type=int, default=2000)
     parser.add_argument("--likes", type=int, nargs="+", default=[3, 10, 40])
-    parser.add_argument("--by", nargs="+", default=["taste", "blend"])
+    parser.add_argument("--by", nargs="+", default=WAYS)
     parser.add_argument("--known", type=int, default=1000)
+    parser.add_argument("--folder", type=Path, help="keep the release here, and take the one that is here")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        served, ratings, others = trained(given.visitors, Path(folder))
+        served, ratings, others = trained(given.visitors, given.folder or Path(folder))
         known(served, ratings, given.known)
         for by in given.by:
             for likes in given.likes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import exp
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from recsys.models.hybrid import MEAN_SHARE
 from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
 from recsys.models.solvers import solver_of
-from recsys.models.taste import Blending, Line
+from recsys.models.taste import Blending
 from recsys.serving.catalogue import id_from
 from recsys.serving.spellings import did_you_mean
 from recsys.serving.visitors import read
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from recsys.marts.ids import Id
     from recsys.models.folding import FoldIn
     from recsys.models.hybrid import HybridRecommender
+    from recsys.models.taste import Beside, Line
     from recsys.release.loading import LoadedRelease
     from recsys.serving.catalogue import Catalogue
     from recsys.serving.taste import TasteSpace
@@ -37,6 +39,11 @@ NOTHING = np.zeros(0, dtype=np.intp)
 DISLIKE = 0.25
 """Confidence of a dislike, as a share of a like's. On board games a quarter takes a good part of the badly rated games
 out of the lists and costs next to no liked ones, half costs five times as many; ``docs/quality.md``."""
+
+
+FADES = 20
+"""With so many ratings and likes, e times less of the mean user is added by taste to somebody who rates: the more they
+rated, the nearer their list is to a user's with these ratings. Of likes alone, all of its share is."""
 
 
 class Weights:
@@ -151,14 +158,12 @@ class Profile:
         On how many ratings and likes their taste rests.
     taste, hybrid
         What their factors rest on: rated games, and games of the whole catalogue.
-    line
-        How scores by taste follow from inner products.
+    blending, beside
+        What puts their scores together, and what is added to what their factors say; None for nothing.
     trained
         float32, (factors,): a user's factors from training; None for a visitor.
     mean_user
         float32, (factors,): what is added to a visitor's factors by taste; None for nothing.
-    item_weight
-        Weight of what rated games say.
     rated, sure
         (n,), float32 (n,): items behind ``taste``, and the confidence of each as trained.
     """
@@ -168,10 +173,10 @@ class Profile:
     n_ratings: int
     taste: Grounds
     hybrid: Grounds
-    line: Line
+    blending: Blending
+    beside: Beside | None = None
     trained: Floats | None = None
     mean_user: Floats | None = None
-    item_weight: float = 0.0
     rated: npt.NDArray[np.integer] = field(default_factory=lambda: NOTHING)
     sure: Floats = field(default_factory=lambda: NOTHING.astype(np.float32))
 
@@ -182,6 +187,11 @@ class Profile:
             return self.trained
         own = self.taste.factors
         return own if self.mean_user is None or not own.any() else own + self.mean_user
+
+    @cached_property
+    def line(self) -> Line:
+        """How scores by taste follow from inner products."""
+        return self.blending.line_of(self.factors, self.beside)
 
     @cached_property
     def hybrid_factors(self) -> Floats:
@@ -236,11 +246,18 @@ class People:
             self._weights.of(ratings) if self._confidence is None else self._weights.scaled(self._confidence[rated])
         )
         grounds = self._grounds(self._item_factors, items, confidence, liked_at)
-        factors = self._user_factors[code]
         trusted = self._weights.plain(confidence)
-        line, weight = self.blending.line(factors, items, trusted), self.blending.item_weight
         return Profile(
-            rows[liked_at], rows[rows >= 0], len(items), grounds, grounds, line, factors, None, weight, items, trusted
+            rows[liked_at],
+            rows[rows >= 0],
+            len(items),
+            grounds,
+            grounds,
+            self.blending,
+            self.blending.beside(items, trusted),
+            trained=self._user_factors[code],
+            rated=items,
+            sure=trusted,
         )
 
     def unknown(self, user_id: object) -> str:
@@ -273,12 +290,21 @@ class People:
         taste = self._grounds(self._item_factors, known, sure[rated], place[speaks], known_preference)
         hybrid = self._grounds(self._hybrid.factors, rows, sure, speaks, preference)
         n_ratings = int(np.count_nonzero(rated[: len(said.rows)]))
-        if self.blending.item_item is None:
-            return Profile(liked, said.seen, n_ratings, taste, hybrid, Line(1.0))
-        mean_user = np.float32(MEAN_SHARE) * self._hybrid.mean_user
-        line = self.blending.line(taste.factors + mean_user, known, trusted, MEAN_SHARE, known_preference)
-        weight = self.blending.item_weight
-        return Profile(liked, said.seen, n_ratings, taste, hybrid, line, None, mean_user, weight, known, trusted)
+        share = MEAN_SHARE * exp(-n_ratings / FADES) if said.rated.any() else MEAN_SHARE
+        beside = self.blending.beside(known, trusted, share, known_preference)
+        mean_user = None if beside is None else np.float32(share) * self._hybrid.mean_user
+        return Profile(
+            liked,
+            said.seen,
+            n_ratings,
+            taste,
+            hybrid,
+            self.blending,
+            beside,
+            mean_user=mean_user,
+            rated=known,
+            sure=trusted,
+        )
 
     def said(self, profile: Profile, items: npt.NDArray[np.integer]) -> Floats:
         """Return what each liked game says for some items, as a part of their scores.
@@ -296,7 +322,7 @@ class People:
             float32, (n, liked).
         """
         parts = np.zeros((len(items), len(profile.liked)), dtype=np.float32)
-        if self.blending.item_item is None or not profile.line.per_word:
+        if self.blending.item_item is None or profile.beside is None or not profile.beside.per_word:
             return parts
         matrix = self.blending.item_item.matrix
         known = items >= 0
@@ -307,7 +333,7 @@ class People:
             words = np.zeros(len(matrix.indptr) - 1, dtype=np.float32)
             entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
             words[matrix.indices[entries]] = matrix.values[entries]
-            parts[known, column] = np.float32(profile.line.per_word) * profile.sure[place] * words[items[known]]
+            parts[known, column] = np.float32(profile.beside.per_word) * profile.sure[place] * words[items[known]]
         return parts
 
     def prepare(self) -> None:
