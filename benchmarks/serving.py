@@ -73,6 +73,8 @@ def in_process(models: Path) -> None:
     everything = rng.sample(at.catalogue.ids, QUERIES)
     rated = [at.catalogue.ids[rng.choice(at.taste.rows)] for _ in range(QUERIES)]
     likes = [rng.sample(rated, 5) for _ in range(QUERIES)]
+    few = sorted(set(rated))
+    five, fifty = ([{game: rng.randint(1, 10) for game in rng.sample(few, n)} for _ in range(QUERIES)] for n in (5, 50))
     kinds: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
         "similar, blend, rated games": (served.similar, rated),
         "similar, blend, all games": (served.similar, everything),
@@ -83,6 +85,12 @@ def in_process(models: Path) -> None:
         "recommend, why": (lambda id_: served.recommend(id_, why=True), users),
         "recommend, blend": (lambda id_: served.recommend(id_, by="blend"), users),
         "recommend_from, 5 likes": (served.recommend_from, likes),
+        "recommend_from, 5 ratings": (lambda said: served.recommend_from(ratings=said), five),
+        "recommend_from, 50 ratings": (lambda said: served.recommend_from(ratings=said), fifty),
+        "recommend_from, 5 likes, 5 dislikes": (
+            lambda said: served.recommend_from(list(said)[:5], dislikes=list(said)[5:10]),
+            fifty,
+        ),
     }
     print("\n| in process, one query | median ms | fastest ms |\n| --- | --- | --- |")
     for name, (ask, asked) in kinds.items():

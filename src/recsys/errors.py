@@ -24,6 +24,7 @@
     ├── NotInModel             (KeyError)                    65   an id that the model has never seen
     ├── ConfigError            (ValueError)                  78   a setting or the environment is wrong
     │   └── ArgumentError                                         what was asked is no question that can be answered
+    │       └── ArgumentTypeError (TypeError)                     an argument is another kind of thing than was expected
     └── MissingDependency      (ImportError)                 78   the installation lacks something
         ├── MissingExtra                                          an optional package group
         └── ModelNotFound                                         the embedding model
@@ -179,6 +180,10 @@ class ConfigError(RecsysError, ValueError):
 
 class ArgumentError(ConfigError):
     """An argument of a question is wrong: a length, a filter, a way to rank, an empty text."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of a question is another kind of thing than was expected: a mapping where a list is."""
 
 
 class MissingDependency(RecsysError, ImportError):

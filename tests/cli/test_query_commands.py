@@ -114,6 +114,38 @@ def test_recommend_answers_from_likes(ask: Any, served: Recommender) -> None:
     assert [game["game_id"] for game in asked["liked"]] == [UNRATED, FIRST_GAME]
 
 
+def test_recommend_answers_from_ratings_and_dislikes(ask: Any, served: Recommender) -> None:
+    """Beside likes or alone; a name may hold an equals sign, what follows the last one is the rating."""
+    asked = answered(
+        ask("recommend", "--like", "Night Mail", "--rate", f"{FIRST_GAME}=2.5", "--dislike", FIRST_GAME + 1, "--json"),
+        served.recommend_from([UNRATED], ratings={FIRST_GAME: 2.5}, dislikes=[FIRST_GAME + 1], why=True),
+    )
+    assert [game["game_id"] for game in asked["liked"]] == [UNRATED]
+    assert [(game["game_id"], game["rating"]) for game in asked["rated"]] == [(FIRST_GAME, 2.5)]
+    assert [game["game_id"] for game in asked["disliked"]] == [FIRST_GAME + 1]
+    out, _ = ask("recommend", "--rate", f"{FIRST_GAME}=9", "--dislike", FIRST_GAME + 1, "--by", "content")
+    assert f"for somebody who rates The Economic Game {FIRST_GAME} 9; dislikes The Fantasy Game 101" in out
+    assert "did not count: The Fantasy Game 101 (only texts of liked games count)" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("rated", "code", "words"),
+    [
+        (["Night Mail"], 2, "a game and a number are expected, such as Catan=9"),
+        (["Night Mail=nine"], 2, "a game and a number are expected"),
+        (["=9"], 2, "a game and a number are expected"),
+        (["Night Mail=9", f"{UNRATED}=8"], 2, "Night Mail was rated 9 before"),
+        (["Night Mail=11"], 78, "a number from 1 to 10 is expected"),
+        (["Night Mail=nan"], 78, "a number from 1 to 10 is expected"),
+        (["No Such Game=9"], 65, "No Such Game"),
+    ],
+)
+def test_a_wrong_rating_is_told(ask: Any, rated: list[str], code: int, words: str) -> None:
+    """What is no rating is a wrong command line; one outside the scale is a wrong question."""
+    _, err = ask("recommend", *(part for text in rated for part in ("--rate", text)), code=code)
+    assert words in " ".join(err.replace("│", " ").split())
+
+
 def test_a_table_for_people(ask: Any, served: Recommender) -> None:
     """Names, scores and reasons, in the order of the answer, and the release that they come from."""
     out, _ = ask("recommend", 3, "-k", 4)

@@ -227,7 +227,7 @@ def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     """A game whose text lifts it over many of a better taste is found, also far beyond the first that are scanned."""
     from recsys.models.folding import FoldIn
     from recsys.models.hybrid import HybridRecommender
-    from recsys.models.taste import Line
+    from recsys.models.taste import Blending
     from recsys.serving.content import ContentSpace
     from recsys.serving.hybrid import HybridSpace
     from recsys.serving.people import Grounds, Profile
@@ -250,7 +250,7 @@ def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     expected = np.where(allowed, model.scores(visitor, 0, vectors @ vectors[lifted[0]]), -np.inf)
     none = np.zeros(0, dtype=np.intp)
     grounds = Grounds(FoldIn(np.eye(8), 0.0, 1.0, 1.0, 0.0, 1.0), model.factors, none, none.astype(np.float32), none)
-    profile = Profile(none, none, 0, grounds, grounds, Line(1.0), visitor)
+    profile = Profile(none, none, 0, grounds, grounds, Blending(model.factors, None, 0.0), trained=visitor)
     taste = TasteSpace(model.factors, np.arange(3000), 3000)
     rows, scores = space.scores(profile, vectors[lifted[0]], taste).ranking(allowed)(k)
     assert rows.tolist() == np.argsort(-expected, kind="stable")[:k].tolist()

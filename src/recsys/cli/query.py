@@ -11,7 +11,8 @@ from recsys.cli.options import CURRENT, MODELS, Json, Models, Release, Verbose
 from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Only, Pin, Scenario, read_rules
 from recsys.cli.state import State, begin
 from recsys.cli.tables import draw, ruled
-from recsys.errors import ConfigError, NotInModel
+from recsys.cli.visitor import asked_by, name_of, resolve, unused, visitor_of
+from recsys.errors import ConfigError
 from recsys.system import streams
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def similar(
     answer = recommender.similar(
         id_, count, by=by.value, filters=filter_ or (), collapse=collapse, rules=rules, scenario=scenario
     )
-    name = _name(recommender, id_)
+    name = name_of(recommender, id_)
     _tell(recommender, answer, {"game_id": id_, "name": name}, f"like {name} ({id_})", json=json)
 
 
@@ -111,9 +112,19 @@ def recommend(
         list[str] | None,
         typer.Option(help="In place of a user, a game that somebody likes; may be repeated.", metavar="NAME_OR_ID"),
     ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A game and somebody's rating, such as Catan=9; may be repeated.", metavar="NAME_OR_ID=RATING"
+        ),
+    ] = None,
+    dislike: Annotated[
+        list[str] | None,
+        typer.Option(help="A game that somebody does not like; may be repeated.", metavar="NAME_OR_ID"),
+    ] = None,
     by: Annotated[
         Way | None,
-        typer.Option(help="Their players, their texts, or both. [default: taste for a user, blend for --like]"),
+        typer.Option(help="Their players, their texts, or both. [default: taste for a user, else blend]"),
     ] = None,
     count: Count = 10,
     filter_: Conditions = None,
@@ -131,10 +142,12 @@ def recommend(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print games for a user, or for somebody who likes some games, and the liked games that speak for each."""
+    """Print games for a user, or for somebody who likes, has rated or dislikes some, and what speaks for each."""
     state = begin(context, json=json, verbose=verbose, quiet=True)
-    if (user is None) == (not like):
-        raise typer.BadParameter("name either a user or, with --like, some games that somebody likes")
+    if (user is None) == (not like and not rate and not dislike):
+        raise typer.BadParameter(
+            "name either a user or, with --like, --rate and --dislike, what somebody says of some games"
+        )
     recommender = _load(models, release, state)
     rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
     if user is not None:
@@ -151,13 +164,13 @@ def recommend(
             scenario=scenario,
         )
     else:
-        ids = [resolve(recommender, each) for each in like or ()]
-        names = [_name(recommender, id_) for id_ in ids]
-        asked = {"liked": [{"game_id": id_, "name": name} for id_, name in zip(ids, names, strict=True)]}
-        question = "for somebody who likes " + ", ".join(names)
+        visitor = visitor_of(recommender, like or (), rate or (), dislike or ())
+        asked, question = asked_by(recommender, visitor)
         answer = recommender.recommend_from(
-            ids,
+            visitor.likes,
             count,
+            ratings=visitor.ratings,
+            dislikes=visitor.dislikes,
             by=(by or Way.blend).value,
             filters=filter_ or (),
             collapse=collapse,
@@ -166,38 +179,6 @@ def recommend(
             scenario=scenario,
         )
     _tell(recommender, answer, asked, question, json=json)
-
-
-def resolve(recommender: Recommender, text: str) -> Id:
-    """Return the id of the game that a text means: by id, else by name, forgivingly.
-
-    Raises
-    ------
-    NotInModel
-        If no game is meant for certain; the message names those that may be.
-    """
-    catalogue = recommender.snapshot.catalogue
-    id_ = catalogue.id_from(text)
-    if id_ is not None and catalogue.find(id_) is not None:
-        return id_
-    games, hint = recommender.find(text, 5), catalogue.hint(text)
-    if not games:
-        like = f"called anything like {text!r}"
-        nothing = f"no game is {like}" if id_ is None else f"no game has the id {id_}, nor is any {like}"
-        raise NotInModel(f"{nothing}; try another part of the name, or describe it: recsys search{hint}")
-    if not recommender.is_certain(games):
-        close = ", ".join(f"{game.name} ({game.game_id})" for game in games)
-        raise NotInModel(
-            f"no game is called {text!r}; the nearest names are {close}: ask by name or id of one of them{hint}"
-        )
-    first, *others = games
-    if first.score < 1:
-        streams.note(f"taking {text!r} for {first.name} ({first.game_id})")
-    elif namesakes := [game for game in others if game.score == 1]:
-        also = ", ".join(f"{game.name} ({game.game_id})" for game in namesakes)
-        most = "the most rated, " if any(game.name.casefold() == first.name.casefold() for game in namesakes) else ""
-        streams.note(f"taking {most}{first.name} ({first.game_id}); also: {also}")
-    return first.game_id
 
 
 def _user(recommender: Recommender, text: str) -> Id:
@@ -223,16 +204,11 @@ def _load(models: Path, release: str, state: State) -> Recommender:
     return load(path_of(models, release), encoder=state.encoder)
 
 
-def _name(recommender: Recommender, id_: Id) -> str:
-    catalogue = recommender.snapshot.catalogue
-    return catalogue.names[catalogue.row(id_)]
-
-
 def _tell(recommender: Recommender, answer: Answer, asked: Mapping[str, object], question: str, *, json: bool) -> None:
     if json:
         streams.answer(streams.as_json({"asked": asked, **answer.to_json()}))
         return
-    for line in (question, answer.note):
+    for line in (question, answer.note, unused(answer)):
         if line:
             streams.answer(line)
     _print(recommender, answer)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class FoldIn:
     """Solves one user's row of the objective for fixed game factors, exactly.
 
-    The row minimizes ``Σ c (1 - x·y)² + α₀ Σ_all (x·y)² + ridge · |x|²`` with
+    The row minimizes ``Σ c (p - x·y)² + α₀ Σ_all (x·y)² + ridge · |x|²`` with p = 1, -1 for what somebody dislikes, and
     ``ridge = λ (Σ c + α₀·games)^ν``; see :mod:`recsys.models.solvers.ials`. With ``overlap`` = α₀ the second
     sum leaves out the rated games, as in implicit.
 
@@ -73,7 +73,10 @@ class FoldIn:
         )
 
     def user(
-        self, liked: npt.NDArray[np.float32], confidence: Sequence[float] | npt.NDArray[np.float32] | None = None
+        self,
+        liked: npt.NDArray[np.float32],
+        confidence: Sequence[float] | npt.NDArray[np.float32] | None = None,
+        preference: npt.NDArray[np.float32] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return a user's factors, or those of many users who liked the same number of games.
 
@@ -84,6 +87,8 @@ class FoldIn:
             training did not know.
         confidence
             (..., n), positive: how sure each like is; :attr:`confidence` for each when not given.
+        preference
+            float32, (..., n): p, 1 for a game that they like and -1 for one that they dislike; all 1 when not given.
 
         Returns
         -------
@@ -92,19 +97,24 @@ class FoldIn:
         """
         y = liked.astype(np.float64)
         c = np.full(y.shape[:-1], self.confidence) if confidence is None else np.asarray(confidence, dtype=np.float64)
-        return self._solved(y, c, y.swapaxes(-1, -2) @ c[..., None])[..., 0].astype(np.float32)
+        pull = c if preference is None else c * preference
+        return self._solved(y, c, y.swapaxes(-1, -2) @ pull[..., None])[..., 0].astype(np.float32)
 
     def contributions(
-        self, liked: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]
+        self,
+        liked: npt.NDArray[np.float32],
+        confidence: npt.NDArray[np.float32],
+        targets: npt.NDArray[np.float32],
+        preference: npt.NDArray[np.float32] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return what each liked game adds to the scores of some games, for one user.
 
-        The score of a game y is ``y·A⁻¹ Σ c_i y_i``, with A the row's matrix: a sum over the liked games
+        The score of a game y is ``y·A⁻¹ Σ c_i p_i y_i``, with A the row's matrix: a sum over the liked games
         (Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", 2008, section 5).
 
         Parameters
         ----------
-        liked, confidence
+        liked, confidence, preference
             What one user liked, as :meth:`user` takes it.
         targets
             float32, (games, factors).
@@ -115,7 +125,8 @@ class FoldIn:
             float32, (games, n): a row sums to the score of its game for what :meth:`user` returns.
         """
         y, c = liked.astype(np.float64), np.asarray(confidence, dtype=np.float64)
-        added: npt.NDArray[np.float32] = ((y @ self._solved(y, c, targets.T.astype(np.float64))).T * c).astype(
+        pull = c if preference is None else c * preference
+        added: npt.NDArray[np.float32] = ((y @ self._solved(y, c, targets.T.astype(np.float64))).T * pull).astype(
             np.float32
         )
         return added

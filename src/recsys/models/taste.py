@@ -41,22 +41,31 @@ class Line(NamedTuple):
         Not negative.
     added
         float64, (items,); None for nothing.
-    beside
-        float64, (items,): the part of ``added`` that does not come from the factors.
-    per_word
-        What a unit of what rated games say adds to a score.
     """
 
     scale: float
     added: Doubles | None = None
-    beside: Doubles | None = None
-    per_word: float = 0.0
 
     def of(self, products: Floats, items: npt.NDArray[np.integer] | slice) -> Floats:
         """Return the scores of some items from their inner products; float32."""
         if self.added is None:
             return products
         return (self.scale * products.astype(np.float64) + self.added[items]).astype(np.float32)
+
+
+class Beside(NamedTuple):
+    """What is added to what somebody's factors say.
+
+    Attributes
+    ----------
+    added
+        float64, (items,).
+    per_word
+        What a unit of what rated games say adds to a score.
+    """
+
+    added: Doubles
+    per_word: float
 
 
 UNLISTED = np.float32(-1e9)
@@ -86,33 +95,55 @@ class Blending:
         return active_of(self._item_factors)
 
     @cached_property
+    def _all_active(self) -> bool:
+        return bool(self.active.all())
+
+    @cached_property
     def _moments(self) -> Moments:
         return Moments(self._item_factors[self.active])
 
-    def line(self, factors: Floats, items: npt.NDArray[np.integer], confidence: Floats, usual: float = 0.0) -> Line:
-        """Return how somebody's scores follow from inner products.
+    def line(self, factors: Floats, items: npt.NDArray[np.integer], confidence: Floats) -> Line:
+        """Return how somebody's scores follow from inner products; see :meth:`beside` and :meth:`line_of`."""
+        return self.line_of(factors, self.beside(items, confidence))
+
+    def beside(
+        self,
+        items: npt.NDArray[np.integer],
+        confidence: Floats,
+        usual: float = 0.0,
+        preference: Floats | None = None,
+    ) -> Beside | None:
+        """Return what is added to what somebody's factors say; None where factors rank alone.
 
         Parameters
         ----------
-        factors
-            float32, (factors,): theirs.
         items, confidence
             (n,), float32 (n,): the games that they rated, and how sure each rating is; only positive ones count.
         usual
             Share of the mean user that is added to what their games say.
+        preference
+            float32, (n,): 1 for a game that speaks for others, -1 for one that speaks against them; 1 for each when not
+            given.
         """
         if self.item_item is None:
+            return None
+        added, per_word = self.item_item.trend.astype(np.float64), 0.0
+        if self.item_weight:
+            counts = confidence > 0
+            words = confidence if preference is None else confidence * preference
+            said = self.item_item.matrix.summed(items[counts], words[counts]) + usual * self.item_item.usual
+            part = said if self._all_active else said[self.active]
+            per_word = self.item_weight / max(float(part.std()), _LEAST)
+            added += per_word * (said - part.mean())
+        return Beside(added, per_word)
+
+    def line_of(self, factors: Floats, beside: Beside | None) -> Line:
+        """Return how scores follow from inner products with somebody's factors, float32 (factors,)."""
+        if beside is None:
             return Line(1.0)
         mean, spread = self._moments.of(factors)
         scale = (1 - self.item_weight) / max(spread, _LEAST)
-        beside, per_word = self.item_item.trend.astype(np.float64), 0.0
-        if self.item_weight:
-            counts = confidence > 0
-            said = self.item_item.matrix.summed(items[counts], confidence[counts]) + usual * self.item_item.usual
-            part = said if self.active.all() else said[self.active]
-            per_word = self.item_weight / max(float(part.std()), _LEAST)
-            beside += per_word * (said - part.mean())
-        return Line(scale, beside - scale * mean, beside, per_word)
+        return Line(scale, beside.added - scale * mean)
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,6 +112,7 @@ class Scorer:
         self._lengths: Floats = lengths[self._longest_first]
         self._negative_lengths: Floats = -self._lengths
         self._longest = float(lengths.max(initial=0))
+        self._by_row = lengths.astype(np.float64)
 
     def best(
         self,
@@ -210,20 +211,36 @@ class Scorer:
         added
             float64, (rows,).
         """
-        error = float(self._error(float(np.linalg.norm(query)))) * float(np.max(scale, initial=0))
+        size = float(np.linalg.norm(query))
+        error = float(self._error(size)) * float(np.max(scale, initial=0))
+
+        def rough(rows: npt.NDArray[np.intp]) -> Doubles:
+            factor = scale if isinstance(scale, float) else scale[rows]
+            scores: Doubles = factor * inner_products(self.rows[rows], query).astype(np.float64) + added[rows]
+            scores[~allowed[rows]] = -np.inf
+            return scores
+
+        def floor_of(scores: Doubles, k: int) -> float:
+            edge = float(np.partition(scores, len(scores) - k)[len(scores) - k]) if k <= len(scores) else -np.inf
+            return max(edge - (2 * error + abs(edge) * _ROUNDED if np.isfinite(edge) else 0.0), _LOWEST)
 
         def rank(k: int) -> Ranked:
             if k < 1 or not len(self.rows):
                 return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
-            rough = scale * inner_products(self.rows, query).astype(np.float64) + added
-            rough[~allowed] = -np.inf
-            edge = float(np.partition(rough, len(rough) - k)[len(rough) - k]) if k <= len(rough) else -np.inf
-            slack = 2 * error + abs(edge) * _ROUNDED if np.isfinite(edge) else 0.0
-            rows = np.flatnonzero(rough >= max(edge - slack, _LOWEST))
+            reach = max(_REACH, 8 * k)
+            if reach < len(self.rows):
+                floor = floor_of(rough(self._longest_first[:reach]), k) - error
+                # No inner product exceeds the product of both lengths: most rows are below the floor whatever it is.
+                rows = np.flatnonzero(self._by_row * (scale * (size * _ROUNDING)) + added >= floor)
+            else:
+                rows = np.arange(len(self.rows))
+            scores = rough(rows)
+            rows = rows[scores >= floor_of(scores, k)]
             settled = scores_for(query, self.rows[rows]).astype(np.float64)
-            scores = ((scale if isinstance(scale, float) else scale[rows]) * settled + added[rows]).astype(np.float32)
-            best = top_k(scores, k)
-            return rows[best], scores[best]
+            scores = (scale if isinstance(scale, float) else scale[rows]) * settled + added[rows]
+            listed = scores.astype(np.float32)
+            best = top_k(listed, k)
+            return rows[best], listed[best]
 
         return rank
 

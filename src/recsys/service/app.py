@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
@@ -18,6 +18,7 @@ from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, 
 from recsys.service import ids, schema
 from recsys.service.page import PAGE, POLICY
 from recsys.service.rules import asked_rules, read_rules
+from recsys.service.visitors import VisitorBody
 from recsys.serving.answers import Way
 from recsys.serving.rule_texts import RuleTexts
 
@@ -51,9 +52,11 @@ AskedRules = Annotated[RuleTexts, Depends(asked_rules)]
 Text = Annotated[str, Query(min_length=1, max_length=500)]
 GameId = Annotated[str, Path(description="A game's id; one of `.` or `..` can only be a parameter.")]
 UserId = Annotated[str, Path(description="A user's id; an unknown user gets the most rated games.")]
+Somebody = Annotated[VisitorBody, Body(description="What somebody likes, has rated and dislikes.")]
 AnyGame = Annotated[str, Query(description="A game's id, whatever signs it is made of.")]
 AnyUser = Annotated[str, Query(description="A user's id, whatever signs it is made of.")]
 
+_NO_RULES = RuleTexts()
 _STATUS: dict[type[RecsysError], int] = {
     NotInModel: 404,
     ConfigError: 422,
@@ -290,6 +293,28 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         )
         return await _answered(ask, quick=_is_quick(k + len(liked), filters, rules, collapse=collapse))
 
+    @app.post("/recommend/from", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
+    async def recommend_for(body: Somebody) -> Response:
+        """Return games for somebody of whom likes, ratings and dislikes are known."""
+        who, rules = body.visitor(recommender), body.rules(recommender)
+        ask = partial(
+            recommender.recommend_from,
+            who.likes,
+            body.k,
+            ratings=who.ratings,
+            dislikes=who.dislikes,
+            by=body.by,
+            filters=body.filters,
+            collapse=body.collapse,
+            why=body.why,
+            rules=rules,
+            scenario=body.scenario,
+        )
+        plain = rules is None and body.scenario is None
+        return await _answered(
+            ask, quick=plain and _is_quick(body.k + body.named, body.filters, collapse=body.collapse)
+        )
+
     @app.get(
         "/explain/{user_id}/{game_id:path}",
         response_model=schema.Explanation,
@@ -335,7 +360,7 @@ def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> N
         return Response(PAGE, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
 
 
-def _is_quick(k: int, filters: Sequence[str], rules: RuleTexts, *, collapse: bool) -> bool:
+def _is_quick(k: int, filters: Sequence[str], rules: RuleTexts = _NO_RULES, *, collapse: bool) -> bool:
     return k <= _QUICK and not filters and not collapse and rules.are_none
 
 

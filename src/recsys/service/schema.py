@@ -35,6 +35,25 @@ class Suggestion(_Answered):
     """The liked games that speak for it, where ``why`` was asked for."""
 
 
+class Unused(_Answered):
+    """A game that a visitor named, and that moved no score."""
+
+    game_id: Id
+    name: str
+    why: str
+    """Why it did not."""
+
+
+class Used(_Answered):
+    """What of a visitor an answer rests on: how many of each moved the scores."""
+
+    likes: int
+    ratings: int
+    dislikes: int
+    unused: list[Unused]
+    """The others, which are left out of the list all the same."""
+
+
 class Answer(_Answered):
     """A list of games, best first, all from one release."""
 
@@ -43,6 +62,8 @@ class Answer(_Answered):
     note: str
     """Why the answer is not by what was asked for; empty where it is."""
     games: list[Suggestion]
+    used: Used | None = None
+    """What it rests on; of a visitor's list alone."""
 
 
 class Explanation(_Answered):

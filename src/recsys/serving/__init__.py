@@ -10,5 +10,6 @@ from recsys.serving.filters import Filter
 from recsys.serving.options import ListOptions
 from recsys.serving.recommender import Recommender, load
 from recsys.serving.rules import Rules
+from recsys.serving.visitors import Visitor
 
-__all__ = ["Answer", "Filter", "ListOptions", "Reason", "Recommender", "Rules", "Suggestion", "load"]
+__all__ = ["Answer", "Filter", "ListOptions", "Reason", "Recommender", "Rules", "Suggestion", "Visitor", "load"]

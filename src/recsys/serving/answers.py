@@ -50,6 +50,43 @@ class Suggestion(NamedTuple):
     because: tuple[Reason, ...] = ()
 
 
+class Unused(NamedTuple):
+    """A game that a visitor named, and that moved no score of an answer.
+
+    Attributes
+    ----------
+    game_id, name
+        The game.
+    why
+        Why it did not.
+    """
+
+    game_id: Id
+    name: str
+    why: str
+
+
+class Used(NamedTuple):
+    """What of a visitor an answer rests on. Games that they named are left out of the list in any case.
+
+    Attributes
+    ----------
+    likes, ratings, dislikes
+        How many of each moved the scores.
+    unused
+        The others.
+    """
+
+    likes: int
+    ratings: int
+    dislikes: int
+    unused: tuple[Unused, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return {**self._asdict(), "unused": [game._asdict() for game in self.unused]}
+
+
 @dataclass(frozen=True, slots=True)
 class Answer(Sequence[Suggestion]):
     """A list of games, best first, all from one release.
@@ -66,12 +103,15 @@ class Answer(Sequence[Suggestion]):
         Name of the release that answered.
     note
         Why the answer is not by what was asked for; empty where it is.
+    used
+        What it rests on, where it is for a visitor; else None.
     """
 
     games: tuple[Suggestion, ...]
     by: By
     release: str
     note: str = ""
+    used: Used | None = None
 
     def __len__(self) -> int:
         return len(self.games)
@@ -91,7 +131,8 @@ class Answer(Sequence[Suggestion]):
     def to_json(self) -> dict[str, object]:
         """Return the answer as JSON values."""
         games = [{**game._asdict(), "because": [reason._asdict() for reason in game.because]} for game in self.games]
-        return {"release": self.release, "by": self.by, "note": self.note, "games": games}
+        answer: dict[str, object] = {"release": self.release, "by": self.by, "note": self.note, "games": games}
+        return answer if self.used is None else {**answer, "used": self.used.to_json()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,11 +101,11 @@ class HybridScores:
         self._usual, self._unlike = space.content.moments.of(query)
         self._sure = profile.n_ratings / (profile.n_ratings + HALF_TRUST)
         self._beside: Doubles | None = None
-        if profile.line.beside is not None:
-            rated = taste.item_of_row >= 0
-            share = np.where(rated, 1 - profile.item_weight, 1.0)
-            self._scale = share / self._deviation
-            self._beside = np.where(rated, profile.line.beside[taste.item_of_row], 0.0) - self._mean * self._scale
+        if profile.beside is not None:
+            self._scale = np.full(len(taste.item_of_row), 1.0 / self._deviation)
+            self._scale[taste.rows] = (1 - profile.blending.item_weight) / self._deviation
+            self._beside = -self._mean * self._scale
+            self._beside[taste.rows] += profile.beside.added[taste.items]
 
     def ranking(self, allowed: npt.NDArray[np.bool_], lift: Doubles | None = None) -> Ranking:
         """Return the ranking of the games that are allowed; bool, (games,).

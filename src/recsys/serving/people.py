@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import exp
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,26 +14,36 @@ from recsys.models.hybrid import MEAN_SHARE
 from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
 from recsys.models.solvers import solver_of
-from recsys.models.taste import Blending, Line
+from recsys.models.taste import Blending
 from recsys.serving.catalogue import id_from
 from recsys.serving.spellings import did_you_mean
+from recsys.serving.visitors import read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from recsys.marts.ids import Id
     from recsys.models.folding import FoldIn
     from recsys.models.hybrid import HybridRecommender
+    from recsys.models.taste import Beside, Line
     from recsys.release.loading import LoadedRelease
+    from recsys.serving.catalogue import Catalogue
     from recsys.serving.taste import TasteSpace
+    from recsys.serving.visitors import Said, Visitor
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
 
 
 NOTHING = np.zeros(0, dtype=np.intp)
+DISLIKE = 0.25
+"""Confidence of a dislike, as a share of a like's. On board games a quarter takes a good part of the badly rated games
+out of the lists and costs next to no liked ones, half costs five times as many; ``docs/quality.md``."""
+
+
+FADES = 20
+"""With so many ratings and likes, e times less of the mean user is added by taste to somebody who rates: the more they
+rated, the nearer their list is to a user's with these ratings. Of likes alone, all of its share is."""
 
 
 class Weights:
@@ -47,11 +58,17 @@ class Weights:
     def __init__(self, release: LoadedRelease) -> None:
         self._recipe = CfRecipe.from_json(release.recipe)
         self._top = scale_top(release.ratings)
+        self._lowest = float(release.ratings.min(initial=1.0))  # no higher: of a small table, nobody may have rated low
 
     @property
     def like_threshold(self) -> float:
         """The rating from which on a game counts as liked."""
         return self._recipe.like_threshold
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and the highest rating that a visitor may give: the ends of the scale that this table is on."""
+        return self._lowest, self._top
 
     def of(self, ratings: Floats) -> Floats:
         """Return the confidence of each rating, float32; not positive where it does not count."""
@@ -83,6 +100,8 @@ class Grounds:
         float32, (n,): only positive ones count.
     liked_at
         Place of each liked game in ``rows``; -1 where it has no factors.
+    preference
+        float32, (n,): 1 for a game that speaks for somebody, -1 for one that they dislike; None where none is disliked.
     """
 
     folding: FoldIn
@@ -90,12 +109,15 @@ class Grounds:
     rows: npt.NDArray[np.integer]
     confidence: Floats
     liked_at: npt.NDArray[np.intp]
+    preference: Floats | None = None
 
     @cached_property
     def factors(self) -> Floats:
-        """float32, (factors,): folded in; zeros where nothing counts."""
+        """float32, (factors,): folded in; zeros where nothing speaks for somebody."""
         counts = self.confidence > 0
-        return self.folding.user(self.table[self.rows[counts]], self.confidence[counts])
+        if self.preference is not None and not (self.preference[counts] > 0).any():
+            counts[:] = False
+        return self.folding.user(self.table[self.rows[counts]], self.confidence[counts], self._preference(counts))
 
     def parts(self, targets: Floats) -> Floats:
         """Return what each liked game adds to the scores of some games.
@@ -114,9 +136,12 @@ class Grounds:
         # The last column is that of a liked game without factors, which has no part.
         added = np.zeros((len(targets), len(self.rows) + 1), dtype=np.float32)
         added[:, :-1][:, counts] = self.folding.contributions(
-            self.table[self.rows[counts]], self.confidence[counts], targets
+            self.table[self.rows[counts]], self.confidence[counts], targets, self._preference(counts)
         )
         return added[:, self.liked_at]
+
+    def _preference(self, counts: npt.NDArray[np.bool_]) -> Floats | None:
+        return None if self.preference is None else self.preference[counts]
 
 
 @dataclass(frozen=True)
@@ -130,17 +155,15 @@ class Profile:
     seen
         Rows of the games that are not suggested again.
     n_ratings
-        On how many ratings their taste rests.
+        On how many ratings and likes their taste rests.
     taste, hybrid
         What their factors rest on: rated games, and games of the whole catalogue.
-    line
-        How scores by taste follow from inner products.
+    blending, beside
+        What puts their scores together, and what is added to what their factors say; None for nothing.
     trained
         float32, (factors,): a user's factors from training; None for a visitor.
     mean_user
         float32, (factors,): what is added to a visitor's factors by taste; None for nothing.
-    item_weight
-        Weight of what rated games say.
     rated, sure
         (n,), float32 (n,): items behind ``taste``, and the confidence of each as trained.
     """
@@ -150,10 +173,10 @@ class Profile:
     n_ratings: int
     taste: Grounds
     hybrid: Grounds
-    line: Line
+    blending: Blending
+    beside: Beside | None = None
     trained: Floats | None = None
     mean_user: Floats | None = None
-    item_weight: float = 0.0
     rated: npt.NDArray[np.integer] = field(default_factory=lambda: NOTHING)
     sure: Floats = field(default_factory=lambda: NOTHING.astype(np.float32))
 
@@ -164,6 +187,11 @@ class Profile:
             return self.trained
         own = self.taste.factors
         return own if self.mean_user is None or not own.any() else own + self.mean_user
+
+    @cached_property
+    def line(self) -> Line:
+        """How scores by taste follow from inner products."""
+        return self.blending.line_of(self.factors, self.beside)
 
     @cached_property
     def hybrid_factors(self) -> Floats:
@@ -196,6 +224,11 @@ class People:
         recipe = CfRecipe.from_json(release.recipe)
         self.blending = Blending(release.item_factors, None if file is None else ItemItem.of(file), recipe.item_weight)
 
+    @property
+    def like_threshold(self) -> float:
+        """The rating from which on a game counts as liked."""
+        return self._weights.like_threshold
+
     def user_id(self, text: str) -> Id | None:
         """Return the user id that a text spells; None if it can be none."""
         return id_from(text, integer=self.users.kind == "integer")
@@ -213,11 +246,18 @@ class People:
             self._weights.of(ratings) if self._confidence is None else self._weights.scaled(self._confidence[rated])
         )
         grounds = self._grounds(self._item_factors, items, confidence, liked_at)
-        factors = self._user_factors[code]
         trusted = self._weights.plain(confidence)
-        line, weight = self.blending.line(factors, items, trusted), self.blending.item_weight
         return Profile(
-            rows[liked_at], rows[rows >= 0], len(items), grounds, grounds, line, factors, None, weight, items, trusted
+            rows[liked_at],
+            rows[rows >= 0],
+            len(items),
+            grounds,
+            grounds,
+            self.blending,
+            self.blending.beside(items, trusted),
+            trained=self._user_factors[code],
+            rated=items,
+            sure=trusted,
         )
 
     def unknown(self, user_id: object) -> str:
@@ -228,23 +268,43 @@ class People:
         """Return the end of a message about an unknown id: the known one that is spelled otherwise; else nothing."""
         return did_you_mean(asked, self.users.__contains__)
 
-    def visitor(self, rows: Sequence[int]) -> Profile:
-        """Return the profile of somebody who likes the games at these rows of the catalogue."""
-        liked = np.unique(np.array(rows, dtype=np.intp))
-        items = self._taste.item_of_row[liked]
+    def read(self, visitor: Visitor, catalogue: Catalogue) -> Said:
+        """Read what a visitor says; errors are those of :func:`recsys.serving.visitors.read`."""
+        return read(visitor, catalogue, self._weights, self._hybrid.folding.confidence)
+
+    def visitor(self, said: Said) -> Profile:
+        """Return the profile of somebody who likes, has rated or dislikes some games."""
+        liked, rows, preference = said.rows[said.liked], said.rows, None
+        sure = said.confidence
+        if len(said.disliked):
+            rows = np.concatenate((rows, said.disliked))
+            against = np.full(len(said.disliked), DISLIKE * self._hybrid.folding.confidence, dtype=np.float32)
+            sure = np.concatenate((sure, against))
+            preference = np.where(np.arange(len(rows)) < len(said.rows), np.float32(1), np.float32(-1))
+        items = self._taste.item_of_row[rows]
         rated = items >= 0
-        liked_at = np.where(rated, np.cumsum(rated) - 1, -1)
-        sure = np.full(len(liked), self._hybrid.folding.confidence, dtype=np.float32)
-        taste = self._grounds(self._item_factors, items[rated], sure[rated], liked_at)
-        hybrid = self._grounds(self._hybrid.factors, liked, sure, np.arange(len(liked)))
-        if self.blending.item_item is None:
-            return Profile(liked, liked, int(rated.sum()), taste, hybrid, Line(1.0))
-        mean_user = np.float32(MEAN_SHARE) * self._hybrid.mean_user
-        factors = taste.factors + mean_user
-        known, trusted, weight = items[rated], self._weights.plain(sure[rated]), self.blending.item_weight
-        line = self.blending.line(factors, known, trusted, usual=MEAN_SHARE)
-        n_ratings = int(rated.sum())
-        return Profile(liked, liked, n_ratings, taste, hybrid, line, None, mean_user, weight, known, trusted)
+        place = np.where(rated, np.cumsum(rated) - 1, -1)
+        speaks = np.flatnonzero(said.liked)
+        known, trusted = items[rated], self._weights.plain(sure[rated])
+        known_preference = None if preference is None else preference[rated]
+        taste = self._grounds(self._item_factors, known, sure[rated], place[speaks], known_preference)
+        hybrid = self._grounds(self._hybrid.factors, rows, sure, speaks, preference)
+        n_ratings = int(np.count_nonzero(rated[: len(said.rows)]))
+        share = MEAN_SHARE * exp(-n_ratings / FADES) if said.rated.any() else MEAN_SHARE
+        beside = self.blending.beside(known, trusted, share, known_preference)
+        mean_user = None if beside is None else np.float32(share) * self._hybrid.mean_user
+        return Profile(
+            liked,
+            said.seen,
+            n_ratings,
+            taste,
+            hybrid,
+            self.blending,
+            beside,
+            mean_user=mean_user,
+            rated=known,
+            sure=trusted,
+        )
 
     def said(self, profile: Profile, items: npt.NDArray[np.integer]) -> Floats:
         """Return what each liked game says for some items, as a part of their scores.
@@ -262,7 +322,7 @@ class People:
             float32, (n, liked).
         """
         parts = np.zeros((len(items), len(profile.liked)), dtype=np.float32)
-        if self.blending.item_item is None or not profile.line.per_word:
+        if self.blending.item_item is None or profile.beside is None or not profile.beside.per_word:
             return parts
         matrix = self.blending.item_item.matrix
         known = items >= 0
@@ -273,12 +333,19 @@ class People:
             words = np.zeros(len(matrix.indptr) - 1, dtype=np.float32)
             entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
             words[matrix.indices[entries]] = matrix.values[entries]
-            parts[known, column] = np.float32(profile.line.per_word) * profile.sure[place] * words[items[known]]
+            parts[known, column] = np.float32(profile.beside.per_word) * profile.sure[place] * words[items[known]]
         return parts
 
     def prepare(self) -> None:
         """Build what the first question would build: the map from ids to codes."""
         self.user(None)
 
-    def _grounds(self, table: Floats, rows: npt.NDArray[np.integer], confidence: Floats, liked_at: Rows) -> Grounds:
-        return Grounds(self._hybrid.folding, table, rows, confidence, liked_at)
+    def _grounds(
+        self,
+        table: Floats,
+        rows: npt.NDArray[np.integer],
+        confidence: Floats,
+        liked_at: Rows,
+        preference: Floats | None = None,
+    ) -> Grounds:
+        return Grounds(self._hybrid.folding, table, rows, confidence, liked_at, preference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
@@ -11,16 +12,16 @@ from recsys.errors import ArgumentError, NotInModel
 from recsys.ranking.top import top_k
 from recsys.serving.answers import Answer, By, Explanation, Reason, Way
 from recsys.serving.shelf import Scoring
+from recsys.serving.used import used
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy.typing as npt
 
     from recsys.ranking.scorer import Doubles, Ranking
     from recsys.serving.options import ListOptions
     from recsys.serving.people import Profile
     from recsys.serving.snapshot import Snapshot
+    from recsys.serving.visitors import Visitor
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
@@ -142,17 +143,20 @@ def _for_person(at: Snapshot, profile: Profile | None, way: By, query: Floats | 
     return Scoring(hybrid.ranking, hybrid.scores, hybrid.spread)
 
 
-def recommend_from(at: Snapshot, liked_game_ids: Iterable[object], by: By, options: ListOptions) -> Answer:
-    """Answer with games for somebody of whom only some liked games are known; see :func:`recommend`.
+def recommend_from(at: Snapshot, visitor: Visitor, by: By, options: ListOptions) -> Answer:
+    """Answer with games for somebody of whom only what they say is known; see :func:`recommend`.
 
     Raises
     ------
     NotInModel
         If the catalogue does not have one of the games.
+    ArgumentError
+        If a game is named in two ways, a rating is none of the release's scale, or ``by`` or a filter is none.
     """
-    rows = [at.catalogue.row(id_) for id_ in liked_game_ids]
-    profile = at.people.visitor(rows) if rows else None
-    return recommend(at, profile, by, options, unknown="no liked game was given: the most rated games")
+    said = at.people.read(visitor, at.catalogue)
+    profile = at.people.visitor(said) if len(said.seen) else None
+    answer = recommend(at, profile, by, options, unknown="no liked game was given: the most rated games")
+    return replace(answer, used=used(at, said, answer.by))
 
 
 def search(at: Snapshot, query: Floats, options: ListOptions) -> Answer:

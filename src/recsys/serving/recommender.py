@@ -13,6 +13,7 @@ from recsys.serving.encoder import Queries
 from recsys.serving.names import certain
 from recsys.serving.options import ListOptions
 from recsys.serving.snapshot import Snapshot
+from recsys.serving.visitors import Visitor
 from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
@@ -200,9 +201,11 @@ class Recommender:
 
     def recommend_from(
         self,
-        liked_game_ids: Iterable[Id],
+        liked_game_ids: Iterable[Id] = (),
         k: int = 10,
         *,
+        ratings: Mapping[Id, float] | None = None,
+        dislikes: Iterable[Id] = (),
         by: Way = "blend",
         filters: Conditions = (),
         collapse: bool = False,
@@ -210,26 +213,36 @@ class Recommender:
         rules: RulesGiven = None,
         scenario: str | None = None,
     ) -> Answer:
-        """Return games for somebody of whom only a few liked games are known, without those.
+        """Return games for somebody who is no user: by what they like, rated and dislike, without those games.
+
+        What of it moved the scores, and what did not and why, is the answer's ``used``.
 
         Parameters
         ----------
         liked_game_ids
-            Games of the catalogue; with none, the most rated games are returned, labelled so.
+            Games of the catalogue that they like; without these and ratings, the most rated games are returned,
+            labelled so.
         k, by, filters, collapse, why, rules, scenario
             The options of :meth:`recommend`. By taste, the factors are those that training would give to a
-            user with these likes, for the objective that the release was trained with.
+            user with these likes and ratings, for the objective that the release was trained with.
+        ratings
+            Their ratings by game id, such as ``{13: 9, 822: 2}``, on the scale of the release's ratings: each counts as
+            it would have in training, and from the release's ``like_threshold`` on it is a like.
+        dislikes
+            Games that they do not like: they speak against games that are alike. A game is named in one of the three.
 
         Raises
         ------
         NotInModel
             If the catalogue does not have one of the games.
+        ArgumentTypeError
+            If likes or dislikes are no list of ids, or ratings no mapping to numbers; it is a ``TypeError`` too.
         ArgumentError
             If an argument has a value that is not described here.
         """
-        return questions.recommend_from(
-            self._snapshot, liked_game_ids, by, ListOptions(k, filters, collapse, why, rules, scenario)
-        )
+        visitor = Visitor(liked_game_ids, {} if ratings is None else ratings, dislikes)
+        options = ListOptions(k, filters, collapse, why, rules, scenario)
+        return questions.recommend_from(self._snapshot, visitor, by, options)
 
     def similar_batch(
         self,
@@ -264,7 +277,7 @@ class Recommender:
 
     def recommend_from_batch(
         self,
-        liked_game_ids: Iterable[Iterable[Id]],
+        liked_game_ids: Iterable[Iterable[Id] | Visitor],
         k: int = 10,
         *,
         by: Way = "blend",
@@ -274,9 +287,9 @@ class Recommender:
         rules: RulesGiven = None,
         scenario: str | None = None,
     ) -> list[Answer]:
-        """Return :meth:`recommend_from` for each set of liked games, all from one release."""
+        """Return :meth:`recommend_from` for each set of liked games or :class:`Visitor`, all from one release."""
         at, options = self._snapshot, ListOptions(k, filters, collapse, why, rules, scenario)
-        return [questions.recommend_from(at, ids, by, options) for ids in liked_game_ids]
+        return [questions.recommend_from(at, Visitor.of(each), by, options) for each in liked_game_ids]
 
     def explain(self, user_id: Id, game_id: Id) -> Explanation:
         """Return which of the games that a user likes speak for a game.

@@ -55,6 +55,8 @@ class TasteSpace:
         intp, (games with factors,): their rows in the catalogue, ascending.
     factors
         float32, (games with factors, factors), in that order.
+    items
+        int32, (games with factors,): their items.
     item_of_row
         int32, (games,): the item at each row; -1 for a game without factors.
     """
@@ -66,7 +68,8 @@ class TasteSpace:
         self.item_of_row = np.full(games, -1, dtype=np.int32)
         self.item_of_row[row_of_item[items]] = items
         self.rows = np.flatnonzero(self.item_of_row >= 0)
-        self.factors: Floats = item_factors[self.item_of_row[self.rows]]
+        self.items = self.item_of_row[self.rows]
+        self.factors: Floats = item_factors[self.items]
         self._place_of_row = np.full(games, -1, dtype=np.intp)
         self._place_of_row[self.rows] = np.arange(len(self.rows))
 
@@ -101,7 +104,7 @@ class TasteSpace:
         """
         if line.added is None and lift is None:
             return self._by_row(self._scorer.ranking(query, allowed[self.rows]))
-        added = np.zeros(len(self.rows)) if line.added is None else line.added[self.item_of_row[self.rows]]
+        added = np.zeros(len(self.rows)) if line.added is None else line.added[self.items]
         if lift is not None:
             added += lift[self.rows]
         return self._by_row(self._scorer.shifted(query, allowed[self.rows], line.scale, added))
