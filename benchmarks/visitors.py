@@ -96,16 +96,12 @@ def cases(served: Recommender, ratings: pd.DataFrame, likes: int) -> list[Case]:
 
 def lists(served: Recommender, visitors: list[Visitor], hidden: list[Case], by: Way) -> list[list[int]]:
     """Return lists of ten without the games that anybody told, however they are asked for."""
-    answers = served.recommend_from_batch(visitors, DEPTH + max(map(told, hidden)), by=by)
-    return [
-        [game for game in answer.ids if game not in case.likes | case.between | case.lows][:DEPTH]
-        for answer, case in zip(answers, hidden, strict=True)
-    ]
-
-
-def told(case: Case) -> int:
-    """Return how many games somebody told."""
-    return len(case.likes) + len(case.between) + len(case.lows)
+    found = []
+    for visitor, case in zip(visitors, hidden, strict=True):
+        named = case.likes | case.between | case.lows
+        (answer,) = served.recommend_from_batch([visitor], DEPTH + len(named), by=by)
+        found.append([game for game in answer.ids if game not in named][:DEPTH])
+    return found
 
 
 def dislikes(served: Recommender, ratings: pd.DataFrame, likes: int, by: Way) -> None:
