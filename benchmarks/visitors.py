@@ -109,14 +109,14 @@ def dislikes(served: Recommender, ratings: pd.DataFrame, likes: int, by: Way) ->
     asked = cases(served, ratings, likes)
     lowest = float(ratings["RATING"].min())
     ways = {
-        "likes": [Visitor(case.likes) for case in asked],
+        "likes": [Visitor(list(case.likes)) for case in asked],
         "ratings of the liked games": [Visitor(ratings=case.likes) for case in asked],
         "all ratings": [Visitor(ratings=case.likes | case.between | case.lows) for case in asked],
         "likes, and low ratings as the lowest": [
-            Visitor(case.likes, dict.fromkeys(case.lows, lowest)) for case in asked
+            Visitor(list(case.likes), dict.fromkeys(case.lows, lowest)) for case in asked
         ],
     }
-    against = [Visitor(case.likes, dislikes=case.lows.keys()) for case in asked]
+    against = [Visitor(list(case.likes), dislikes=case.lows.keys()) for case in asked]
     rows = {name: lists(served, visitors, asked, by) for name, visitors in ways.items()}
     kept, fades = people.DISLIKE, people.FADES
     people.FADES = np.inf
