@@ -96,16 +96,12 @@ def cases(served: Recommender, ratings: pd.DataFrame, likes: int) -> list[Case]:
 
 def lists(served: Recommender, visitors: list[Visitor], hidden: list[Case], by: Way) -> list[list[int]]:
     """Return lists of ten without the games that anybody told, however they are asked for."""
-    answers = served.recommend_from_batch(visitors, DEPTH + max(map(told, hidden)), by=by)
-    return [
-        [game for game in answer.ids if game not in case.likes | case.between | case.lows][:DEPTH]
-        for answer, case in zip(answers, hidden, strict=True)
-    ]
-
-
-def told(case: Case) -> int:
-    """Return how many games somebody told."""
-    return len(case.likes) + len(case.between) + len(case.lows)
+    found = []
+    for visitor, case in zip(visitors, hidden, strict=True):
+        named = case.likes | case.between | case.lows
+        (answer,) = served.recommend_from_batch([visitor], DEPTH + len(named), by=by)
+        found.append([game for game in answer.ids if game not in named][:DEPTH])
+    return found
 
 
 def dislikes(served: Recommender, ratings: pd.DataFrame, likes: int, by: Way) -> None:
@@ -113,14 +109,14 @@ def dislikes(served: Recommender, ratings: pd.DataFrame, likes: int, by: Way) ->
     asked = cases(served, ratings, likes)
     lowest = float(ratings["RATING"].min())
     ways = {
-        "likes": [Visitor(case.likes) for case in asked],
+        "likes": [Visitor(list(case.likes)) for case in asked],
         "ratings of the liked games": [Visitor(ratings=case.likes) for case in asked],
         "all ratings": [Visitor(ratings=case.likes | case.between | case.lows) for case in asked],
         "likes, and low ratings as the lowest": [
-            Visitor(case.likes, dict.fromkeys(case.lows, lowest)) for case in asked
+            Visitor(list(case.likes), dict.fromkeys(case.lows, lowest)) for case in asked
         ],
     }
-    against = [Visitor(case.likes, dislikes=case.lows.keys()) for case in asked]
+    against = [Visitor(list(case.likes), dislikes=case.lows.keys()) for case in asked]
     rows = {name: lists(served, visitors, asked, by) for name, visitors in ways.items()}
     kept, fades = people.DISLIKE, people.FADES
     people.FADES = np.inf

@@ -126,12 +126,25 @@ def test_a_wrong_body_says_why(client: httpx.Client, body: Any, words: str) -> N
     assert words in response.json()["message"]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"ratings": {"100": NaN}}', '{"ratings": {"100": 1e999}}'])
-def test_what_is_no_json_or_no_number_is_told(client: httpx.Client, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        b"\x98",
+        "[" * 100_000,
+        f'{{"likes": [{"9" * 5000}]}}',
+        f'{{"ratings": {{"100": {"9" * 400}}}}}',
+        '{"ratings": {"100": NaN}}',
+        '{"ratings": {"100": 1e999}}',
+    ],
+    ids=["empty", "cut", "no-utf8", "nested", "long", "large", "nan", "infinite"],
+)
+def test_what_is_no_json_or_no_number_is_told(client: httpx.Client, text: str | bytes) -> None:
     """422 too: NaN and what is beyond all numbers is no rating."""
     response = client.post("/recommend/from", content=text, headers={"Content-Type": "application/json"})
     assert response.status_code == 422
-    assert response.json()["message"]
+    assert set(response.json()) == {"error", "message"}
 
 
 def test_an_unknown_game_is_404(client: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,27 +108,38 @@ def test_a_visitor_with_a_users_ratings_gets_the_users_list(served: Recommender,
     assert np.mean(same) >= 9
 
 
-def test_both_halves_hear_of_ratings_and_dislikes(blended: Recommender) -> None:
-    """The item-item half adds what rated games say and takes a quarter of what disliked ones say."""
-    people, taste = blended.snapshot.people, blended.snapshot.taste
-    said = people.read(Visitor([LIKED], {RATED_LOW: 2}, [DISLIKED]), blended.snapshot.catalogue)
-    profile = people.visitor(said)
-    matrix = people.blending.item_item
-    assert matrix is not None
-    dense = np.zeros((len(matrix.trend), len(matrix.trend)))
-    for row in range(len(dense)):
-        entries = slice(matrix.matrix.indptr[row], matrix.matrix.indptr[row + 1])
-        dense[row, matrix.matrix.indices[entries]] = matrix.matrix.values[entries]
-    like = float(said.confidence[said.rows == blended.snapshot.catalogue.row(LIKED)][0])
-    items = [int(taste.item_of_row[blended.snapshot.catalogue.row(id_)]) for id_ in (LIKED, RATED_LOW, DISLIKED)]
-    words = np.array([like, 0.25, -like / 4]) @ dense[items] + 0.5 * matrix.usual
-    factors = profile.taste.factors + 0.5 * blended.snapshot.hybrid.model.mean_user
-    products = CollaborativeFilter.load(blended.path).item_factors @ factors
-    expected = 0.6 * (products - products.mean()) / products.std() + 0.4 * (words - words.mean()) / words.std()
-    answer = blended.recommend_from([LIKED], 40, ratings={RATED_LOW: 2}, dislikes=[DISLIKED], by="taste")
+@pytest.mark.parametrize(
+    ("said", "words", "usual"),
+    [
+        (Visitor([LIKED, RATED_HIGH]), {LIKED: 1.0, RATED_HIGH: 1.0}, 0.5),
+        (
+            Visitor([LIKED], {RATED_LOW: 2}, [DISLIKED]),
+            {LIKED: 1.0, RATED_LOW: None, DISLIKED: -0.25},
+            0.5 * np.exp(-2 / 20),
+        ),
+    ],
+)
+def test_both_halves_hear_of_ratings_and_dislikes(
+    blended: Recommender, said: Visitor, words: dict[int, float | None], usual: float
+) -> None:
+    """The item-item half adds what rated games say and takes a quarter of what disliked ones say.
+
+    Half of the mean user is added to likes alone, and less the more somebody rated.
+    """
+    at, model = blended.snapshot, CollaborativeFilter.load(blended.path)
+    half, like = at.people.blending.item_item, mean_like(model)
+    assert half is not None
+    b = np.zeros((len(half.trend), len(half.trend)))
+    for row, (start, stop) in enumerate(itertools.pairwise(half.matrix.indptr)):
+        b[row, half.matrix.indices[start:stop]] = half.matrix.values[start:stop]
+    sure = [0.25 if share is None else share * like for share in words.values()]
+    spoken = np.array(sure) @ b[model.items.codes_of(list(words))] + usual * half.usual
+    own = solved(model, list(words), np.abs(sure).tolist(), np.sign(sure).tolist())
+    products = model.item_factors @ (own + usual * at.hybrid.model.mean_user)
+    expected = 0.6 * (products - products.mean()) / products.std() + 0.4 * (spoken - spoken.mean()) / spoken.std()
+    answer = blended.recommend_from(said.likes, 40, ratings=said.ratings, dislikes=said.dislikes, by="taste")
     for id_, score in answered(answer).items():
-        place = int(taste.item_of_row[blended.snapshot.catalogue.row(id_)])
-        assert score == pytest.approx(expected[place], abs=1e-3)
+        assert score == pytest.approx(expected[model.items.code_of(id_)], abs=1e-3)
 
 
 @pytest.mark.parametrize("by", ["taste", "content", "blend"])

@@ -116,6 +116,10 @@ def _add_errors(app: FastAPI) -> None:
         message = f"{request.method} {request.url.path}: {error.detail}; /docs lists what can be asked"
         return _json({"error": "HTTPException", "message": message}, error.status_code, error.headers)
 
+    @app.exception_handler(400)
+    async def unreadable(_: Request, error: HTTPException) -> Response:
+        return _json({"error": "ArgumentError", "message": f"body: {error.detail}; JSON in UTF-8 is expected"}, 422)
+
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> Response:
         message = f"{type(error).__name__}: a bug, please report it; the service's log says more"
