@@ -173,7 +173,8 @@ def test_what_is_missing_is_named(nights: Nights, tmp_path: Path) -> None:
         shutil.copy(nights.second / name, tmp_path)
     models = _Reader(render_report(tmp_path).decode())
     assert models.missing == [
-        "verdict", "scores", "changes", "curve", "exposure", "newcomers", "scenarios", "resources", "drift", "moved", "search",
+        "verdict", "scores", "changes", "curve", "exposure", "newcomers", "scenarios", "resources", "drift", "moved",
+        "search",
     ]  # fmt: skip
     alone = tmp_path / "alone"
     alone.mkdir()
