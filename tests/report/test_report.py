@@ -64,10 +64,10 @@ class _Reader(HTMLParser):
 
 
 def test_every_section_is_there_in_order(page: str) -> None:
-    """The second night's page lacks the search of settings, not asked for, and newcomers: 40 games are too few."""
+    """The second night's page lacks search and scenarios, not asked for, and newcomers: 40 games are too few."""
     read = _Reader(page)
     assert read.sections == [name for name, *_ in SECTIONS]
-    assert read.missing == ["newcomers", "search"]
+    assert read.missing == ["newcomers", "scenarios", "search"]
 
 
 def test_the_page_is_one_small_file_that_asks_for_nothing(page: str) -> None:
@@ -145,7 +145,7 @@ def test_an_unknown_release_ends_with_its_code(nights: Nights, tmp_path: Path) -
 def test_a_first_release_has_nothing_to_compare_with(nights: Nights) -> None:
     """Its page says so in the three sections that compare, and shows all others."""
     first = _Reader((nights.first / "report.html").read_text(encoding="utf-8"))
-    assert first.missing == ["changes", "newcomers", "drift", "moved", "search"]
+    assert first.missing == ["changes", "newcomers", "scenarios", "drift", "moved", "search"]
 
 
 def test_the_changes_are_named(page: str) -> None:
@@ -173,13 +173,24 @@ def test_what_is_missing_is_named(nights: Nights, tmp_path: Path) -> None:
         shutil.copy(nights.second / name, tmp_path)
     models = _Reader(render_report(tmp_path).decode())
     assert models.missing == [
-        "verdict", "scores", "changes", "curve", "exposure", "newcomers", "resources", "drift", "moved", "search",
+        "verdict", "scores", "changes", "curve", "exposure", "newcomers", "scenarios", "resources", "drift", "moved",
+        "search",
     ]  # fmt: skip
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(nights.second / "metrics.json", alone)
     scores = _Reader(render_report(alone).decode())
-    assert scores.missing == ["changes", "newcomers", "resources", "moved", "known", "users", "map", "search"]
+    assert scores.missing == [
+        "changes",
+        "newcomers",
+        "scenarios",
+        "resources",
+        "moved",
+        "known",
+        "users",
+        "map",
+        "search",
+    ]
 
 
 def test_metrics_of_another_version_break_nothing(nights: Nights, tmp_path: Path) -> None:

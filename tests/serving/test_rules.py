@@ -320,7 +320,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"pin": [FIRST_GAME], "exclude": [FIRST_GAME]}, "pinned and excluded"),
     ({"pin": [FIRST_GAME], "only": [FIRST_GAME + 1]}, "not among the games of only"),
     ({"pin": [UNRATED], "filters": ["N_RATINGS>=1"]}, "does not meet the filters"),
-    ({"pin": [FIRST_GAME, REPRINT], "at_most": {"edition": 1}}, "more of its kind"),
+    ({"pin": [FIRST_GAME, REPRINT], "at_most": {"edition": 1}}, "more games of a kind are pinned"),
 ]
 
 

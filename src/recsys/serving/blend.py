@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from recsys.ranking.scorer import Ranked, Ranking
     from recsys.serving.content import ContentSpace
+    from recsys.serving.lift import Lift
     from recsys.serving.taste import TasteSpace
 
     Floats = npt.NDArray[np.float32]
@@ -55,7 +56,7 @@ class Blend:
     def __init__(self, taste: TasteSpace, content: ContentSpace, n_ratings: npt.NDArray[np.int64]) -> None:
         self._taste, self._content, self._n_ratings = taste, content, n_ratings
 
-    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_], near: Ranking, lift: Doubles | None) -> Ranking:
+    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_], near: Ranking, lift: Lift | None) -> Ranking:
         """Return the ranking by the mean of standard scores.
 
         Parameters
@@ -67,16 +68,16 @@ class Blend:
         near
             The ranking of these games by content, lifted by as many standard deviations of it.
         lift
-            float64, (games,): what is added to scores; None for nothing.
+            What is added to scores; None for nothing.
         """
-        tasty = self._taste.neighbours(row, allowed, None if lift is None else self._taste.usual(row)[1] * lift)
+        tasty = self._taste.neighbours(row, allowed, None if lift is None else lift.times(self._taste.usual(row)[1]))
 
         def rank(k: int) -> Ranked:
             count = max(_LOOKED_AT, 4 * k)
             rows = np.union1d(near(count)[0], tasty(count)[0])
             scores = self._scores(row, rows)
             if lift is not None:
-                scores = scores + lift[rows]
+                scores = scores + lift.values[rows]
             return _best(rows, scores.astype(np.float32), k)
 
         return rank

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from recsys.marts.ids import Id
     from recsys.ranking.scorer import Ranked, Ranking
+    from recsys.serving.lift import Lift
 
 TAG_COLUMNS = ("CATEGORIES", "MECHANICS")
 YEAR_COLUMNS = ("YEAR", "YEAR_PUBLISHED", "YEARPUBLISHED")
@@ -85,7 +86,7 @@ class Catalogue:
         """Return the row of each game, intp, (ids,); -1 for one that is not in the catalogue."""
         return np.array([self._rows.get(id_, -1) for id_ in game_ids], dtype=np.intp)
 
-    def most_rated(self, allowed: npt.NDArray[np.bool_], lift: npt.NDArray[np.float64] | None = None) -> Ranking:
+    def most_rated(self, allowed: npt.NDArray[np.bool_], lift: Lift | None = None) -> Ranking:
         """Return the ranking of the games that are allowed by their number of ratings.
 
         Parameters
@@ -93,9 +94,9 @@ class Catalogue:
         allowed
             bool, (games,).
         lift
-            float64, (games,): what is added to the numbers; None for nothing.
+            What is added to the numbers; None for nothing.
         """
-        numbers = self.n_ratings if lift is None else self.n_ratings + lift
+        numbers = self.n_ratings if lift is None else self.n_ratings + lift.values
         counts = np.where(allowed, numbers.astype(np.float32), np.float32(-np.inf))
 
         def rank(k: int) -> Ranked:
@@ -126,7 +127,12 @@ class Catalogue:
 
     def id_from(self, text: str) -> Id | None:
         """Return the id that a text spells, as in an address or on a command line; None if it can be none."""
-        return id_from(text, integer=not self.ids or isinstance(self.ids[0], int))
+        return id_from(text, integer=self.has_whole_ids)
+
+    @property
+    def has_whole_ids(self) -> bool:
+        """Whether ids are whole numbers, and not texts."""
+        return not self.ids or isinstance(self.ids[0], int)
 
     @cached_property
     def tags(self) -> dict[str, list[list[str]]]:

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import weakref
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,16 +14,17 @@ import numpy as np
 from recsys.errors import ArtifactCorrupt
 from recsys.ranking.moments import Moments
 from recsys.ranking.scorer import scores_for
-from recsys.ranking.top import one_faiss_thread, top_k
+from recsys.ranking.top import one_faiss_thread
+from recsys.serving.lift import lifted
 
 if TYPE_CHECKING:
     import faiss
     import numpy.typing as npt
 
     from recsys.ranking.scorer import Ranked, Ranking
+    from recsys.serving.lift import Lift
 
     Floats = npt.NDArray[np.float32]
-    Doubles = npt.NDArray[np.float64]
 
 HALF = 2.0**-10
 """How far an inner product with a half-precision vector may be off, times both lengths: 2^-11 a component, doubled
@@ -32,8 +33,6 @@ _MARGIN = 32
 DEPTH = 64
 """Neighbours kept of each game."""
 _BLOCK = 64
-_KINDS = 16
-"""Lifts of different heights up to which each kind of game is searched by itself."""
 _AT_ONCE = 2048
 """Vectors summed at once, 6 MiB of products."""
 _NONE = np.zeros(0, dtype=np.float32)
@@ -110,7 +109,10 @@ class ContentSpace:
 
     def cosines(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """Return the cosines of a unit vector with the games at ``rows``; float32, in [-1, 1]."""
-        cosines: npt.NDArray[np.float32] = np.clip(scores_for(query, self.vectors[rows]), -1, 1)
+        sums = [
+            scores_for(query, self.vectors[rows[start : start + _AT_ONCE]]) for start in range(0, len(rows), _AT_ONCE)
+        ]
+        cosines: npt.NDArray[np.float32] = np.clip(sums[0] if len(sums) == 1 else np.concatenate([_NONE, *sums]), -1, 1)
         return cosines
 
     def neighbours(self, row: int, k: int) -> Ranked:
@@ -121,7 +123,7 @@ class ContentSpace:
         allowed[row] = False
         return self.nearest(self.vectors[row], k, allowed)
 
-    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_], lift: Doubles | None = None) -> Ranking:
+    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_], lift: Lift | None = None) -> Ranking:
         """Return the ranking by the cosine with a unit vector.
 
         Parameters
@@ -131,25 +133,11 @@ class ContentSpace:
         allowed
             bool, (games,): games that may be returned.
         lift
-            float64, (games,): what is added to cosines; None for nothing.
+            What is added to cosines; None for nothing.
         """
         if lift is None:
             return lambda k: self.nearest(query, k, allowed)
-        values = np.unique(lift[allowed])
-
-        def rank(k: int) -> Ranked:
-            # Of games that are lifted alike the nearest come first: the best of all are among the best of each kind.
-            if len(values) <= _KINDS:
-                kinds = [self.nearest(query, k, allowed & (lift == value))[0] for value in values]
-                rows = np.sort(np.concatenate([np.zeros(0, dtype=np.intp), *kinds]))
-            else:
-                rows = np.flatnonzero(allowed)
-            cosines = [self.cosines(query, rows[part]) for part in _parts(len(rows))]
-            scores = (np.concatenate([_NONE, *cosines]).astype(np.float64) + lift[rows]).astype(np.float32)
-            best = top_k(scores, k)
-            return rows[best], scores[best]
-
-        return rank
+        return lifted(lambda some: self.ranking(query, some), partial(self.cosines, query), allowed, lift)
 
     def profile(self, rows: npt.NDArray[np.intp]) -> Floats | None:
         """Return the unit mean of some games' vectors; None without games, or where they cancel out."""
@@ -227,10 +215,6 @@ class ContentSpace:
                 return rows[order], exact[order]
             reach = min(4 * reach, available)
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
-
-
-def _parts(count: int) -> list[slice]:
-    return [slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE)]
 
 
 def _fill(reference: weakref.ref[ContentSpace]) -> None:

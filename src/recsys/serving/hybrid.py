@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from recsys.models.hybrid import HybridRecommender
     from recsys.ranking.scorer import Ranked, Ranking
     from recsys.serving.content import ContentSpace
+    from recsys.serving.lift import Lift
     from recsys.serving.people import Profile
     from recsys.serving.taste import TasteSpace
 
@@ -107,10 +108,10 @@ class HybridScores:
             self._beside = -self._mean * self._scale
             self._beside[taste.rows] += profile.beside.added[taste.items]
 
-    def ranking(self, allowed: npt.NDArray[np.bool_], lift: Doubles | None = None) -> Ranking:
+    def ranking(self, allowed: npt.NDArray[np.bool_], lift: Lift | None = None) -> Ranking:
         """Return the ranking of the games that are allowed; bool, (games,).
 
-        ``lift``, float64 (games,), is added to scores. Content moves a score by little: the best by taste are scored by
+        ``lift`` is added to scores. Content moves a score by little: the best by taste are scored by
         text too. No other can be among the best: that is checked, and more are looked at until it holds.
         """
         by_taste = self._by_taste(allowed, lift)
@@ -121,7 +122,9 @@ class HybridScores:
             while True:
                 near, taste = by_taste(count)
                 rows = np.sort(near)
-                scores = self.scores(rows) if lift is None else (self._exact(rows) + lift[rows]).astype(np.float32)
+                scores = (
+                    self.scores(rows) if lift is None else (self._exact(rows) + lift.values[rows]).astype(np.float32)
+                )
                 best = top_k(scores, k)
                 if len(near) < count:  # these are all
                     return rows[best], scores[best]
@@ -141,12 +144,12 @@ class HybridScores:
         products = np.einsum("ij,j->i", factors, self._visitor).astype(np.float64)
         return float(self._standing(products, rows).std()) if len(rows) else 0.0
 
-    def _by_taste(self, allowed: npt.NDArray[np.bool_], lift: Doubles | None) -> Ranking:
+    def _by_taste(self, allowed: npt.NDArray[np.bool_], lift: Lift | None) -> Ranking:
         if lift is not None and self._beside is None:
             scale, mean = 1 / self._deviation, self._mean / self._deviation
-            return self._space.scorer.shifted(self._visitor, allowed, scale, lift - mean)
+            return self._space.scorer.shifted(self._visitor, allowed, scale, lift.values - mean)
         if self._beside is not None:
-            beside = self._beside if lift is None else self._beside + lift
+            beside = self._beside if lift is None else self._beside + lift.values
             return self._space.scorer.shifted(self._visitor, allowed, self._scale, beside)
         by_products = self._space.scorer.ranking(self._visitor, allowed)
 

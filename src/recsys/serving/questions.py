@@ -17,7 +17,8 @@ from recsys.serving.used import used
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from recsys.ranking.scorer import Doubles, Ranking
+    from recsys.ranking.scorer import Ranking
+    from recsys.serving.lift import Lift
     from recsys.serving.options import ListOptions
     from recsys.serving.people import Profile
     from recsys.serving.snapshot import Snapshot
@@ -67,7 +68,7 @@ def _likeness(at: Snapshot, row: int, by: By, *, anything: bool) -> Scoring:
     content, taste, blend = at.content, at.taste, at.blend
     query = content.vectors[row]
 
-    def near(allowed: Mask, lift: Doubles | None) -> Ranking:
+    def near(allowed: Mask, lift: Lift | None) -> Ranking:
         known = anything and lift is None  # neighbours in the whole catalogue stand in a table
         return partial(content.neighbours, row) if known else content.ranking(query, allowed, lift)
 
@@ -80,8 +81,8 @@ def _likeness(at: Snapshot, row: int, by: By, *, anything: bool) -> Scoring:
             lambda: taste.usual(row)[1],
         )
 
-    def both(allowed: Mask, lift: Doubles | None) -> Ranking:
-        by_text = near(allowed, None if lift is None else blend.deviation(row) * lift)
+    def both(allowed: Mask, lift: Lift | None) -> Ranking:
+        by_text = near(allowed, None if lift is None else lift.times(blend.deviation(row)))
         return blend.neighbours(row, allowed, by_text, lift)
 
     return Scoring(both, partial(blend.scores, row), lambda: 1.0)  # a mean of standard scores

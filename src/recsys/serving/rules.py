@@ -85,6 +85,11 @@ class Rules:
     allowed: tuple[Id, ...] | None = field(init=False)
     excluded: tuple[Id, ...] = field(init=False)
     pinned: tuple[Id, ...] = field(init=False)
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        """Of what rules say, worked out once: a list of ids may be long."""
+        return self._hash
 
     @classmethod
     def of(cls, given: Rules | Mapping[str, object] | None) -> Self:
@@ -119,6 +124,7 @@ class Rules:
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "_hash", hash(tuple(settled.values())))
         # Whatever was given can be gone through once only.
         for name, given in (("only", self.allowed), ("exclude", self.excluded), ("pin", self.pinned)):
             object.__setattr__(self, name, given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,17 +12,18 @@ import numpy as np
 from recsys.errors import ArgumentError
 from recsys.serving.editions import Editions
 from recsys.serving.filters import Filters
-from recsys.serving.limits import Limits
+from recsys.serving.lift import Lift
+from recsys.serving.limits import Labels, Limits
 from recsys.serving.rules import EDITION, Rules
 from recsys.serving.variety import by_marginal_relevance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy.typing as npt
 
     from recsys.marts.ids import Id
-    from recsys.ranking.scorer import Doubles, Floats, Ranked, Ranking
+    from recsys.ranking.scorer import Floats, Ranked, Ranking
     from recsys.serving.catalogue import Catalogue
     from recsys.serving.options import ListOptions
 
@@ -41,15 +42,15 @@ class Scoring(NamedTuple):
     Attributes
     ----------
     ranking
-        From the games that may be listed, bool (games,), and what is added to their scores, float64 (games,) or None,
-        to their ranking.
+        From the games that may be listed, bool (games,), and what is added to their scores, if anything, to their
+        ranking.
     scores
         From rows to their scores, float32, nothing added.
     spread
         Returns the standard deviation of the scores of all games.
     """
 
-    ranking: Callable[[Mask, Doubles | None], Ranking]
+    ranking: Callable[[Mask, Lift | None], Ranking]
     scores: Callable[[Rows], Floats]
     spread: Callable[[], float]
 
@@ -78,7 +79,7 @@ class Ruled:
     mask
         bool, (games,), read-only: games that may be listed after the pinned ones; None where all may.
     strengths
-        float64, (games,): standard deviations that are added to each score; None for nothing.
+        Standard deviations that are added to each score; None for nothing.
     pins
         Rows that come first.
     notes
@@ -87,7 +88,7 @@ class Ruled:
 
     rules: Rules
     mask: Mask | None
-    strengths: Doubles | None
+    strengths: Lift | None
     pins: Rows
     notes: tuple[str, ...]
 
@@ -103,7 +104,7 @@ class RuleBook:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self.filters = Filters(catalogue)
+        self.filters, self.labels = Filters(catalogue), Labels(catalogue)
         self._ruled: dict[Rules, Ruled] = {}
 
     def read(self, rules: Rules) -> Ruled:
@@ -141,10 +142,10 @@ class RuleBook:
             mask = np.ones(len(self._catalogue), dtype=bool) if mask is None else mask.copy()
             mask[excluded], mask[pins] = False, False
         strengths = self._strengths(rules, notes)
-        Limits.check(self._catalogue, rules)
+        self.labels.check(rules)
         return Ruled(rules, mask, strengths, pins, tuple(dict.fromkeys(note for note in notes if note)))
 
-    def _strengths(self, rules: Rules, notes: list[str]) -> Doubles | None:
+    def _strengths(self, rules: Rules, notes: list[str]) -> Lift | None:
         if not rules.lifts:
             return None
         strengths = np.zeros(len(self._catalogue))
@@ -153,15 +154,16 @@ class RuleBook:
             if negative:
                 notes.append(self.filters.unknown(condition))
             strengths[self.filters.met(condition, tag_may_be_unknown=negative)] += strength
-        strengths.flags.writeable = False
-        return strengths
+        return Lift.of(strengths)
 
     def _known(self, rule: str, ids: tuple[Id, ...], notes: list[str]) -> list[int]:
         """Return the rows of ids; those that the catalogue lacks are noted, but one in another spelling is refused."""
         rows = self._catalogue.find_all(ids)
         missing = [ids[place] for place in np.flatnonzero(rows < 0)]
         if missing:
-            if hint := next((hint for id_ in missing if (hint := self._catalogue.hint(id_))), ""):
+            whole = self._catalogue.has_whole_ids
+            spelled = (self._catalogue.hint(id_) for id_ in missing if not (whole and isinstance(id_, int)))
+            if hint := next(filter(None, spelled), ""):
                 raise ArgumentError(f"{rule}: an id is not among the games of this release{hint}")
             some = ", ".join(repr(id_) for id_ in missing[:3]) + ("…" if len(missing) > 3 else "")
             notes.append(
@@ -226,13 +228,12 @@ class Shelf:
             Rows that are not listed unless they are pinned, nor their editions where these are limited.
         """
         ruled = self.ruled(options)
-        lift = None if ruled.strengths is None else scoring.spread() * ruled.strengths
-        rank = scoring.ranking(self.allowed(ruled, without), lift)
+        lift = None if ruled.strengths is None else ruled.strengths.times(scoring.spread())
         pins = ruled.pins[: options.k]
-        rows, scores = self._chosen(rank, options.k, ruled.rules, pins, without)
+        rows, scores = self._chosen(scoring, options.k, ruled, lift, without)
         if len(pins):
             own = scoring.scores(pins)
-            first = own if lift is None else (own.astype(np.float64) + lift[pins]).astype(np.float32)
+            first = own if lift is None else lift.added(own, pins)
             rows, scores = np.append(pins, rows), np.append(first, scores)
         return Listing(rows, scores, self._notes(options, ruled, len(rows), without))
 
@@ -241,31 +242,37 @@ class Shelf:
         self.book.filters.prepare()
         self._editions.prepare()
 
-    def _chosen(self, rank: Ranking, k: int, rules: Rules, pins: Rows, without: Rows) -> Ranked:
+    def _chosen(self, scoring: Scoring, k: int, ruled: Ruled, lift: Lift | None, without: Rows) -> Ranked:
         """Return what follows the pinned games."""
-        room = k - len(pins)
+        rules, allowed = ruled.rules, self.allowed(ruled, without)
+        room = k - len(ruled.pins[:k])
+        rank = scoring.ranking(allowed, lift)
         if not rules.diversity and not rules.limits:
             return rank(room)
+        limits = Limits(rules, self.book.labels, self._editions, ruled.pins[:k].tolist(), without.tolist())
         pool = POOL * k if rules.diversity else 0
-        length = max(pool, 2 * room + 20 if rules.limits else 0)
+        # Of tags, a long list has soon enough: it is cheaper to look further down than to rank anew.
+        first = 2 * room + 20 if {name for name, _ in rules.limits} <= {EDITION} else POOL * k
+        length, chosen, values = max(pool, first), np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
         while True:
             rows, scores = rank(length)
-            limits = Limits(rules, self._catalogue, self._editions, pins.tolist(), without.tolist())
             order = self._ordered(rows, scores, rules.diversity or 0.0, pool)
-            kept = list(islice((place for place in order if limits.takes(int(rows[place]))), room))
-            if len(kept) == room or len(rows) < length:
-                return rows[kept], scores[kept]
-            length *= 4
+            kept = list(islice((place for place in order if limits.takes(int(rows[place]))), room - len(chosen)))
+            chosen, values = np.append(chosen, rows[kept]), np.append(values, scores[kept])
+            if len(chosen) == room or len(rows) < length:
+                return chosen, values
+            # What was passed over stays so, and so does all that has what there is enough of.
+            allowed = allowed.copy()
+            allowed[rows] = False
+            limits.close(allowed)
+            rank, length, pool = scoring.ranking(allowed, lift), 4 * length, 0
 
     def _ordered(self, rows: Rows, scores: Floats, diversity: float, pool: int) -> Iterable[int]:
         """Return the places of a ranking in the order in which they are taken."""
-        if not diversity:
+        if not diversity or not pool:
             return range(len(rows))
-        return self._diverse(rows, scores, diversity, pool)
-
-    def _diverse(self, rows: Rows, scores: Floats, diversity: float, pool: int) -> Iterator[int]:
-        yield from by_marginal_relevance(scores[:pool], self._vectors[rows[:pool]], diversity)
-        yield from range(min(pool, len(rows)), len(rows))
+        first = by_marginal_relevance(scores[:pool], self._vectors[rows[:pool]], diversity)
+        return chain(first, range(min(pool, len(rows)), len(rows)))
 
     def _scenario(self, name: str) -> Rules:
         if name not in self.scenarios:

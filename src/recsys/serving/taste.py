@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from recsys.ranking.moments import Moments
 from recsys.ranking.scorer import Scorer, scores_for
+from recsys.serving.lift import lifted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.models.taste import Line
     from recsys.ranking.scorer import Ranking
+    from recsys.serving.lift import Lift
 
     Floats = npt.NDArray[np.float32]
-    Doubles = npt.NDArray[np.float64]
     Rows = npt.NDArray[np.intp]
 
 
@@ -86,9 +87,7 @@ class TasteSpace:
         scores = line.of(scores_for(query, self.factors_of(rows)), self.item_of_row[rows])
         return np.where(self.has(rows), scores, np.float32(0))
 
-    def ranking(
-        self, query: Floats, allowed: npt.NDArray[np.bool_], line: Line, lift: Doubles | None = None
-    ) -> Ranking:
+    def ranking(self, query: Floats, allowed: npt.NDArray[np.bool_], line: Line, lift: Lift | None = None) -> Ranking:
         """Return the ranking for a person.
 
         Parameters
@@ -100,13 +99,13 @@ class TasteSpace:
         line
             How scores follow from inner products.
         lift
-            float64, (games,): what is added to scores; None for nothing.
+            What is added to scores; None for nothing.
         """
-        if line.added is None and lift is None:
-            return self._by_row(self._scorer.ranking(query, allowed[self.rows]))
-        added = np.zeros(len(self.rows)) if line.added is None else line.added[self.items]
+        if line.added is None:
+            return self._by_row(self._plain(self._scorer, query, allowed, lift))
+        added = line.added[self.items]
         if lift is not None:
-            added += lift[self.rows]
+            added = added + lift.values[self.rows]
         return self._by_row(self._scorer.shifted(query, allowed[self.rows], line.scale, added))
 
     def spread(self, query: Floats, line: Line) -> float:
@@ -122,11 +121,9 @@ class TasteSpace:
         """Return the cosines of the factors at ``row`` with those at some rows; 0 for games without factors."""
         return scores_for(self._direction(row), _taken(self._directions.rows, self._place_of_row[rows]))
 
-    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_], lift: Doubles | None = None) -> Ranking:
+    def neighbours(self, row: int, allowed: npt.NDArray[np.bool_], lift: Lift | None = None) -> Ranking:
         """Return the ranking by the cosine with the factors of the game at ``row``; see :meth:`ranking`."""
-        if lift is None:
-            return self._by_row(self._directions.ranking(self._direction(row), allowed[self.rows]))
-        return self._by_row(self._directions.shifted(self._direction(row), allowed[self.rows], 1.0, lift[self.rows]))
+        return self._by_row(self._plain(self._directions, self._direction(row), allowed, lift))
 
     def usual(self, row: int) -> tuple[float, float]:
         """Return mean and standard deviation of the cosines of all games with the one at ``row``."""
@@ -135,6 +132,17 @@ class TasteSpace:
     def prepare(self) -> None:
         """Build what the first question would build."""
         _ = self._scorer, self._directions, self._moments, self._measured
+
+    def _plain(self, scorer: Scorer, query: Floats, allowed: npt.NDArray[np.bool_], lift: Lift | None) -> Ranking:
+        """Return the ranking of places by inner products, lifted or not."""
+        if lift is None:
+            return scorer.ranking(query, allowed[self.rows])
+        return lifted(
+            partial(scorer.ranking, query),
+            lambda places: scores_for(query, scorer.rows[places]),
+            allowed[self.rows],
+            lift.at(self.rows),
+        )
 
     def _by_row(self, ranking: Ranking) -> Ranking:
         def rank(k: int) -> tuple[Rows, Floats]:
