@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArgumentError, IncompatibleArtifact, NotInModel
+from recsys.errors import ArgumentError, IncompatibleArtifact, NotInModel, ReleaseNotFound
 from recsys.release.loading import load_release
 from recsys.release.path import follow
 from recsys.serving import questions
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 
 def load(
-    path: Path | str = "models/v1", *, key: bytes | None = None, encoder: Encoder | None = None, eager: bool = False
+    path: Path | str = "models/v1",
+    *,
+    key: bytes | None = None,
+    encoder: Encoder | None = None,
+    eager: bool = False,
+    wait: bool = False,
 ) -> Recommender:
     """Verify a release, load it, and return what answers from it.
 
@@ -48,13 +53,16 @@ def load(
         Build at once what is otherwise built when it is first needed (the indexes of tags and
         names), so that no later question waits for it, and begin to fill a table of every game's
         nearest neighbours in the background.
+    wait
+        Load nothing yet: the first :meth:`Recommender.reload` does, and until one succeeds every question raises
+        ``ReleaseNotFound``.
 
     Raises
     ------
     ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
         If there is no release, or it is not sound.
     """
-    return Recommender(path, key=key, encoder=encoder, eager=eager)
+    return Recommender(path, key=key, encoder=encoder, eager=eager, wait=wait)
 
 
 class Recommender:
@@ -65,12 +73,18 @@ class Recommender:
 
     Parameters
     ----------
-    path, key, encoder, eager
+    path, key, encoder, eager, wait
         The arguments of :func:`load`.
     """
 
     def __init__(
-        self, path: Path | str, *, key: bytes | None = None, encoder: Encoder | None = None, eager: bool = False
+        self,
+        path: Path | str,
+        *,
+        key: bytes | None = None,
+        encoder: Encoder | None = None,
+        eager: bool = False,
+        wait: bool = False,
     ) -> None:
         self.path = local_path(path, "the release")
         self._key = key
@@ -79,7 +93,18 @@ class Recommender:
         self._eager = eager
         self._loading = threading.Lock()
         self._encoding = threading.Lock()
-        self._snapshot = self._load(None)
+        self._loaded = None if wait else self._load(None)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a release answers; False only before the first one where ``wait`` was asked for."""
+        return self._loaded is not None
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        if self._loaded is None:
+            raise ReleaseNotFound(f"no sound release has been loaded from {self.path} yet; ask again later")
+        return self._loaded
 
     @property
     def release(self) -> str:
@@ -108,12 +133,12 @@ class Recommender:
             If the new one is not sound; the old one goes on answering.
         """
         with self._loading:
-            if follow(self.path) == self._snapshot.path:
+            before = self._loaded
+            if before is not None and follow(self.path) == before.path:
                 return False
-            fresh = self._load(self._snapshot)
-            changed = fresh.name != self._snapshot.name
-            self._snapshot = fresh
-            return changed
+            fresh = self._load(before)
+            self._loaded = fresh
+            return before is None or fresh.name != before.name
 
     def similar(
         self, game_id: Id, k: int = 10, *, by: Way = "blend", filters: Conditions = (), collapse: bool = False
