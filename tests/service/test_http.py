@@ -170,7 +170,7 @@ def test_a_list_is_asked_for_with_get(client: httpx.Client) -> None:
     refused = client.post("/similar/100")
     assert refused.status_code == 405
     assert refused.json()["message"].startswith("POST /similar/100: Method Not Allowed")
-    assert refused.headers["allow"] == "GET"
+    assert refused.headers["allow"] == "GET, HEAD"
 
 
 def test_the_openapi_document_holds_for_whatever_is_sent(address: str) -> None:

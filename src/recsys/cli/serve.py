@@ -66,5 +66,5 @@ def serve(
         task = WorkerTask(path, poll, options, wait, log_format.value, verbose)
         return serve_many(task, workers, host, port, ready=ready)
     with working("load"):
-        loaded = load(path, eager=True, wait=wait)
+        loaded = load(path, eager=True, wait=wait, apart=True)
     return run(loaded, host, port, every=poll, ready=ready, options=options)

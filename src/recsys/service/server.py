@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import signal
@@ -99,6 +100,7 @@ def serve_on(
     server = uvicorn.Server(
         uvicorn.Config(app, http=BoundedProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     )
+    gc.freeze()  # what is loaded stays: to look through it time and again would stop every request
     begun()
     received: list[int] = []
     with _recorded(received), _switching(_SWITCH):

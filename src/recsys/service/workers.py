@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
-from recsys import errors
 from recsys.errors import ConfigError, MissingExtra, RecsysError, ReleaseError
 from recsys.service.server import listen, serve_on
 from recsys.service.shared import SHARED
 from recsys.system.interrupt import SIGNALS
 from recsys.system.log import events, keys, set_up
+from recsys.system.told import retold, told
 
 if TYPE_CHECKING:
     import socket
@@ -70,6 +70,7 @@ class _Worker:
     process: SpawnProcess
     told: Connection
     is_ready: bool = False
+    failure: tuple[str, str] | None = None
 
 
 def serve_many(
@@ -205,13 +206,20 @@ class _Team:
         ends = [worker.process.sentinel for worker in self.workers]
         for one in wait([self.received.reading, *ends, *waiting]):
             worker = waiting.get(one)  # type: ignore[call-overload]
-            if worker is not None and worker.process.is_alive():
-                try:
-                    worker.is_ready = worker.told.recv() == _READY
-                except EOFError:
-                    worker.process.join()
-                if worker.is_ready:
-                    self.fruitless = 0
+            if worker is not None:
+                self._hear(worker)
+
+    def _hear(self, worker: _Worker) -> None:
+        """Take what a worker says: that it can be asked, or why it ends."""
+        try:
+            said = worker.told.recv()
+        except EOFError:
+            said = None
+        if said == _READY:
+            worker.is_ready, self.fruitless = True, 0
+        else:
+            worker.failure = said
+            worker.process.join()
 
     def _ended(self) -> list[_Worker]:
         return [worker for worker in self.workers if not worker.process.is_alive()]
@@ -230,12 +238,9 @@ class _Team:
 
 def _failure_of(worker: _Worker) -> RecsysError:
     """Return why a worker could not begin, as it told it."""
-    try:
-        kind, message = worker.told.recv()
-    except (EOFError, OSError):
-        return RecsysError(f"a worker ended before it could answer, with exit code {worker.process.exitcode}")
-    error: RecsysError = getattr(errors, kind)(message)
-    return error
+    if worker.failure is not None:
+        return retold(*worker.failure)
+    return RecsysError(f"a worker ended before it could answer, with exit code {worker.process.exitcode}")
 
 
 def _work(
@@ -246,13 +251,12 @@ def _work(
     set_up(task.log_format, verbose=task.verbose)
     threading.Thread(target=_end_with, args=(alive,), name="server", daemon=True).start()
     try:
-        recommender = load(task.path, eager=True, wait=task.wait or replacing)
-        while replacing and not task.wait and not recommender.is_loaded:
+        recommender = load(task.path, eager=True, wait=task.wait or replacing, apart=True)
+        while replacing and not recommender.is_loaded:
             _try(recommender.reload)  # beside workers that answer, it must not answer 503
+        serve_on(listening, recommender, task.every, task.options, begun=lambda: telling.send(_READY))
     except RecsysError as error:
-        telling.send((_public(error), str(error)))
-        return
-    serve_on(listening, recommender, task.every, task.options, begun=lambda: telling.send(_READY))
+        telling.send(told(error))
 
 
 def _try(reload: Callable[[], bool]) -> None:
@@ -264,12 +268,6 @@ def _try(reload: Callable[[], bool]) -> None:
         return
     log.error("a worker cannot begin: nothing sound to load; trying again", extra=keys(cause=cause))
     time.sleep(1)
-
-
-def _public(error: RecsysError) -> str:
-    """Return the nearest class of the error tree that is made from a message alone."""
-    kinds = type(error).__mro__
-    return next(kind.__name__ for kind in kinds if kind.__module__ == errors.__name__ and "__init__" not in vars(kind))
 
 
 def _end_with(alive: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def load(
     encoder: Encoder | None = None,
     eager: bool = False,
     wait: bool = False,
+    apart: bool = False,
 ) -> Recommender:
     """Verify a release, load it, and return what answers from it.
 
@@ -56,13 +58,16 @@ def load(
     wait
         Load nothing yet: the first :meth:`Recommender.reload` does, and until one succeeds every question raises
         ``ReleaseNotFound``.
+    apart
+        Let a process of its own load each release after the first one, so that no question waits for that; for
+        servers. On systems other than POSIX it is loaded here all the same.
 
     Raises
     ------
     ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
         If there is no release, or it is not sound.
     """
-    return Recommender(path, key=key, encoder=encoder, eager=eager, wait=wait)
+    return Recommender(path, key=key, encoder=encoder, eager=eager, wait=wait, apart=apart)
 
 
 class Recommender:
@@ -73,7 +78,7 @@ class Recommender:
 
     Parameters
     ----------
-    path, key, encoder, eager, wait
+    path, key, encoder, eager, wait, apart
         The arguments of :func:`load`.
     """
 
@@ -85,12 +90,14 @@ class Recommender:
         encoder: Encoder | None = None,
         eager: bool = False,
         wait: bool = False,
+        apart: bool = False,
     ) -> None:
         self.path = local_path(path, "the release")
         self._key = key
         self._encoder = encoder
         self._own_encoder = encoder is None
         self._eager = eager
+        self._apart = apart and os.name == "posix"
         self._loading = threading.Lock()
         self._encoding = threading.Lock()
         self._loaded = None if wait else self._load(None)
@@ -321,6 +328,10 @@ class Recommender:
         return self._snapshot.named(name, k)
 
     def _load(self, before: Snapshot | None) -> Snapshot:
+        if self._apart and before is not None:
+            from recsys.serving.apart import snapshot_apart
+
+            return snapshot_apart(self.path, self._key, before, eager=self._eager)
         snapshot = Snapshot(load_release(self.path, key=self._key), before)
         if self._eager:
             snapshot.prepare()
