@@ -209,7 +209,7 @@ def at_a_rate(root: Path, address: str, paths: list[str], swaps: Swaps) -> None:
             "--every",
             str(every),
         ]
-        publisher = subprocess.Popen(command) if count else subprocess.Popen(["sleep", "20"])
+        publisher = subprocess.Popen(command) if count else subprocess.Popen(["sleep", "10"])
 
         async def everybody() -> None:
             apart = CLIENTS / rate
@@ -312,8 +312,8 @@ def publish_all(root: Path, address: str, publishes: int, every: float = 0.0) ->
     for number in range(publishes):
         began, name = time.monotonic(), f"published-{os.getpid()}-{number}"
         with store.staging(name) as staging:
-            for name, data in files.items():
-                staging.write(name, data)
+            for file, data in files.items():
+                staging.write(file, data)
             staging.publish(facts)
         while True:
             with urllib.request.urlopen(f"{address}/health") as answer:
