@@ -74,7 +74,7 @@ class AccessLog:
     def _open(self) -> int:
         if self._path is None:
             return sys.__stdout__.fileno() if sys.__stdout__ is not None else os.open(os.devnull, os.O_WRONLY)
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def _follow_rotation(self) -> None:
         if self._path is None:

@@ -6,6 +6,7 @@ With several workers each counts into files of a folder that all share, and whic
 from __future__ import annotations
 
 import os
+import threading
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from recsys.release.manifest import Manifest
     from recsys.service.exchange import Exchange
     from recsys.service.watch import Watch
     from recsys.serving import Recommender
@@ -66,6 +68,7 @@ class Metrics:
             "recsys_access_log_lost_lines_total", "Lines that the access log could not take.", registry=self._registry
         )
         self._serving: str | None = None
+        self._looking = threading.Lock()
 
     def count(self, exchange: Exchange) -> None:
         """Count a request that was answered."""
@@ -77,15 +80,19 @@ class Metrics:
         """Take over what is served now."""
         self._degraded.set(1 if watch is not None and watch.problem else 0)
         self._ready.set(1 if recommender.is_loaded else 0)
-        if not recommender.is_loaded or self._serving == recommender.release:
-            return
-        at = recommender.snapshot
-        if self._serving is not None:
-            self._info.labels(self._serving).set(0)
-            self._swaps.inc()
-        self._info.labels(at.name).set(1)
-        self._created.set(datetime.fromisoformat(at.manifest.created).timestamp())
-        self._serving = at.name
+        if recommender.is_loaded:
+            self._serve(recommender.snapshot.manifest)
+
+    def _serve(self, manifest: Manifest) -> None:
+        with self._looking:  # the watch and a reader of the metrics look at once
+            if self._serving == manifest.release:
+                return
+            if self._serving is not None:
+                self._info.labels(self._serving).set(0)
+                self._swaps.inc()
+            self._info.labels(manifest.release).set(1)
+            self._created.set(datetime.fromisoformat(manifest.created).timestamp())
+            self._serving = manifest.release
 
     def text(self) -> bytes:
         """Return the metrics of all workers as Prometheus reads them."""
