@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from fastapi import Response
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from recsys.serving.snapshot import Snapshot
 
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_identities: WeakKeyDictionary[Snapshot, bytes] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ def _tag(request: Request, at: Snapshot) -> str:
 
 def _identity(at: Snapshot) -> bytes:
     """Return what tells a release from every other, and this code from another: names may come again, bytes do not."""
-    files = sorted((name, facts.sha256) for name, facts in at.manifest.files.items())
-    return repr((_code(), files)).encode()
+    if at not in _identities:
+        files = sorted((name, facts.sha256) for name, facts in at.manifest.files.items())
+        _identities[at] = repr((_code(), files)).encode()
+    return _identities[at]
 
 
 @cache
