@@ -1,8 +1,9 @@
 """Serving a release: the loader, one query in process, and many clients at once.
 
-    python benchmarks/serving.py MODELS [--seconds 10] [--publishes 50]
+    python benchmarks/serving.py MODELS [--seconds 10] [--publishes 50] [--rate 300] [--every 2]
 
-prints the tables of ``docs/serving.md``. MODELS is a folder of releases; it is only read: publishing
+prints the tables of ``docs/serving.md``; ``--only-rate`` the last line alone, clients that ask at a bounded rate while
+releases are published underneath. MODELS is a folder of releases; it is only read: publishing
 underneath happens in a copy.
 """
 
@@ -22,7 +23,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,16 @@ CLIENTS = 100
 QUERIES = 400
 HEADER = f"""| {CLIENTS} clients | requests/s | p50 ms | p95 ms | p99 ms | failed | server's CPU, ms a request |
 | --- | --- | --- | --- | --- | --- | --- |"""
+
+
+class Swaps(NamedTuple):
+    """How many releases are published underneath, at how many requests a second, and how many seconds apart."""
+
+    publishes: int
+    rate: float
+    every: float
+
+
 FIRST_ANSWER = """
 import sys, time
 started = time.perf_counter()
@@ -156,6 +167,77 @@ def load(address: str, paths: list[str], lasting: float) -> tuple[list[float], l
     return seconds, failed
 
 
+async def paced(  # noqa: PLR0913, PLR0917 - one connection's share of the measurement
+    host: str,
+    port: int,
+    paths: list[str],
+    apart: float,
+    phase: float,
+    ended: threading.Event,
+    seconds: list[float],
+    failed: list[str],
+) -> None:
+    """Ask one question every so many seconds; each is timed from when it was due, however late the one before was."""
+    reader, writer = await asyncio.open_connection(host, port)
+    rng = random.Random(phase)
+    due = time.perf_counter() + phase
+    while not ended.is_set():
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        try:
+            writer.write(f"GET {rng.choice(paths)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            await reader.readexactly(int(head.split("content-length: ")[1].split("\r\n")[0]))
+            if not head.startswith("http/1.1 200"):
+                failed.append(head.split("\r\n")[0])
+        except (OSError, asyncio.IncompleteReadError) as error:
+            failed.append(repr(error))
+            reader, writer = await asyncio.open_connection(host, port)
+        seconds.append(time.perf_counter() - due)
+        due += apart
+    writer.close()
+
+
+def at_a_rate(root: Path, address: str, paths: list[str], swaps: Swaps) -> None:
+    """Print latencies at a bounded rate, quiet and while releases are published underneath."""
+    publishes, rate, every = swaps
+    host, port = address.removeprefix("http://").split(":")
+    for count in (0, publishes):
+        seconds: list[float] = []
+        failed: list[str] = []
+        ended = threading.Event()
+        # In a process of its own: its work must not slow down the clients' clock.
+        command = [
+            sys.executable,
+            __file__,
+            str(root),
+            "--publish-to",
+            address,
+            "--publishes",
+            str(count),
+            "--every",
+            str(every),
+        ]
+        publisher = subprocess.Popen(command) if count else subprocess.Popen(["sleep", "10"])
+
+        async def everybody() -> None:
+            apart = CLIENTS / rate
+            clients = [
+                paced(host, int(port), paths, apart, place * apart / CLIENTS, ended, seconds, failed)  # noqa: B023
+                for place in range(CLIENTS)
+            ]
+            waiting = asyncio.to_thread(lambda: (publisher.wait(), ended.set()))  # noqa: B023
+            await asyncio.gather(waiting, *clients)
+
+        started = time.perf_counter()
+        asyncio.run(everybody())
+        took = time.perf_counter() - started
+        assert publisher.returncode == 0
+        name = f"{rate:g} requests/s, " + (
+            f"{count} releases published underneath in {took:.0f} s" if count else "quiet"
+        )
+        print(line(name, seconds, failed, took), flush=True)
+
+
 def cpu_seconds(process: int) -> float:
     """Return the CPU time of a process so far (Linux): what it costs however busy the machine is."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -171,7 +253,7 @@ def line(name: str, seconds: list[float], failed: list[str], lasting: float) -> 
     )
 
 
-def over_http(models: Path, lasting: float, publishes: int) -> None:
+def over_http(models: Path, lasting: float, swaps: Swaps) -> None:
     """Print latencies under load, quiet and with releases published underneath."""
     asked = routes(models)
     with tempfile.TemporaryDirectory(dir=models.parent) as folder:
@@ -184,13 +266,18 @@ def over_http(models: Path, lasting: float, publishes: int) -> None:
         try:
             wait_until_quiet(server.pid)
             load(address, asked["all of them"], 2)
+            if not lasting:
+                print(HEADER)
+                at_a_rate(root, address, asked["all of them"], swaps)
+                return
             print(f"\n{HEADER}")
             for name, paths in asked.items():
                 before = cpu_seconds(server.pid)
                 seconds, failed = load(address, paths, lasting)
                 used = (cpu_seconds(server.pid) - before) / len(seconds) * 1e3
                 print(f"{line(name, seconds, failed, lasting)} {used:.2f} |")
-            underneath(root, address, asked["all of them"], publishes)
+            underneath(root, address, asked["all of them"], swaps.publishes)
+            at_a_rate(root, address, asked["all of them"], swaps)
         finally:
             server.terminate()
             server.wait()
@@ -221,8 +308,8 @@ def underneath(root: Path, address: str, paths: list[str], publishes: int) -> No
     print(line(f"all of them, {publishes} releases published underneath in {took:.0f} s", seconds, failed, took))
 
 
-def publish_all(root: Path, address: str, publishes: int) -> None:
-    """Publish the current release again and again under new names; wait until each is served."""
+def publish_all(root: Path, address: str, publishes: int, every: float = 0.0) -> None:
+    """Publish the current release again and again under new names; wait until each is served, and at least a while."""
     from recsys.release.staging import RunFacts
     from recsys.release.store import ReleaseStore
 
@@ -231,15 +318,17 @@ def publish_all(root: Path, address: str, publishes: int) -> None:
     files = {name: (current / name).read_bytes() for name in manifest.files}
     facts = RunFacts(manifest.content, manifest.cf, manifest.golden)
     for number in range(publishes):
-        with store.staging(f"published-{number}") as staging:
-            for name, data in files.items():
-                staging.write(name, data)
+        began, name = time.monotonic(), f"published-{os.getpid()}-{number}"
+        with store.staging(name) as staging:
+            for file, data in files.items():
+                staging.write(file, data)
             staging.publish(facts)
         while True:
             with urllib.request.urlopen(f"{address}/health") as answer:
-                if json.load(answer)["release"] == f"published-{number}":
+                if json.load(answer)["release"] == name:
                     break
             time.sleep(0.05)
+        time.sleep(max(0.0, began + every - time.monotonic()))
 
 
 def main() -> None:
@@ -248,14 +337,24 @@ def main() -> None:
     parser.add_argument("models", type=Path)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--publishes", type=int, default=50)
+    parser.add_argument("--rate", type=float, default=300)
+    parser.add_argument("--every", type=float, default=2)
+    parser.add_argument("--only-rate", action="store_true")
+    parser.add_argument("--publish-to", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.publish_to:
+        publish_all(chosen.models, chosen.publish_to, chosen.publishes, chosen.every)
+        return
+    if chosen.only_rate:
+        over_http(chosen.models, 0, Swaps(chosen.publishes, chosen.rate, chosen.every))
+        return
     import recsys
 
     user = recsys.load(chosen.models / "v1").snapshot.people.users.id_of(0)
     loader(chosen.models, int(user))
     in_process(chosen.models)
     if chosen.seconds:
-        over_http(chosen.models, chosen.seconds, chosen.publishes)
+        over_http(chosen.models, chosen.seconds, Swaps(chosen.publishes, chosen.rate, chosen.every))
 
 
 if __name__ == "__main__":

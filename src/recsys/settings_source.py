@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 CONFIG_FILE = Path("recsys.toml")
 """Read when it exists and no other file is named."""
 
-OWN_VARIABLES = frozenset({"RECSYS_SIGNING_KEY", "RECSYS_REAL_DATA", "RECSYS_FAULTS", "RECSYS_FAULTS_SEED"})
-"""Variables of this project that are no settings: the key of the releases, and what the tests ask for."""
+OWN_VARIABLES = frozenset(
+    {"RECSYS_SIGNING_KEY", "RECSYS_SERVE_TOKEN", "RECSYS_REAL_DATA", "RECSYS_FAULTS", "RECSYS_FAULTS_SEED"}
+)
+"""Variables of this project that are no settings: the key of the releases, the server's token, and what the tests ask
+for."""
 
 
 class _Value(NamedTuple):

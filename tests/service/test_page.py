@@ -171,3 +171,32 @@ def test_the_page_runs_only_its_own_script(page: Chrome) -> None:
     )
     assert page.execute_script("return window.injected") is None
     assert "Content Security Policy" in str(page.get_log("browser"))
+
+
+def test_the_page_asks_for_the_token_of_the_server(browser: Chrome, tmp_path: Path) -> None:
+    """With a token set: once it is typed, the page works as ever, also after it is loaded again; in no address."""
+    from selenium.webdriver.common.keys import Keys
+
+    publish(tmp_path)
+    command = ("-m", "recsys", "serve", "--models", tmp_path, "--port", "0")
+    with running(*command, log=tmp_path / "log", RECSYS_SERVE_TOKEN="a-token-of-some-length") as (_, address):
+        browser.get(address)
+        until(find(browser, "#token")[0].is_displayed)
+        find(browser, "#token")[0].send_keys("a-token-of-some-length", Keys.ENTER)
+        until(lambda: "43 games" in text(browser, "#health"))
+        assert not find(browser, "#token")[0].is_displayed()
+        browser.refresh()
+        until(lambda: "43 games" in text(browser, "#health"))
+        find(browser, "#user")[0].send_keys("3", Keys.ENTER)
+        until(lambda: len(find(browser, "#games li")) > 3)
+        assert "token" not in browser.current_url
+    errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert [message for message in errors if "401" not in message] == []
+
+
+def test_the_docs_show_the_routes(browser: Chrome) -> None:
+    """Without another site, under their policy, with nothing to complain about."""
+    browser.get(f"{browser.address}/docs")
+    until(lambda: len(find(browser, ".opblock")) > 8)
+    assert "/similar/{game_id}" in browser.page_source.replace("\u200b", "")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -8,6 +8,7 @@ import pytest
 from recsys.serving.catalogue import Catalogue
 from recsys.serving.editions import stem
 from recsys.serving.names import NameIndex, certain
+from recsys.serving.trigrams import Trigrams
 
 EARTH = "\N{EARTH GLOBE EUROPE-AFRICA}"
 
@@ -40,3 +41,17 @@ def test_names_of_other_signs_are_not_alike() -> None:
     index = NameIndex(Catalogue(pa.table({"NAME": ["!!!", "+"], "N_RATINGS": [1, 1]}), range(2)))
     assert index.find("???") == []
     assert stem("!!!") != stem("+")
+
+
+@pytest.mark.parametrize("query", ["catan", "a", "", "grosse", "日本", "aaaa", "x\U0001f3b2y", "\ud800"])
+def test_shared_trigrams_are_those_of_brute_force(query: str) -> None:
+    """Different trigrams that each name has in common with a query; each counts once."""
+    names = ["catan", "catan card game", "", "a", "aaa", "日本語", "grosse welt", "x\U0001f3b2y", "\ud800", "catan"]
+
+    def trigrams(name: str) -> set[str]:
+        padded = f"  {name} "
+        return {padded[at : at + 3] for at in range(len(padded) - 2)}
+
+    expected = {row: len(trigrams(name) & trigrams(query)) for row, name in enumerate(names)}
+    assert Trigrams(names).shared(query) == {row: count for row, count in expected.items() if count}
+    assert Trigrams([]).shared(query) == {}

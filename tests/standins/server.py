@@ -19,9 +19,10 @@ _TESTS = Path(__file__).parents[1]
 
 
 @contextmanager
-def running(*command: str | Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a server until the block ends; yields the process and the address that it printed."""
+def running(*command: str | Path, log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a server, with some variables, until the block ends; yields the process and the address that it printed."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("SNOWFLAKE_", "RECSYS_"))}
+    clean |= variables
     clean["PYTHONPATH"] = os.pathsep.join([str(_TESTS), str(Path(recsys.__file__).parents[1])])
     with log.open("w") as errors:
         process = subprocess.Popen(

@@ -14,7 +14,7 @@ from recsys.system.log import set_up
 def main(models: Path) -> None:
     """Serve the current release on any free port of this machine."""
     set_up("human")
-    recommender = load(models / "v1", encoder=WordEncoder(), eager=True)
+    recommender = load(models / "v1", encoder=WordEncoder(), eager=True, apart=True)
     serve(recommender, port=0, every=0.05, ready=lambda address: print(address, flush=True))  # noqa: T201
 
 

@@ -23,6 +23,21 @@ def serve(
         float,
         typer.Option(min=0.05, max=1e9, callback=is_finite, help="Seconds between two looks for a new release."),
     ] = 1.0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the address.")] = 1,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Begin without a sound release: answer 503 until there is one.")
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.05, max=3600, callback=is_finite, help="Seconds that an answer may take; then 503."),
+    ] = 30.0,
+    access_log: Annotated[
+        str | None,
+        typer.Option(
+            help="Append a JSON line for each request, with user ids and what was shown; - for stdout.",
+            metavar="FILE",
+        ),
+    ] = None,
     models: Models = MODELS,
     release: Release = CURRENT,
     log_format: Log = LogFormat.human,
@@ -32,7 +47,10 @@ def serve(
     # Many small requests share the cores: a matrix product that takes them all only waits for the others.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from recsys.cli.query import path_of
+    from recsys.service.bearer import token_from_environment
+    from recsys.service.front import ServiceOptions
     from recsys.service.server import serve as run
+    from recsys.service.workers import WorkerTask, serve_many
     from recsys.serving import load
 
     state = begin(context, verbose=verbose, log_format=log_format)
@@ -42,6 +60,11 @@ def serve(
         # The command line's own watch would end the process at once, requests and all.
         state.hand_over_signals()
 
+    path = path_of(models, release)
+    options = ServiceOptions(token_from_environment(os.environ), access_log, timeout)
+    if workers > 1:
+        task = WorkerTask(path, poll, options, wait, log_format.value, verbose)
+        return serve_many(task, workers, host, port, ready=ready)
     with working("load"):
-        loaded = load(path_of(models, release), eager=True)
-    return run(loaded, host, port, every=poll, ready=ready)
+        loaded = load(path, eager=True, wait=wait, apart=True)
+    return run(loaded, host, port, every=poll, ready=ready, options=options)

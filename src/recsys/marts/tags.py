@@ -55,7 +55,11 @@ def split_tags(column: Iterable[str], known: Sequence[str] = TAGS_WITH_COMMAS) -
     whole = {tuple(tag.split(_SEPARATOR)) for tag in known if _SEPARATOR in tag}
     whole |= {tuple(tag.split(_SEPARATOR)) for tags in parsed for tag in tags or () if _SEPARATOR in tag}
     glued = _inseparable(pieces)
-    return [_joined(cell, whole, glued) if tags is None else tags for cell, tags in zip(pieces, parsed, strict=True)]
+    first = {tag[0] for tag in whole} | {piece for piece, _ in glued}
+    return [
+        tags if tags is not None else cell if first.isdisjoint(cell) else _joined(cell, whole, glued)
+        for cell, tags in zip(pieces, parsed, strict=True)
+    ]
 
 
 def game_tags(categories: Iterable[str], mechanics: Iterable[str]) -> list[list[str]]:

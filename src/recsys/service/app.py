@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from fastapi import Body, Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
 
 from recsys import __version__
-from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError
 from recsys.service import ids, schema
-from recsys.service.page import PAGE, POLICY
+from recsys.service.about import add_about
+from recsys.service.front import Front, ServiceOptions
+from recsys.service.metrics import Metrics
+from recsys.service.refusals import add_refusals
+from recsys.service.responses import Answered
 from recsys.service.rules import asked_rules, read_rules
+from recsys.service.strict import StrictRoute, declared
 from recsys.service.visitors import VisitorBody
 from recsys.serving.answers import Way
 from recsys.serving.rule_texts import RuleTexts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
     from recsys.service.watch import Watch
     from recsys.serving import Recommender
@@ -57,12 +59,6 @@ AnyGame = Annotated[str, Query(description="A game's id, whatever signs it is ma
 AnyUser = Annotated[str, Query(description="A user's id, whatever signs it is made of.")]
 
 _NO_RULES = RuleTexts()
-_STATUS: dict[type[RecsysError], int] = {
-    NotInModel: 404,
-    ConfigError: 422,
-    MissingDependency: 501,
-    IncompatibleArtifact: 501,
-}
 _Responses: TypeAlias = dict[int | str, dict[str, Any]]
 """What FastAPI takes as the further answers of a route."""
 _WRONG: _Responses = {422: {"model": schema.Problem, "description": "An argument is wrong"}}
@@ -70,7 +66,7 @@ _NO_MODEL: _Responses = {501: {"model": schema.Problem, "description": "The embe
 _UNKNOWN: _Responses = {404: {"model": schema.Problem, "description": "No such game or user"}}
 
 
-def create_app(recommender: Recommender, watch: Watch | None = None) -> FastAPI:
+def create_app(recommender: Recommender, watch: Watch | None = None, options: ServiceOptions | None = None) -> FastAPI:
     """Return the service over a recommender.
 
     Parameters
@@ -79,11 +75,22 @@ def create_app(recommender: Recommender, watch: Watch | None = None) -> FastAPI:
         Answers the questions.
     watch
         Started and stopped with the service; without one, the release that is loaded stays.
+    options
+        What it asks of requests, and what it keeps of them.
+
+    Raises
+    ------
+    ConfigError
+        If the access log cannot be written.
     """
+    metrics = Metrics()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        declared(app)  # the first question need not wait for it
+        metrics.look(recommender, watch)
         if watch is not None:
+            watch.looked = partial(metrics.look, recommender, watch)
             watch.start()
         try:
             yield
@@ -91,46 +98,21 @@ def create_app(recommender: Recommender, watch: Watch | None = None) -> FastAPI:
             if watch is not None:
                 watch.stop()
 
-    app = FastAPI(
+    app = Front(
+        options or ServiceOptions(),
+        metrics,
         title="recsys",
         version=__version__,
         description="Games that are alike, and games for people, from one release at a time.",
         lifespan=lifespan,
     )
-    _add_errors(app)
+    app.state.recommender = recommender
+    app.router.route_class = StrictRoute
+    add_refusals(app)
     _add_games(app, recommender)
     _add_people(app, recommender)
-    _add_about(app, recommender, watch)
+    add_about(app, recommender, watch, metrics)
     return app
-
-
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(RecsysError)
-    async def failed(_: Request, error: RecsysError) -> Response:
-        status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-        return _json({"error": type(error).__name__, "message": str(error)}, status)
-
-    @app.exception_handler(404)
-    @app.exception_handler(405)
-    async def refused(request: Request, error: HTTPException) -> Response:
-        message = f"{request.method} {request.url.path}: {error.detail}; /docs lists what can be asked"
-        return _json({"error": "HTTPException", "message": message}, error.status_code, error.headers)
-
-    @app.exception_handler(400)
-    async def unreadable(_: Request, error: HTTPException) -> Response:
-        return _json({"error": "ArgumentError", "message": f"body: {error.detail}; JSON in UTF-8 is expected"}, 422)
-
-    @app.exception_handler(Exception)
-    async def unforeseen(_: Request, error: Exception) -> Response:
-        message = f"{type(error).__name__}: a bug, please report it; the service's log says more"
-        return _json({"error": "Unforeseen", "message": message}, 500)
-
-    @app.exception_handler(RequestValidationError)
-    async def wrong(_: Request, error: RequestValidationError) -> Response:
-        # A place in a list is no name: the parameter's is what comes before it.
-        names = [[part for part in problem["loc"] if isinstance(part, str)][-1] for problem in error.errors()]
-        message = "; ".join(f"{name}: {problem['msg']}" for name, problem in zip(names, error.errors(), strict=True))
-        return _json({"error": "ArgumentError", "message": message}, 422)
 
 
 # Most answers take about a millisecond: handing them to a thread would cost more. They are written as JSON
@@ -220,7 +202,7 @@ def _add_games(app: FastAPI, recommender: Recommender) -> None:
             }
             for game in at.named(name, k)
         ]
-        return _json({"release": at.name, "games": matches})
+        return Answered({"release": at.name, "games": matches})
 
 
 def _add_people(app: FastAPI, recommender: Recommender) -> None:
@@ -336,34 +318,6 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         return _answer(recommender.explain(ids.user_id(recommender, user), ids.game_id(recommender, game)))
 
 
-def _add_about(app: FastAPI, recommender: Recommender, watch: Watch | None) -> None:
-    @app.get("/health", response_model=schema.Health, tags=["service"])
-    async def health() -> Response:
-        """Return what is being served, and whether it is what should be."""
-        at = recommender.snapshot
-        problem = watch.problem if watch else None
-        return _json(
-            {
-                "status": "degraded" if problem else "ok",
-                "problem": problem,
-                "release": at.name,
-                "created": at.manifest.created,
-                "games": len(at.catalogue),
-                "users": len(at.people.users),
-            }
-        )
-
-    @app.get("/scenarios", response_model=schema.Scenarios, tags=["service"])
-    async def scenarios() -> Response:
-        """Return the scenarios that lists can be asked by, and their rules."""
-        at = recommender.snapshot
-        return _json({"release": at.name, "scenarios": at.shelf.scenarios})
-
-    @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return Response(PAGE, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
-
-
 def _is_quick(k: int, filters: Sequence[str], rules: RuleTexts = _NO_RULES, *, collapse: bool) -> bool:
     return k <= _QUICK and not filters and not collapse and rules.are_none
 
@@ -373,10 +327,4 @@ async def _answered(ask: Callable[[], Answer], *, quick: bool) -> Response:
 
 
 def _answer(answer: Answer | Explanation) -> Response:
-    return _json(answer.to_json())
-
-
-def _json(values: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    content = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate, which an argument may hold, has no place in UTF-8.
-    return Response(content.encode("utf-8", "replace"), status, headers, media_type="application/json")
+    return Answered(answer.to_json())

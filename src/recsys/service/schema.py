@@ -124,3 +124,9 @@ class Problem(_Answered):
     """The kind of error, as on the command line."""
     message: str
     """What failed, and what to do next."""
+
+
+class State(_Answered):
+    """What a probe asks."""
+
+    status: Literal["live", "ready"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, MissingExtra
+from recsys.service.shared import SHARED
 from recsys.service.watch import Watch
 from recsys.system.interrupt import SIGNALS
 from recsys.system.log import events, keys
@@ -18,6 +21,7 @@ from recsys.system.log import events, keys
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from recsys.service.front import ServiceOptions
     from recsys.serving import Recommender
 
 log = events(__name__)
@@ -36,6 +40,7 @@ def serve(
     *,
     every: float = 1.0,
     ready: Callable[[str], None] = lambda _: None,
+    options: ServiceOptions | None = None,
 ) -> int:
     """Serve until a signal asks for the end; requests that are under way are answered first.
 
@@ -49,6 +54,8 @@ def serve(
         Seconds between two looks at the current release.
     ready
         Called with the address once it can be asked.
+    options
+        What is asked of requests, and what is kept of them.
 
     Returns
     -------
@@ -60,29 +67,59 @@ def serve(
     MissingExtra
         If the extra ``serve`` is not installed.
     ConfigError
-        If the address cannot be listened on, or ``every`` is no length of time.
+        If the address cannot be listened on, ``every`` is no length of time, or the access log cannot be written.
     """
-    if not 0 < every <= threading.TIMEOUT_MAX:  # NaN is refused too
-        raise ConfigError(f"every = {every}: looks for a new release are some seconds apart; give 1.0 or the like")
+    os.environ.pop(SHARED, None)  # of one process the metrics need no folder
+    listening, address = listen(host, port, every, has_token=options is not None and options.token is not None)
+    release = recommender.release if recommender.is_loaded else "none yet"
+
+    def begun() -> None:
+        log.info("serving", extra=keys(address=address, release=release))
+        ready(address)
+
+    return serve_on(listening, recommender, every, options, begun)
+
+
+def serve_on(
+    listening: socket.socket,
+    recommender: Recommender,
+    every: float,
+    options: ServiceOptions | None,
+    begun: Callable[[], object],
+) -> int:
+    """Serve on a socket that listens; the arguments and what is returned are those of :func:`serve`."""
     try:
         import uvicorn
 
         from recsys.service.app import create_app
+        from recsys.service.protocol import BoundedProtocol
     except ImportError as error:
         raise MissingExtra("serve", "recsys serve") from error
 
-    listening = _listen(host, port)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    if not _is_loopback(listening):
-        log.warning("anybody who reaches this address may ask: there is no log-in", extra=keys(address=address))
-    app = create_app(recommender, Watch(recommender, every))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
-    log.info("serving", extra=keys(address=address, release=recommender.release))
-    ready(address)
+    app = create_app(recommender, Watch(recommender, every), options)
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=BoundedProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    )
+    gc.freeze()  # what is loaded stays: to look through it time and again would stop every request
+    begun()
     received: list[int] = []
     with _recorded(received), _switching(_SWITCH):
         server.run(sockets=[listening])
     return 128 + received[0] if received else 0
+
+
+def listen(host: str, port: int, every: float, *, has_token: bool) -> tuple[socket.socket, str]:
+    """Return a socket that listens and its address; the arguments and errors are those of :func:`serve`."""
+    if not 0 < every <= threading.TIMEOUT_MAX:  # NaN is refused too
+        raise ConfigError(f"every = {every}: looks for a new release are some seconds apart; give 1.0 or the like")
+    listening = _listen(host, port)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    if not _is_loopback(listening) and not has_token:
+        log.warning(
+            "anybody who reaches this address may ask: there is no log-in; RECSYS_SERVE_TOKEN sets a token",
+            extra=keys(address=address),
+        )
+    return listening, address
 
 
 @contextmanager

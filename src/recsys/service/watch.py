@@ -52,6 +52,8 @@ class Watch:
         self._thread: threading.Thread | None = None
         self.problem: str | None = None
         """Why the release that is current is not the one that answers; None where it is."""
+        self.looked: Callable[[], object] = lambda: None
+        """Called after each look of the thread."""
 
     def start(self) -> None:
         """Look at the link from now on, in a thread; also after a :meth:`stop`."""
@@ -73,7 +75,7 @@ class Watch:
         except (OSError, ReleaseError) as error:  # a link that leads to itself, a folder that is gone
             self._tell(target, error)
             return False
-        if target == self._recommender.snapshot.path:
+        if self._recommender.is_loaded and target == self._recommender.snapshot.path:
             self._failed = self.problem = None
             return False
         if target == self._failed and self._clock() - self._failed_at < self._retry_after:
@@ -91,13 +93,21 @@ class Watch:
     def _tell(self, target: Path, error: Exception) -> None:
         cause = str(error) if isinstance(error, RecsysError) else f"{type(error).__name__}: {error}"
         self.problem = f"{target.name} is current and cannot be served: {cause}"
-        if target != self._failed:
+        if target != self._failed and self._recommender.is_loaded:
             log.error(
                 "a release cannot be served; the one before goes on",
                 extra=keys(release=target.name, serving=self._recommender.release, cause=cause),
             )
+        elif target != self._failed:
+            log.error("nothing can be served yet; waiting for a sound release", extra=keys(cause=cause))
         self._failed, self._failed_at = target, self._clock()
 
     def _watch(self) -> None:
+        if not self._recommender.is_loaded:
+            self._look_on()
         while not self._stopped.wait(self._every):
-            self.look()
+            self._look_on()
+
+    def _look_on(self) -> None:
+        self.look()
+        self.looked()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
+import time
 import weakref
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -36,6 +35,7 @@ _BLOCK = 64
 _AT_ONCE = 2048
 """Vectors summed at once, 6 MiB of products."""
 _NONE = np.zeros(0, dtype=np.float32)
+_LONGEST_REST_S = 1.0
 
 
 class HalfPrecision:
@@ -93,13 +93,26 @@ class ContentSpace:
     def __init__(self, index: faiss.IndexFlatL2) -> None:
         import faiss
 
-        self._flat = index  # owns the memory that `vectors` shows
+        self._flat: faiss.IndexFlatL2 | None = index  # owns the memory that `vectors` shows
         count = index.ntotal * index.d
         view = faiss.rev_swig_ptr(index.get_xb(), count) if count else np.zeros(0, dtype=np.float32)
         self.vectors: npt.NDArray[np.float32] = view.reshape(index.ntotal, index.d)
         self.vectors.flags.writeable = False
+        self._begin_empty()
         if index.ntotal and not np.abs(np.einsum("ij,ij->i", self.vectors, self.vectors) - 1).max() < 1e-2:
             raise ArtifactCorrupt("the content index holds vectors that are not of length 1; train again")
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the vectors and what was built from them, for another process; it makes the rest."""
+        return {name: value for name, value in vars(self).items() if name in {"vectors", "moments"}}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._flat = None
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
+        """Make what no other process can hand over, and a table that is still to be filled."""
         self._half = HalfPrecision(self.vectors)
         self._table = np.zeros((0, 0), dtype=np.int32)
         self._table_cosines = np.zeros((0, 0), dtype=np.float32)
@@ -154,12 +167,11 @@ class ContentSpace:
         return Moments(self.vectors)
 
     def prepare(self) -> None:
-        """Build what the first blend would build, and begin to fill the table of neighbours."""
+        """Build what the first blend would build."""
         _ = self.moments
-        self.begin()
 
     def begin(self) -> None:
-        """Fill the table of neighbours in a thread of low priority, if nobody has begun to."""
+        """Fill the table of neighbours in a thread, if nobody has begun to."""
         with self._beginning:
             if self._begun:
                 return
@@ -218,12 +230,16 @@ class ContentSpace:
 
 
 def _fill(reference: weakref.ref[ContentSpace]) -> None:
-    """Fill the table block by block; questions go first."""
+    """Fill the table block by block, and rest as long as each took: questions go first.
+
+    The thread has the priority of all others. With a low one, on busy cores, it would be kept waiting while it holds
+    Python's lock, and every question with it.
+    """
     import faiss
 
     faiss.omp_set_num_threads(1)
-    if sys.platform == "linux":
-        # On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    began = time.perf_counter()
     while (space := reference()) is not None and space.fill():
         del space
+        time.sleep(min(time.perf_counter() - began, _LONGEST_REST_S))
+        began = time.perf_counter()

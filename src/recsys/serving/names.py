@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
+
+from recsys.serving.trigrams import Trigrams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,10 @@ class Match(NamedTuple):
 
 def plain(name: str) -> str:
     """Return a name without case, accents and punctuation: ``Café: 2nd!`` is ``cafe 2nd``."""
-    letters = unicodedata.normalize("NFKD", name.casefold())
+    letters = name.casefold()
+    if letters.isascii():  # as most are, and nothing below changes these
+        return " ".join(_WORDS.findall(letters))
+    letters = unicodedata.normalize("NFKD", letters)
     return " ".join(_WORDS.findall("".join(c for c in letters if not unicodedata.combining(c)).casefold()))
 
 
@@ -53,7 +57,8 @@ def spelled(name: str) -> str:
 
 
 def _signs(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name[:_LONGEST].casefold()).split())
+    letters = name[:_LONGEST].casefold()
+    return " ".join((letters if letters.isascii() else unicodedata.normalize("NFKC", letters)).split())
 
 
 class NameIndex:
@@ -100,9 +105,7 @@ class NameIndex:
 
     def _candidates(self, query: str) -> list[int]:
         """Return the rows that share most trigrams with ``query``, and those whose names begin with it."""
-        shared: Counter[int] = Counter()
-        for trigram in _trigrams(query):
-            shared.update(self._index.get(trigram, ()))
+        shared = self._index.shared(query)
         # Long names share many trigrams by chance: count what is not shared against them.
         alike = {row: 2 * n / (len(query) + len(self._names[row]) + 2) for row, n in shared.items()}
         best = sorted(alike, key=lambda row: (-alike[row], -self._n_ratings[row]))[:100]
@@ -111,17 +114,8 @@ class NameIndex:
         return list(dict.fromkeys([*begins[:200], *best]))
 
     @cached_property
-    def _index(self) -> dict[str, list[int]]:
-        index: dict[str, list[int]] = {}
-        for row, name in enumerate(self._names):
-            for trigram in _trigrams(name):
-                index.setdefault(trigram, []).append(row)
-        return index
-
-
-def _trigrams(name: str) -> set[str]:
-    padded = f"  {name} "
-    return {padded[at : at + 3] for at in range(len(padded) - 2)}
+    def _index(self) -> Trigrams:
+        return Trigrams(self._names)
 
 
 def certain(likenesses: Sequence[float]) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArgumentError, NotInModel
+from recsys.errors import ArgumentError, NotInModel, ReleaseNotFound
 from recsys.release.loading import load_release
 from recsys.release.path import follow
 from recsys.serving import questions
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 
 
 def load(
-    path: Path | str = "models/v1", *, key: bytes | None = None, encoder: Encoder | None = None, eager: bool = False
+    path: Path | str = "models/v1",
+    *,
+    key: bytes | None = None,
+    encoder: Encoder | None = None,
+    eager: bool = False,
+    wait: bool = False,
+    apart: bool = False,
 ) -> Recommender:
     """Verify a release, load it, and return what answers from it.
 
@@ -48,13 +55,19 @@ def load(
         Build at once what is otherwise built when it is first needed (the indexes of tags and
         names), so that no later question waits for it, and begin to fill a table of every game's
         nearest neighbours in the background.
+    wait
+        Load nothing yet: the first :meth:`Recommender.reload` does, and until one succeeds every question raises
+        ``ReleaseNotFound``.
+    apart
+        Let a process of its own load each release after the first one, so that no question waits for that; for
+        servers. On systems other than POSIX it is loaded here all the same.
 
     Raises
     ------
     ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
         If there is no release, or it is not sound.
     """
-    return Recommender(path, key=key, encoder=encoder, eager=eager)
+    return Recommender(path, key=key, encoder=encoder, eager=eager, wait=wait, apart=apart)
 
 
 class Recommender:
@@ -65,19 +78,38 @@ class Recommender:
 
     Parameters
     ----------
-    path, key, encoder, eager
+    path, key, encoder, eager, wait, apart
         The arguments of :func:`load`.
     """
 
     def __init__(
-        self, path: Path | str, *, key: bytes | None = None, encoder: Encoder | None = None, eager: bool = False
+        self,
+        path: Path | str,
+        *,
+        key: bytes | None = None,
+        encoder: Encoder | None = None,
+        eager: bool = False,
+        wait: bool = False,
+        apart: bool = False,
     ) -> None:
         self.path = local_path(path, "the release")
         self._key = key
         self._queries = Queries(encoder)
         self._eager = eager
+        self._apart = apart and os.name == "posix"
         self._loading = threading.Lock()
-        self._snapshot = self._load(None)
+        self._loaded = None if wait else self._load(None)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a release answers; False only before the first one where ``wait`` was asked for."""
+        return self._loaded is not None
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        if self._loaded is None:
+            raise ReleaseNotFound(f"no sound release has been loaded from {self.path} yet; ask again later")
+        return self._loaded
 
     @property
     def release(self) -> str:
@@ -111,12 +143,12 @@ class Recommender:
             If the new one is not sound; the old one goes on answering.
         """
         with self._loading:
-            if follow(self.path) == self._snapshot.path:
+            before = self._loaded
+            if before is not None and follow(self.path) == before.path:
                 return False
-            fresh = self._load(self._snapshot)
-            changed = fresh.name != self._snapshot.name
-            self._snapshot = fresh
-            return changed
+            fresh = self._load(before)
+            self._loaded = fresh
+            return before is None or fresh.name != before.name
 
     def similar(
         self,
@@ -344,6 +376,10 @@ class Recommender:
         return self._snapshot.named(name, k)
 
     def _load(self, before: Snapshot | None) -> Snapshot:
+        if self._apart and before is not None:
+            from recsys.serving.apart import snapshot_apart
+
+            return snapshot_apart(self.path, self._key, before, eager=self._eager)
         snapshot = Snapshot(load_release(self.path, key=self._key), before)
         if self._eager:
             snapshot.prepare()

@@ -57,7 +57,7 @@ class Snapshot:
     def __init__(self, release: LoadedRelease, before: Snapshot | None = None) -> None:
         self.path, self.manifest = release.path, release.manifest
         self.catalogue = Catalogue(release.games, release.game_ids)
-        same = before is not None and _vectors_of(before.manifest) == _vectors_of(release.manifest)
+        same = before is not None and vectors_of(before.manifest) == vectors_of(release.manifest)
         self.content: ContentSpace = before.content if before and same else ContentSpace(release.index)
         rows = np.where(release.recommendable, self.catalogue.find_all(release.items.ids()), -1)
         self.taste = TasteSpace(release.item_factors, rows, len(self.catalogue))
@@ -73,9 +73,14 @@ class Snapshot:
         return self.manifest.release
 
     def prepare(self) -> None:
-        """Build what is otherwise built when it is first needed."""
+        """Build what is otherwise built when it is first needed, and begin to fill the table of neighbours."""
+        self.build()
+        self.content.begin()
+
+    def build(self, *, but_content: bool = False) -> None:
+        """Build what is otherwise built when it is first needed; without what belongs to the vectors alone, if so."""
         parts = (self.content, self.taste, self.hybrid, self.people, self.shelf, self._names)
-        for part in parts:
+        for part in parts[but_content:]:
             part.prepare()
 
     def named(self, name: str, k: int) -> list[Suggestion]:
@@ -94,6 +99,6 @@ class Snapshot:
         return Answer(tuple(games), by, self.name, "; ".join(filter(None, (note, *listing.notes))))
 
 
-def _vectors_of(manifest: Manifest) -> str:
-    """Return what tells one index from another."""
+def vectors_of(manifest: Manifest) -> str:
+    """Return what tells the vectors of one release from those of another."""
     return manifest.files[INDEX].sha256
