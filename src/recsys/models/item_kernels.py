@@ -43,6 +43,26 @@ def gram_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
                     out[other] += weight * user_data[entry]
 
 
+def add_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
+    rows: Any, weights: Any, indptr: Any, indices: Any, values: Any, summed: Any
+) -> None:
+    """Add up weighted rows of a CSR matrix, entry by entry: rounded as numpy rounds, in the order of ``np.bincount``.
+
+    Parameters
+    ----------
+    rows, weights
+        Which rows, and float32 for each.
+    indptr, indices, values
+        The matrix: int64, int32, float32.
+    summed
+        float64, (columns,), zeros.
+    """
+    for place in range(len(rows)):
+        weight = weights[place]
+        for entry in range(indptr[rows[place]], indptr[rows[place] + 1]):
+            summed[indices[entry]] += values[entry] * weight
+
+
 def solve_games(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one loop over arrays: calls in it would cost what it saves
     rows: Any,
     own: Any,

@@ -89,6 +89,15 @@ class Blending:
     def _moments(self) -> Moments:
         return Moments(self._item_factors[self.active])
 
+    @cached_property
+    def _active_items(self) -> npt.NDArray[np.intp] | None:
+        """The places of the active games; None where all are."""
+        return None if self.active.all() else np.flatnonzero(self.active)
+
+    def compiled(self) -> Blending:
+        """Return one that adds up the same, to the bit, and faster; it needs numba."""
+        return Blending(self._item_factors, self.item_item and self.item_item.compiled(), self.item_weight)
+
     def line(self, factors: Floats, items: npt.NDArray[np.integer], confidence: Floats, usual: float = 0.0) -> Line:
         """Return how somebody's scores follow from inner products.
 
@@ -108,8 +117,10 @@ class Blending:
         beside, per_word = self.item_item.trend.astype(np.float64), 0.0
         if self.item_weight:
             counts = confidence > 0
-            said = self.item_item.matrix.summed(items[counts], confidence[counts]) + usual * self.item_item.usual
-            part = said if self.active.all() else said[self.active]
+            said = self.item_item.matrix.summed(items[counts], confidence[counts])
+            if usual:
+                said += usual * self.item_item.usual
+            part = said if self._active_items is None else said[self._active_items]
             per_word = self.item_weight / max(float(part.std()), _LEAST)
             beside += per_word * (said - part.mean())
         return Line(scale, beside - scale * mean, beside, per_word)

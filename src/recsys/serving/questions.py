@@ -29,7 +29,8 @@ WAYS = get_args(Way)
 NOBODY = np.zeros(0, dtype=np.intp)
 
 
-def _check(by: str) -> None:
+def check_way(by: str) -> None:
+    """Refuse what is no way to rank."""
     if by not in WAYS:
         raise ArgumentError(f"by = {by!r}: an answer goes by {', '.join(WAYS)}")
 
@@ -44,7 +45,7 @@ def similar(at: Snapshot, game_id: object, by: By, options: ListOptions) -> Answ
     ArgumentError
         If ``by`` or a filter is none.
     """
-    _check(by)
+    check_way(by)
     row = at.catalogue.row(game_id)
     without = np.array([row], dtype=np.intp)
     allowed, note = at.allowed(options, without), ""
@@ -88,7 +89,7 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, options: ListOption
     ArgumentError
         If ``by`` or a filter is none.
     """
-    _check(by)
+    check_way(by)
     seen = NOBODY if profile is None else profile.seen
     allowed = at.allowed(options, seen)
     way, query = _way(at, profile, by)
@@ -167,6 +168,11 @@ def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -
     the cosine of the texts, in a blend both as they are weighted there. What games add that are not
     liked, and in a blend the mean user, is no reason.
     """
+    return [_named(at, profile.liked, row, most) for row in shares_of(at, profile, rows, by)]
+
+
+def shares_of(at: Snapshot, profile: Profile, rows: Rows, by: By) -> npt.NDArray[np.float64]:
+    """Return the share of each liked game in the scores of some games, float64 (games, liked); see above."""
     if by == "taste":
         parts = np.float32(profile.line.scale) * profile.taste.parts(at.taste.factors_of(rows))
         parts = parts + at.people.said(profile, at.taste.item_of_row[rows])
@@ -178,8 +184,8 @@ def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -
     # No game is a reason for itself, and one that speaks against another is none either.
     parts = np.where(profile.liked[None, :] == rows[:, None], 0, np.maximum(parts, 0)).astype(np.float64)
     total = parts.sum(axis=1, keepdims=True)
-    shares = np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
-    return [_named(at, profile.liked, row, most) for row in shares]
+    shares: npt.NDArray[np.float64] = np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
+    return shares
 
 
 def _blended(at: Snapshot, profile: Profile, rows: Rows, cosines: Floats) -> Floats:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.ranking.moments import Moments
-from recsys.ranking.scorer import Scorer, scores_for
+from recsys.ranking.scorer import Lists, Scorer, Shift, scores_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from recsys.models.taste import Line
     from recsys.ranking.scorer import Ranking
+    from recsys.serving.people import Profile
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
@@ -82,6 +85,45 @@ class TasteSpace:
             return self._by_row(self._scorer.ranking(query, allowed[self.rows]))
         added = line.added[self.item_of_row[self.rows]]
         return self._by_row(self._scorer.shifted(query, allowed[self.rows], line.scale, added))
+
+    def lists(self, people: Sequence[Profile], allowed: npt.NDArray[np.bool_], k: int) -> Lists:
+        """Return the first ``k`` games of the ranking of each of some people, without what they have seen.
+
+        Parameters
+        ----------
+        people
+            Whose factors are not all 0.
+        allowed
+            bool, (games,): games of the catalogue that may be suggested to anybody.
+        k
+            Length of the lists.
+
+        Returns
+        -------
+        Lists
+            Its ``columns`` are rows of the catalogue.
+        """
+        queries = np.stack([profile.factors for profile in people])
+        seen = [self._places(profile.seen) for profile in people]
+        if all(profile.line.added is None for profile in people):
+            ends = np.append(0, np.cumsum([len(places) for places in seen]))
+            lists = self._scorer.best(queries, k, allowed[self.rows], (ends, np.concatenate(seen)))
+        else:
+            items = self.item_of_row[self.rows]
+
+            def shift_of(place: int) -> Shift:
+                line = people[place].line
+                assert line.added is not None
+                return Shift(line.scale, line.added[items], seen[place])
+
+            lists = self._scorer.best_shifted(queries, k, shift_of, allowed[self.rows])
+        listed = lists.columns >= 0
+        return Lists(np.where(listed, self.rows[lists.columns], -1).astype(np.int32), lists.scores)
+
+    def _places(self, rows: Rows) -> Rows:
+        """Return where some games stand among those with factors, without the others."""
+        places: Rows = self._place_of_row[rows]
+        return places[places >= 0]
 
     def cosines(self, row: int, rows: Rows) -> Floats:
         """Return the cosines of the factors at ``row`` with those at some rows; 0 for games without factors."""
