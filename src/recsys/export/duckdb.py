@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ArtifactWriteError, ConfigError, LockHeld, MissingExtra
+from recsys.export.staged import held, staged_for
 from recsys.export.targets import refuse_other_columns
-from recsys.release.durable import make_folder, remove
+from recsys.release.durable import make_folder, remove, rename, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,13 +47,32 @@ class DuckDBTarget:
     @contextmanager
     def replaced(self, schema: pa.Schema, *, recreate: bool) -> Iterator[Callable[[pa.RecordBatch], None]]:
         """Write the new table and drop the old one in one transaction; see :class:`recsys.export.targets.Target`."""
-        import pyarrow as pa
-
         make_folder(self._path.parent)
         if self._path.exists() and not self._path.is_file():
             raise ArtifactWriteError(f"cannot write {self._path}: it is no plain file; name another")
-        fresh = not self._path.exists()
-        connection = self._connected()
+        if self._path.exists():
+            with self._written(self._path, schema, recreate=recreate) as write:
+                yield write
+            return
+        # A file that is killed while DuckDB makes it is no database: a new one is made beside its place.
+        staged = staged_for(self._path)
+        with held(staged, folder=True):
+            try:
+                with writing(f"clear {staged}"):
+                    for left in os.listdir(staged):
+                        remove(staged / left)
+                with self._written(staged / self._path.name, schema, recreate=recreate) as write:
+                    yield write
+                rename(staged / self._path.name, self._path)
+            finally:
+                with suppress(ArtifactWriteError):
+                    remove(staged)
+
+    @contextmanager
+    def _written(self, path: Path, schema: pa.Schema, *, recreate: bool) -> Iterator[Callable[[pa.RecordBatch], None]]:
+        import pyarrow as pa
+
+        connection = self._connected(path)
         try:
             with self._failing():
                 connection.execute("BEGIN TRANSACTION")
@@ -70,18 +91,15 @@ class DuckDBTarget:
         except BaseException:
             with suppress(Exception):
                 connection.close()
-            if fresh:
-                with suppress(ArtifactWriteError):
-                    remove(self._path)
             raise
 
-    def _connected(self) -> Any:
+    def _connected(self, path: Path) -> Any:
         try:
             import duckdb
         except ImportError as error:
             raise MissingExtra("train", "an export into a DuckDB file") from error
         with self._failing():
-            return duckdb.connect(str(self._path), config={"memory_limit": _MEMORY, "threads": 1})
+            return duckdb.connect(str(path), config={"memory_limit": _MEMORY, "threads": 1})
 
     def _prepare(self, connection: Any, empty: pa.Table, *, recreate: bool) -> None:
         """Make the empty new table, once it is clear that it may take the old one's place."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
-from recsys.errors import ArtifactWriteError, LockHeld
+from recsys.errors import ArtifactWriteError
+from recsys.export.staged import clearing, held, staged_for
 from recsys.export.targets import refuse_other_columns
-from recsys.release.durable import TEMPORARY, flush_folder, make_folder, remove, rename, writing
+from recsys.release.durable import flush_folder, make_folder, remove, rename, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,10 +49,11 @@ class ParquetFile:
         make_folder(self._path.parent)
         if self._path.exists():
             _refuse_file(self._path, schema, recreate=recreate)
-        staged = self._path.with_name(f".{self._path.name}{TEMPORARY}")
-        with _held(staged, folder=False) as descriptor:
-            with _clearing(staged):
-                os.ftruncate(descriptor, 0)
+        staged = staged_for(self._path)
+        with held(staged, folder=False) as descriptor:
+            with clearing(staged):
+                with writing(f"write {staged}"):
+                    os.ftruncate(descriptor, 0)
                 with _Part(staged, descriptor, schema) as part:
                     yield part.write
             rename(staged, self._path)
@@ -77,11 +78,12 @@ class ParquetFolder:
         make_folder(self._path.parent)
         if os.path.lexists(self._path):
             _refuse_folder(self._path, schema, recreate=recreate)
-        staged = self._path.with_name(f".{self._path.name}{TEMPORARY}")
-        with _held(staged, folder=True):
-            with _clearing(staged):
-                for left in staged.iterdir():
-                    remove(left)
+        staged = staged_for(self._path)
+        with held(staged, folder=True):
+            with clearing(staged):
+                with writing(f"clear {staged}"):
+                    for left in os.listdir(staged):
+                        remove(staged / left)
                 with _Parts(staged, schema) as parts:
                     yield parts.write
                 with writing(f"flush {staged}"):
@@ -124,19 +126,28 @@ class _Part:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            with suppress(Exception):
-                self._file.close()
+            self._abandon()
             return
         import pyarrow.parquet as pq
 
-        with writing(f"write {self._path}"):
-            self._writer.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        stored = pq.read_metadata(self._path).num_rows
+        try:
+            with writing(f"write {self._path}"):
+                self._writer.close()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+        except BaseException:
+            self._abandon()
+            raise
+        with writing(f"read {self._path} again"):
+            stored = pq.read_metadata(self._path).num_rows
         if stored != self._rows:
             raise ArtifactWriteError(f"cannot write {self._path}: it holds {stored:,} rows of {self._rows:,}")
+
+    def _abandon(self) -> None:
+        self._writer.is_open = False  # else it would end the file that nobody wants when it is collected
+        with suppress(OSError):
+            self._file.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write a batch, as a row group of its own."""
@@ -178,42 +189,6 @@ class _Parts:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._opened.callback(os.close, descriptor)
         return self._opened.enter_context(_Part(path, descriptor, self._schema))
-
-
-@contextmanager
-def _held(staged: Path, *, folder: bool) -> Iterator[int]:
-    """Make what is staged, or take what an export that was killed has left; nobody else writes it meanwhile."""
-    with writing(f"write {staged}"):
-        if folder:
-            staged.mkdir(exist_ok=True)
-        how = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT
-        descriptor = os.open(staged, how | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    try:
-        with writing(f"lock {staged}"):
-            if not _is_ours(staged, descriptor):
-                raise LockHeld(f"another export is writing {staged}: wait until it has finished, then run again")
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _is_ours(staged: Path, descriptor: int) -> bool:
-    """Lock what is staged. Another export may have renamed it since it was opened: then it is that one's table."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.fstat(descriptor).st_ino == staged.lstat().st_ino
-    except (BlockingIOError, FileNotFoundError):
-        return False
-
-
-@contextmanager
-def _clearing(staged: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with suppress(ArtifactWriteError):
-            remove(staged)
-        raise
 
 
 def _refuse_file(path: Path, schema: pa.Schema, *, recreate: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from recsys.config import SnowflakeSettings
     from recsys.export.tables import Table
+
+_TABLE = r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}"
 
 
 class Target(Protocol):
@@ -134,6 +137,8 @@ def open_target(text: str, table: str, snowflake: SnowflakeSettings | None = Non
     ConfigError
         If the text is none of these, or a variable is missing.
     """
+    if not re.fullmatch(_TABLE, table):
+        raise ConfigError(f"--table {table!r} is no name of a table: words of letters, digits and _, with dots between")
     if text == "snowflake":
         from recsys.config import SnowflakeSettings
         from recsys.export.snowflake import SnowflakeTarget

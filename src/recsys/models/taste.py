@@ -94,6 +94,11 @@ class Blending:
         """The places of the active games; None where all are."""
         return None if self.active.all() else np.flatnonzero(self.active)
 
+    @cached_property
+    def _trend(self) -> Doubles:
+        assert self.item_item is not None
+        return self.item_item.trend.astype(np.float64)
+
     def compiled(self) -> Blending:
         """Return one that adds up the same, to the bit, and faster; it needs numba."""
         return Blending(self._item_factors, self.item_item and self.item_item.compiled(), self.item_weight)
@@ -114,7 +119,7 @@ class Blending:
             return Line(1.0)
         mean, spread = self._moments.of(factors)
         scale = (1 - self.item_weight) / max(spread, _LEAST)
-        beside, per_word = self.item_item.trend.astype(np.float64), 0.0
+        beside, per_word = self._trend, 0.0
         if self.item_weight:
             counts = confidence > 0
             said = self.item_item.matrix.summed(items[counts], confidence[counts])
@@ -122,7 +127,10 @@ class Blending:
                 said += usual * self.item_item.usual
             part = said if self._active_items is None else said[self._active_items]
             per_word = self.item_weight / max(float(part.std()), _LEAST)
-            beside += per_word * (said - part.mean())
+            said -= part.mean()
+            said *= per_word
+            said += beside
+            beside = said
         return Line(scale, beside - scale * mean, beside, per_word)
 
 

@@ -18,7 +18,7 @@ from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, top_k
 from recsys.system import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
@@ -249,9 +249,7 @@ class Scorer:
 
         return rank
 
-    def best_shifted(
-        self, queries: Floats, k: int, shift_of: Callable[[int], Shift], allowed: npt.NDArray[np.bool_]
-    ) -> Lists:
+    def best_shifted(self, queries: Floats, k: int, shifts: Iterable[Shift], allowed: npt.NDArray[np.bool_]) -> Lists:
         """Return the ``k`` best rows for each of some vectors, the same as :meth:`shifted` gives them.
 
         Many lists are chosen from by compiled loops: it needs numba.
@@ -262,8 +260,8 @@ class Scorer:
             float32, (n, factors).
         k
             Length of the lists.
-        shift_of
-            From the place of a vector to what its scores are made of; asked for once each, in order.
+        shifts
+            What the scores of each vector are made of, in their order: each is taken at its turn, and let go of.
         allowed
             bool, (rows,): rows that may be listed for anybody.
         """
@@ -278,8 +276,7 @@ class Scorer:
         room, sums = (np.empty(len(self.rows)), np.empty(depth)), np.empty(self.rows.shape[1])
         near = np.empty(len(self.rows), dtype=np.intp)
         columns, scores = [], []
-        for place, query in enumerate(queries):
-            shift = shift_of(place)
+        for place, (query, shift) in enumerate(zip(queries, shifts, strict=True)):
             limits = float(errors[place]) * shift.scale, _ROUNDED, _LOWEST
             count: Any = choose(
                 rough[place], shift.scale, shift.added, barred, shift.without, depth, *limits, *room, near

@@ -6,6 +6,8 @@ Plain lists by taste are ranked in batches by the one scorer; every other list i
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from recsys.serving import questions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from recsys.serving.people import Profile
     from recsys.serving.snapshot import Snapshot
 
+    Places = npt.NDArray[np.intp]
     Rows = npt.NDArray[np.int32]
     Floats = npt.NDArray[np.float32]
 
@@ -71,9 +74,9 @@ class ManyLists:
 
     def __init__(self, at: Snapshot, by: Way, options: ListOptions) -> None:
         questions.check_way(by)
-        self.at, self.by, self.options = at, by, options
+        self.at, self.by, self.options = copy(at), by, options
+        self.at.people = at.people.compiled()
         self._allowed = at.allowed(options, questions.NOBODY)
-        self._people = at.people.compiled()
         # What is built when it is first needed would be built by every thread that needs it first.
         at.taste.prepare()
         at.hybrid.prepare()
@@ -93,16 +96,14 @@ class ManyLists:
             int, (people,): codes of users; -1 for somebody whom the release does not know.
         """
         batch = Batch.empty(len(codes), self.options.k)
-        with_taste: dict[int, Profile] = {}
-        for place, code in enumerate(codes.tolist()):
-            profile = self._people.at(code) if code >= 0 else None
-            if self.is_batched and profile is not None and profile.factors.any():
-                with_taste[place] = profile
-            else:
-                answer = questions.recommend(self.at, profile, self.by, self.options, unknown="nobody of this release")
-                self._take(batch, place, answer)
-        if with_taste:
-            self._rank(batch, np.array(list(with_taste)), list(with_taste.values()))
+        factors = self.at.people.factors[codes]
+        batched = self.is_batched & (codes >= 0) & factors.any(axis=1)
+        for place in np.flatnonzero(~batched).tolist():
+            profile = self.at.people.at(int(codes[place])) if codes[place] >= 0 else None
+            answer = questions.recommend(self.at, profile, self.by, self.options, unknown="nobody of this release")
+            self._take(batch, place, answer)
+        if batched.any():
+            self._rank(batch, np.flatnonzero(batched), codes, factors[batched])
         return batch
 
     def similar_to(self, rows: npt.NDArray[np.integer]) -> Batch:
@@ -123,16 +124,25 @@ class ManyLists:
             self._take(batch, place, questions.similar(self.at, id_, self.by, self.options))
         return batch
 
-    def _rank(self, batch: Batch, places: npt.NDArray[np.intp], profiles: Sequence[Profile]) -> None:
+    def _rank(self, batch: Batch, places: Places, codes: npt.NDArray[np.integer], factors: Floats) -> None:
         """Fill in the lists by taste of some people, by the scorer's batches."""
-        lists = self.at.taste.lists(profiles, self._allowed, self.options.k)
+        kept: list[Profile] = []
+
+        def profiles() -> Iterator[Profile]:
+            for place in places.tolist():
+                profile = self.at.people.at(int(codes[place]))
+                if self.options.why:  # reasons come later, and need no number for each game
+                    kept.append(replace(profile, line=profile.line._replace(added=None, beside=None)))
+                yield profile
+
+        lists = self.at.taste.lists(factors, profiles(), self._allowed, self.options.k)
         batch.rows[places], batch.scores[places] = lists.columns, lists.scores
-        for place, profile in zip(places.tolist(), profiles, strict=True):
+        for place in places.tolist():
             batch.by[place] = "taste"
-            if self.options.why:
-                rows = batch.rows[place][batch.rows[place] >= 0].astype(np.intp)
-                shares = questions.shares_of(self.at, profile, rows, "taste")
-                batch.because[place, : len(rows)] = _strongest(profile.liked, shares)
+        for place, profile in zip(places.tolist(), kept, strict=False):
+            rows = batch.rows[place][batch.rows[place] >= 0].astype(np.intp)
+            shares = questions.shares_of(self.at, profile, rows, "taste")
+            batch.because[place, : len(rows)] = _strongest(profile.liked, shares)
 
     def _take(self, batch: Batch, place: int, answer: Answer) -> None:
         """Fill in the list that an answer holds."""

@@ -272,16 +272,10 @@ class People:
         parts = np.zeros((len(items), len(profile.liked)), dtype=np.float32)
         if self.blending.item_item is None or not profile.line.per_word:
             return parts
-        matrix = self.blending.item_item.matrix
-        known = items >= 0
-        for column, place in enumerate(profile.taste.liked_at):
-            if place < 0:
-                continue
-            row = profile.rated[place]
-            words = np.zeros(len(matrix.indptr) - 1, dtype=np.float32)
-            entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
-            words[matrix.indices[entries]] = matrix.values[entries]
-            parts[known, column] = np.float32(profile.line.per_word) * profile.sure[place] * words[items[known]]
+        known, placed = items >= 0, profile.taste.liked_at >= 0
+        places = profile.taste.liked_at[placed]
+        words = self.blending.item_item.matrix.words(profile.rated[places], items[known])
+        parts[np.ix_(known, placed)] = np.float32(profile.line.per_word) * profile.sure[places] * words
         return parts
 
     def compiled(self) -> People:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from recsys.ranking.moments import Moments
 from recsys.ranking.scorer import Lists, Scorer, Shift, scores_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     import numpy.typing as npt
 
@@ -86,13 +87,15 @@ class TasteSpace:
         added = line.added[self.item_of_row[self.rows]]
         return self._by_row(self._scorer.shifted(query, allowed[self.rows], line.scale, added))
 
-    def lists(self, people: Sequence[Profile], allowed: npt.NDArray[np.bool_], k: int) -> Lists:
+    def lists(self, queries: Floats, people: Iterable[Profile], allowed: npt.NDArray[np.bool_], k: int) -> Lists:
         """Return the first ``k`` games of the ranking of each of some people, without what they have seen.
 
         Parameters
         ----------
+        queries
+            float32, (people, factors): their factors, which are not all 0.
         people
-            Whose factors are not all 0.
+            They themselves, in this order: each is asked for once, and let go of.
         allowed
             bool, (games,): games of the catalogue that may be suggested to anybody.
         k
@@ -103,22 +106,28 @@ class TasteSpace:
         Lists
             Its ``columns`` are rows of the catalogue.
         """
-        queries = np.stack([profile.factors for profile in people])
-        seen = [self._places(profile.seen) for profile in people]
-        if all(profile.line.added is None for profile in people):
+        coming = iter(people)
+        first = next(coming)
+        if first.line.added is None:
+            seen = [self._places(profile.seen) for profile in (first, *coming)]
             ends = np.append(0, np.cumsum([len(places) for places in seen]))
             lists = self._scorer.best(queries, k, allowed[self.rows], (ends, np.concatenate(seen)))
         else:
-            items = self.item_of_row[self.rows]
-
-            def shift_of(place: int) -> Shift:
-                line = people[place].line
-                assert line.added is not None
-                return Shift(line.scale, line.added[items], seen[place])
-
-            lists = self._scorer.best_shifted(queries, k, shift_of, allowed[self.rows])
+            shifts = (self._shift(profile) for profile in chain((first,), coming))
+            lists = self._scorer.best_shifted(queries, k, shifts, allowed[self.rows])
         listed = lists.columns >= 0
         return Lists(np.where(listed, self.rows[lists.columns], -1).astype(np.int32), lists.scores)
+
+    def _shift(self, profile: Profile) -> Shift:
+        added = profile.line.added
+        assert added is not None
+        mine = added if self._items_in_order else np.take(added, self.item_of_row[self.rows])
+        return Shift(profile.line.scale, mine, self._places(profile.seen))
+
+    @cached_property
+    def _items_in_order(self) -> bool:
+        """Whether the games with factors are all the rated games, in their order."""
+        return np.array_equal(self.item_of_row[self.rows], np.arange(len(self.row_of_item)))
 
     def _places(self, rows: Rows) -> Rows:
         """Return where some games stand among those with factors, without the others."""
