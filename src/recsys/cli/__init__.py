@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import cache, compare, hold, query, releases, report, serve, train, tune
+from recsys.cli import cache, compare, export, hold, query, releases, report, serve, train, tune
 from recsys.cli.state import State
 from recsys.pipeline import github
 from recsys.pipeline.observers import failure_line
@@ -48,6 +48,7 @@ app.command("similar")(query.similar)
 app.command("search")(query.search)
 app.command("recommend")(query.recommend)
 app.command("serve")(serve.serve)
+app.add_typer(export.app)
 
 
 _USAGE = 2

@@ -43,6 +43,62 @@ def gram_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
                     out[other] += weight * user_data[entry]
 
 
+def add_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
+    rows: Any, weights: Any, indptr: Any, indices: Any, values: Any, whole_at: Any, whole: Any, summed: Any
+) -> None:
+    """Add up weighted rows of a CSR matrix, entry by entry: rounded as numpy rounds, in the order of ``np.bincount``.
+
+    Parameters
+    ----------
+    rows, weights
+        Which rows, and float32 for each.
+    indptr, indices, values
+        The matrix: int64, int32, float32.
+    whole_at, whole
+        Some rows with their zeros, float32 (n, columns), and where each row is among them; -1 for the others.
+    summed
+        float64, (columns,), zeros.
+    """
+    columns = len(summed)
+    for place in range(len(rows)):
+        weight, at = weights[place], whole_at[rows[place]]
+        if at >= 0:
+            row = whole[at]
+            for column in range(columns):
+                summed[column] += row[column] * weight
+            continue
+        for entry in range(indptr[rows[place]], indptr[rows[place] + 1]):
+            summed[indices[entry]] += values[entry] * weight
+
+
+def find_words(  # noqa: PLR0913, PLR0917 - one loop over arrays
+    rows: Any, columns: Any, indptr: Any, indices: Any, values: Any, words: Any
+) -> None:
+    """Look up entries of a CSR matrix, whose rows are sorted.
+
+    Parameters
+    ----------
+    rows, columns
+        Which.
+    indptr, indices, values
+        The matrix: int64, int32, float32.
+    words
+        float32, (columns, rows), zeros.
+    """
+    for place in range(len(rows)):
+        start, end = indptr[rows[place]], indptr[rows[place] + 1]
+        for number in range(len(columns)):
+            low, high = start, end
+            while low < high:
+                middle = (low + high) // 2
+                if indices[middle] < columns[number]:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < end and indices[low] == columns[number]:
+                words[number, place] = values[low]
+
+
 def solve_games(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one loop over arrays: calls in it would cost what it saves
     rows: Any,
     own: Any,

@@ -95,12 +95,22 @@ class Blending:
         return active_of(self._item_factors)
 
     @cached_property
-    def _all_active(self) -> bool:
-        return bool(self.active.all())
-
-    @cached_property
     def _moments(self) -> Moments:
         return Moments(self._item_factors[self.active])
+
+    @cached_property
+    def _active_items(self) -> npt.NDArray[np.intp] | None:
+        """The places of the active games; None where all are."""
+        return None if self.active.all() else np.flatnonzero(self.active)
+
+    @cached_property
+    def _trend(self) -> Doubles:
+        assert self.item_item is not None
+        return self.item_item.trend.astype(np.float64)
+
+    def compiled(self) -> Blending:
+        """Return one that adds up the same, to the bit, and faster; it needs numba."""
+        return Blending(self._item_factors, self.item_item and self.item_item.compiled(), self.item_weight)
 
     def line(self, factors: Floats, items: npt.NDArray[np.integer], confidence: Floats) -> Line:
         """Return how somebody's scores follow from inner products; see :meth:`beside` and :meth:`line_of`."""
@@ -127,15 +137,19 @@ class Blending:
         """
         if self.item_item is None:
             return None
-        added, per_word = self.item_item.trend.astype(np.float64), 0.0
-        if self.item_weight:
-            counts = confidence > 0
-            words = confidence if preference is None else confidence * preference
-            said = self.item_item.matrix.summed(items[counts], words[counts]) + usual * self.item_item.usual
-            part = said if self._all_active else said[self.active]
-            per_word = self.item_weight / max(float(part.std()), _LEAST)
-            added += per_word * (said - part.mean())
-        return Beside(added, per_word)
+        if not self.item_weight:
+            return Beside(self._trend, 0.0)
+        counts = confidence > 0
+        words = confidence if preference is None else confidence * preference
+        said = self.item_item.matrix.summed(items[counts], words[counts])
+        if usual:
+            said += usual * self.item_item.usual
+        part = said if self._active_items is None else said[self._active_items]
+        per_word = self.item_weight / max(float(part.std()), _LEAST)
+        said -= part.mean()
+        said *= per_word
+        said += self._trend
+        return Beside(said, per_word)
 
     def line_of(self, factors: Floats, beside: Beside | None) -> Line:
         """Return how scores follow from inner products with somebody's factors, float32 (factors,)."""

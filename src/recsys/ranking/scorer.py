@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from recsys.ranking.near_kernel import near_the_best, settle
 from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, top_k
+from recsys.system import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
@@ -39,6 +41,8 @@ _ROUNDED = 2.0**-22
 _SUMMED_AT_ONCE = 1 << 20
 """Products held at once, 8 MiB as float64."""
 
+_NOTHING = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
+
 
 class Lists(NamedTuple):
     """The best of many rows for some vectors.
@@ -53,6 +57,24 @@ class Lists(NamedTuple):
 
     columns: npt.NDArray[np.int32]
     scores: Floats
+
+
+class Shift(NamedTuple):
+    """What makes a score of an inner product s: ``scale · s + added``.
+
+    Attributes
+    ----------
+    scale
+        Not negative.
+    added
+        float64, (rows,).
+    without
+        intp, (n,): rows that are left out.
+    """
+
+    scale: float
+    added: Doubles
+    without: npt.NDArray[np.intp]
 
 
 def inner_products(rows: Floats, query: Floats) -> Floats:
@@ -243,6 +265,44 @@ class Scorer:
             return rows[best], listed[best]
 
         return rank
+
+    def best_shifted(self, queries: Floats, k: int, shifts: Iterable[Shift], allowed: npt.NDArray[np.bool_]) -> Lists:
+        """Return the ``k`` best rows for each of some vectors, the same as :meth:`shifted` gives them.
+
+        Many lists are chosen from by compiled loops: it needs numba.
+
+        Parameters
+        ----------
+        queries
+            float32, (n, factors).
+        k
+            Length of the lists.
+        shifts
+            What the scores of each vector are made of, in their order: each is taken at its turn, and let go of.
+        allowed
+            bool, (rows,): rows that may be listed for anybody.
+        """
+        if not self.rows.size or not len(queries) or k < 1:
+            return _listed(*_NOTHING, shape=(len(queries), k))
+        choose, sum_up = (
+            kernels.compiled(loop, needed_for="lists for many people at once", exact=True)
+            for loop in (near_the_best, settle)
+        )
+        errors, barred, depth = self.error(queries), np.flatnonzero(~allowed), min(k, len(self.rows))
+        rough = queries @ self.rows.T
+        room, sums = (np.empty(len(self.rows)), np.empty(depth)), np.empty(self.rows.shape[1])
+        near = np.empty(len(self.rows), dtype=np.intp)
+        columns, scores = [], []
+        for place, (query, shift) in enumerate(zip(queries, shifts, strict=True)):
+            limits = float(errors[place]) * shift.scale, _ROUNDED, _LOWEST
+            count: Any = choose(
+                rough[place], shift.scale, shift.added, barred, shift.without, depth, *limits, *room, near
+            )
+            columns.append(near[:count].copy())
+            scores.append(np.empty(count, dtype=np.float32))
+            sum_up(query, self.rows, columns[-1], shift.scale, shift.added, sums, scores[-1])
+        places = np.repeat(np.arange(len(queries)), [len(some) for some in columns])
+        return _listed(places, np.concatenate(columns), np.concatenate(scores), shape=(len(queries), k))
 
     def error(self, queries: Floats) -> npt.NDArray[np.float64]:
         """Return how far a rough score may be from the settled one; float64, (n,).

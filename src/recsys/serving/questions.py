@@ -34,7 +34,8 @@ WAYS = get_args(Way)
 NOBODY = np.zeros(0, dtype=np.intp)
 
 
-def _check(by: str) -> None:
+def check_way(by: str) -> None:
+    """Refuse what is no way to rank."""
     if by not in WAYS:
         raise ArgumentError(f"by = {by!r}: an answer goes by {', '.join(WAYS)}")
 
@@ -49,7 +50,7 @@ def similar(at: Snapshot, game_id: object, by: By, options: ListOptions) -> Answ
     ArgumentError
         If ``by`` or a filter is none.
     """
-    _check(by)
+    check_way(by)
     row = at.catalogue.row(game_id)
     note = ""
     if not at.taste.has(row):
@@ -110,7 +111,7 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, options: ListOption
     ArgumentError
         If ``by`` or a filter is none.
     """
-    _check(by)
+    check_way(by)
     seen = NOBODY if profile is None else profile.seen
     way, query = _way(at, profile, by)
     listing = at.shelf.listing(_for_person(at, profile, way, query), options, seen)
@@ -216,6 +217,11 @@ def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -
     the cosine of the texts, in a blend both as they are weighted there. What games add that are not
     liked, and in a blend the mean user, is no reason.
     """
+    return [_named(at, profile.liked, row, most) for row in shares_of(at, profile, rows, by)]
+
+
+def shares_of(at: Snapshot, profile: Profile, rows: Rows, by: By) -> npt.NDArray[np.float64]:
+    """Return the share of each liked game in the scores of some games, float64 (games, liked); see above."""
     if by == "taste":
         parts = np.float32(profile.line.scale) * profile.taste.parts(at.taste.factors_of(rows))
         parts = parts + at.people.said(profile, at.taste.item_of_row[rows])
@@ -227,8 +233,8 @@ def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -
     # No game is a reason for itself, and one that speaks against another is none either.
     parts = np.where(profile.liked[None, :] == rows[:, None], 0, np.maximum(parts, 0)).astype(np.float64)
     total = parts.sum(axis=1, keepdims=True)
-    shares = np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
-    return [_named(at, profile.liked, row, most) for row in shares]
+    shares: npt.NDArray[np.float64] = np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
+    return shares
 
 
 def _blended(at: Snapshot, profile: Profile, rows: Rows, cosines: Floats) -> Floats:

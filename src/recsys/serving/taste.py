@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from recsys.ranking.moments import Moments
-from recsys.ranking.scorer import Scorer, scores_for
+from recsys.ranking.scorer import Lists, Scorer, Shift, scores_for
 from recsys.serving.lift import lifted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     from recsys.models.taste import Line
     from recsys.ranking.scorer import Ranking
     from recsys.serving.lift import Lift
+    from recsys.serving.people import Profile
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
@@ -116,6 +120,53 @@ class TasteSpace:
         # Not by BLAS: its bits depend on the two alone.
         products = np.einsum("ij,j->i", self._measured.factors, query)
         return float(line.of(products, self._measured.items).std(dtype=np.float64)) if len(products) else 0.0
+
+    def lists(self, queries: Floats, people: Iterable[Profile], allowed: npt.NDArray[np.bool_], k: int) -> Lists:
+        """Return the first ``k`` games of the ranking of each of some people, without what they have seen.
+
+        Parameters
+        ----------
+        queries
+            float32, (people, factors): their factors, which are not all 0.
+        people
+            They themselves, in this order: each is asked for once, and let go of.
+        allowed
+            bool, (games,): games of the catalogue that may be suggested to anybody.
+        k
+            Length of the lists.
+
+        Returns
+        -------
+        Lists
+            Its ``columns`` are rows of the catalogue.
+        """
+        coming = iter(people)
+        first = next(coming)
+        if first.line.added is None:
+            seen = [self._places(profile.seen) for profile in (first, *coming)]
+            ends = np.append(0, np.cumsum([len(places) for places in seen]))
+            lists = self._scorer.best(queries, k, allowed[self.rows], (ends, np.concatenate(seen)))
+        else:
+            shifts = (self._shift(profile) for profile in chain((first,), coming))
+            lists = self._scorer.best_shifted(queries, k, shifts, allowed[self.rows])
+        listed = lists.columns >= 0
+        return Lists(np.where(listed, self.rows[lists.columns], -1).astype(np.int32), lists.scores)
+
+    def _shift(self, profile: Profile) -> Shift:
+        added = profile.line.added
+        assert added is not None
+        mine = added if self._items_in_order else np.take(added, self.items)
+        return Shift(profile.line.scale, mine, self._places(profile.seen))
+
+    @cached_property
+    def _items_in_order(self) -> bool:
+        """Whether the games with factors are all the rated games, in their order."""
+        return np.array_equal(self.items, np.arange(len(self.row_of_item)))
+
+    def _places(self, rows: Rows) -> Rows:
+        """Return where some games stand among those with factors, without the others."""
+        places: Rows = self._place_of_row[rows]
+        return places[places >= 0]
 
     def cosines(self, row: int, rows: Rows) -> Floats:
         """Return the cosines of the factors at ``row`` with those at some rows; 0 for games without factors."""

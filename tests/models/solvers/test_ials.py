@@ -196,7 +196,7 @@ def test_compiles_into_a_private_folder_only(tmp_path: Path) -> None:
     private, shared = tmp_path / "private", tmp_path / "shared"
     (shared / "recsys" / "numba").mkdir(parents=True)
     (shared / "recsys" / "numba").chmod(0o777)
-    code = "from recsys.models.kernels import _private_folder as f; print(f())"
+    code = "from recsys.system.kernels import _private_folder as f; print(f())"
     seen = []
     for home in (private, shared):
         environment = {**os.environ, "XDG_CACHE_HOME": str(home)}

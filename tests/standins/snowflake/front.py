@@ -183,6 +183,10 @@ class Front:
     async def _run(self, scope: Any, asked: dict[str, Any], send: Any) -> None:
         """Let fakesnow run a query, and send the result in chunks."""
         key = (asked["sqlText"], self.state.chunks)
+        if not asked["sqlText"].upper().startswith("SELECT"):  # it may change what a query answers
+            self.cache.clear()
+            await _reply(send, *reversed(await _fetch(_uncompressed(scope), json.dumps(asked).encode())))
+            return
         if key not in self.cache or asked.get("describeOnly"):
             status, reply = await _fetch(_uncompressed(scope), json.dumps(asked).encode())
             if status != 200 or not reply.get("success") or not reply["data"].get("rowsetBase64"):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from recsys.models import kernels
+from recsys.system import kernels
 
 Kernel: TypeAlias = Callable[..., None]
 

@@ -11,9 +11,11 @@ from recsys.sources.snowflake.credentials import Credentials, variables
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from recsys.config import SnowflakeSettings
     from recsys.sources.snowflake.source import SnowflakeSource
+    from recsys.sources.snowflake.table import SnowflakeTable
 
-__all__ = ["Credentials", "open_snowflake", "variables"]
+__all__ = ["Credentials", "open_snowflake", "open_table", "variables"]
 
 
 def open_snowflake(settings: Settings | None = None, credentials: Mapping[str, Any] | None = None) -> SnowflakeSource:
@@ -37,3 +39,25 @@ def open_snowflake(settings: Settings | None = None, credentials: Mapping[str, A
 
     given = Credentials.from_environment(os.environ) if credentials is None else Credentials.from_mapping(credentials)
     return SnowflakeSource(given, (settings or Settings()).snowflake)
+
+
+def open_table(credentials: Credentials, settings: SnowflakeSettings, table: str) -> SnowflakeTable:
+    """Sign in to Snowflake to replace one table.
+
+    Parameters
+    ----------
+    credentials
+        Of :meth:`Credentials.for_writing`: another role than the one that reads.
+    settings
+        Timeouts and query tag.
+    table
+        ``TABLE``, ``SCHEMA.TABLE`` or ``DATABASE.SCHEMA.TABLE``.
+
+    Raises
+    ------
+    recsys.errors.SourceError
+        If Snowflake cannot be reached, does not answer, or does not let the user in.
+    """
+    from recsys.sources.snowflake.table import SnowflakeTable
+
+    return SnowflakeTable(credentials, settings, table)

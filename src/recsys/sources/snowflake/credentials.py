@@ -17,9 +17,11 @@ from recsys.sources.snowflake.keys import private_key
 from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 PREFIX = "SNOWFLAKE_"
+WRITING_PREFIX = "SNOWFLAKE_EXPORT_"
+"""Of the variables that say who writes an export: another role than the one that reads, and nothing is shared."""
 
 NAMES = (
     "ACCOUNT", "USER", "ROLE", "WAREHOUSE", "DATABASE", "SCHEMA", "HOST", "PORT", "PROTOCOL", "AUTHENTICATOR",
@@ -104,6 +106,21 @@ class Credentials:
         return _Reading(variables(environ)).credentials()
 
     @classmethod
+    def for_writing(cls, environ: Mapping[str, str]) -> Credentials:
+        """Read the ``SNOWFLAKE_EXPORT_*`` variables, which say all that is needed: none without ``EXPORT`` counts.
+
+        Raises
+        ------
+        ConfigError
+            Naming every missing, malformed or contradictory variable.
+        AuthenticationFailed
+            If the private key is none, or its passphrase is wrong.
+        """
+        known = {WRITING_PREFIX + name for name in (*NAMES, *ALIASES)}
+        given = {name: value for name, value in environ.items() if name in known}
+        return _Reading(given, WRITING_PREFIX, needed=("ROLE", "WAREHOUSE", "DATABASE", "SCHEMA")).credentials()
+
+    @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Credentials:
         """Read the same from a dictionary, by the same names or the connector's (``account``, ``private_key_file``).
 
@@ -146,12 +163,13 @@ class Credentials:
 class _Reading:
     """One pass over the given values that collects every problem before it raises."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], prefix: str = PREFIX, needed: Sequence[str] = ()) -> None:
+        self._prefix, self._needed = prefix, needed
         self.problems: list[str] = []
         self.values: dict[str, str] = {}
         self.spelling: dict[str, str] = {}
         for key, value in given.items():
-            name = key.upper().removeprefix(PREFIX)
+            name = key.upper().removeprefix(self._prefix)
             self._take(ALIASES.get(name, name), key, value)
 
     def _take(self, name: str, key: str, value: Any) -> None:
@@ -166,13 +184,14 @@ class _Reading:
         return self.values.get(name)
 
     def named(self, name: str) -> str:
-        return self.spelling.get(name, PREFIX + name)
+        return self.spelling.get(name, self._prefix + name)
 
     def credentials(self) -> Credentials:
         account = self._account()
         sign_in = self._sign_in()
         if not self.get("USER") and sign_in in {SignIn.KEY_PAIR, SignIn.PASSWORD, None}:
             self.problems.append(f"{self.named('USER')} is not set")
+        self.problems += [f"{self.named(name)} is not set" for name in self._needed if not self.get(name)]
         host, port, protocol = self._address()
         provider = self._provider(sign_in)
         secret = self._secret(sign_in)
@@ -180,7 +199,9 @@ class _Reading:
             raise ConfigError(
                 "Snowflake credentials are not complete: "
                 + "; ".join(self.problems)
-                + ". They come from SNOWFLAKE_* variables or Trainer(snowflake_creds={…}); docs/snowflake.md lists them"
+                + f". They come from {self._prefix}* variables"
+                + (" or Trainer(snowflake_creds={…})" if self._prefix == PREFIX else "")
+                + "; docs/snowflake.md lists them"
             )
         return Credentials(
             account=account,
@@ -190,7 +211,7 @@ class _Reading:
             port=port,
             protocol=protocol,
             provider=provider,
-            secret=private_key(secret, self.get("PRIVATE_KEY_PASSPHRASE"), self._key_origin())
+            secret=private_key(secret, self.get("PRIVATE_KEY_PASSPHRASE"), self._key_origin(), self._prefix)
             if sign_in is SignIn.KEY_PAIR
             else secret,
             hidden=self._hidden(secret),
@@ -234,9 +255,10 @@ class _Reading:
         if text is None:
             if implied is None:
                 names = ", ".join(
-                    PREFIX + name for name in ("PRIVATE_KEY_FILE", "PRIVATE_KEY_RAW", "TOKEN", "PASSWORD")
+                    self._prefix + name for name in ("PRIVATE_KEY_FILE", "PRIVATE_KEY_RAW", "TOKEN", "PASSWORD")
                 )
-                self.problems.append(f"no way of signing in is set: one of {names}, {PREFIX}WORKLOAD_IDENTITY_PROVIDER")
+                provider = f"{self._prefix}WORKLOAD_IDENTITY_PROVIDER"
+                self.problems.append(f"no way of signing in is set: one of {names}, {provider}")
             return implied
         try:
             named = SignIn(text.upper())
@@ -246,9 +268,13 @@ class _Reading:
             return None
         tokens = {SignIn.ACCESS_TOKEN, SignIn.OAUTH}
         if implied is None:
-            self.problems.append(f"{self.named('AUTHENTICATOR')} is {text!r}, but {_NEEDS[named]} is not set")
+            self.problems.append(
+                f"{self.named('AUTHENTICATOR')} is {text!r}, but {self._prefix}{_NEEDS[named]} is not set"
+            )
         elif named is not implied and not {named, implied} <= tokens:
-            self.problems.append(f"{self.named('AUTHENTICATOR')} is {text!r}, which does not go with {_NEEDS[implied]}")
+            self.problems.append(
+                f"{self.named('AUTHENTICATOR')} is {text!r}, which does not go with {self._prefix}{_NEEDS[implied]}"
+            )
         return named
 
     def _address(self) -> tuple[str | None, int | None, str | None]:
@@ -275,7 +301,9 @@ class _Reading:
         if provider and provider not in PROVIDERS:
             self.problems.append(f"{self.named('WORKLOAD_IDENTITY_PROVIDER')} is none of {', '.join(PROVIDERS)}")
         elif provider == "OIDC" and not has_token:
-            self.problems.append(f"{self.named('WORKLOAD_IDENTITY_PROVIDER')} is OIDC, but {PREFIX}TOKEN is not set")
+            self.problems.append(
+                f"{self.named('WORKLOAD_IDENTITY_PROVIDER')} is OIDC, but {self._prefix}TOKEN is not set"
+            )
         elif provider and provider != "OIDC" and has_token:
             self.problems.append(f"{self.named('TOKEN')} does not go with the workload identity of {provider}")
         return provider
@@ -311,11 +339,11 @@ class _Reading:
 
 
 _NEEDS = {
-    SignIn.KEY_PAIR: f"{PREFIX}PRIVATE_KEY_FILE",
-    SignIn.ACCESS_TOKEN: f"{PREFIX}TOKEN",
-    SignIn.OAUTH: f"{PREFIX}TOKEN",
-    SignIn.WORKLOAD_IDENTITY: f"{PREFIX}WORKLOAD_IDENTITY_PROVIDER",
-    SignIn.PASSWORD: f"{PREFIX}PASSWORD",
+    SignIn.KEY_PAIR: "PRIVATE_KEY_FILE",
+    SignIn.ACCESS_TOKEN: "TOKEN",
+    SignIn.OAUTH: "TOKEN",
+    SignIn.WORKLOAD_IDENTITY: "WORKLOAD_IDENTITY_PROVIDER",
+    SignIn.PASSWORD: "PASSWORD",
 }
 
 

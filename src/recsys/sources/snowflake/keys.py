@@ -8,7 +8,7 @@ import binascii
 from recsys.errors import AuthenticationFailed, ConfigError, MissingExtra
 
 
-def private_key(text: str, passphrase: str | None, origin: str) -> bytes:
+def private_key(text: str, passphrase: str | None, origin: str, prefix: str = "SNOWFLAKE_") -> bytes:
     r"""Return a private key as the connector wants it: PKCS#8 in DER, decrypted.
 
     Parameters
@@ -19,6 +19,8 @@ def private_key(text: str, passphrase: str | None, origin: str) -> bytes:
         The passphrase of an encrypted key; None for a plain one.
     origin
         The variable that it came from, for messages.
+    prefix
+        Of the variables, likewise.
 
     Raises
     ------
@@ -42,13 +44,13 @@ def private_key(text: str, passphrase: str | None, origin: str) -> bytes:
         )
     except TypeError:  # what cryptography makes of a passphrase that is missing, or not needed
         if secret is None:
-            problem = "is encrypted, and SNOWFLAKE_PRIVATE_KEY_PASSPHRASE is not set"
+            problem = f"is encrypted, and {prefix}PRIVATE_KEY_PASSPHRASE is not set"
         else:
-            problem = "is not encrypted, but SNOWFLAKE_PRIVATE_KEY_PASSPHRASE is set"
+            problem = f"is not encrypted, but {prefix}PRIVATE_KEY_PASSPHRASE is set"
         raise ConfigError(f"the private key of {origin} {problem}") from None
     except (ValueError, binascii.Error) as error:
         if secret is not None and "decrypt" in str(error).lower():
-            problem = "cannot be decrypted: SNOWFLAKE_PRIVATE_KEY_PASSPHRASE is wrong"
+            problem = f"cannot be decrypted: {prefix}PRIVATE_KEY_PASSPHRASE is wrong"
         else:
             problem = "is no private key in PEM (-----BEGIN … PRIVATE KEY-----) or base64 DER, or is damaged"
         # The library's own message may quote what it was given: it is left out of the traceback.

@@ -20,7 +20,7 @@ _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @cache
-def compiled(function: Kernel, *, needed_for: str) -> Kernel:
+def compiled(function: Kernel, *, needed_for: str, exact: bool = False) -> Kernel:
     """Return a function compiled for this machine, from the user's cache where there is one.
 
     Parameters
@@ -29,6 +29,8 @@ def compiled(function: Kernel, *, needed_for: str) -> Kernel:
         Loops over arrays, in plain Python.
     needed_for
         What cannot be done without numba, for the message.
+    exact
+        Keep each operation as it is written, in its order: the bits are those that numpy gives.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def compiled(function: Kernel, *, needed_for: str) -> Kernel:
         import numba
     except ImportError:
         raise MissingExtra("train", needed_for) from None
-    kernel: Any = numba.njit(nogil=True, fastmath=_FAST, error_model="numpy")(function)
+    kernel: Any = numba.njit(nogil=True, fastmath=False if exact else _FAST, error_model="numpy")(function)
     folder = os.environ.get("NUMBA_CACHE_DIR") or _private_folder()
     if folder:
         # numba keeps compiled code beside the source where it can: not in other people's folders.

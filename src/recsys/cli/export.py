@@ -1,0 +1,236 @@
+"""``recsys export``: a release as tables, for warehouses and files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
+
+import typer
+
+from recsys.cli.options import (
+    CURRENT,
+    MODELS,
+    Config,
+    Json,
+    Log,
+    LogFormat,
+    Models,
+    Overrides,
+    Release,
+    Verbose,
+    overrides,
+)
+from recsys.cli.query import Collapse, Conditions, Way, path_of
+from recsys.cli.state import begin
+from recsys.system import streams
+
+if TYPE_CHECKING:
+    from recsys.export import Exported, Options
+    from recsys.export.tables import What
+    from recsys.serving import ListOptions, Recommender
+
+app = typer.Typer(
+    name="export",
+    help="Write a release as tables: as Parquet, or into DuckDB or Snowflake.",
+    no_args_is_help=True,
+)
+
+
+class Of(StrEnum):
+    """Whose factors."""
+
+    users = "users"
+    games = "games"
+
+
+Target: TypeAlias = Annotated[
+    str, typer.Argument(help="FILE.parquet, a folder for parts, duckdb:FILE, or snowflake.", metavar="TARGET")
+]
+TableName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--table",
+        help="In a database: the table, perhaps with its schema. [default: RECOMMENDATIONS, SIMILAR_GAMES, "
+        "USER_FACTORS, GAME_FACTORS or GAME_EMBEDDINGS]",
+        metavar="NAME",
+    ),
+]
+Recreate: TypeAlias = Annotated[bool, typer.Option("--recreate", help="Replace also a table with other columns.")]
+Length: TypeAlias = Annotated[int, typer.Option("-k", "--k", min=1, help="Games in a list at most.", metavar="N")]
+
+
+@app.command("recommendations")
+def recommendations(
+    context: typer.Context,
+    target: Target,
+    *,
+    k: Length = 20,
+    by: Annotated[Way, typer.Option(help="Their players, their texts, or both.")] = Way.taste,
+    filter_: Conditions = None,
+    collapse: Collapse = False,
+    why: Annotated[bool, typer.Option("--why", help="Name for each the game that speaks most for it.")] = False,
+    users: Annotated[
+        Path | None,
+        typer.Option(help="Lists for these users alone: a file with an id in each line.", metavar="FILE"),
+    ] = None,
+    table: TableName = None,
+    recreate: Recreate = False,
+    models: Models = MODELS,
+    release: Release = CURRENT,
+    config: Config = None,
+    set_: Overrides = None,
+    json: Json = False,
+    log_format: Log = LogFormat.human,
+    verbose: Verbose = False,
+) -> None:
+    """Write a list of games for every user, a row for each place."""
+    begin(context, json=json, verbose=verbose, log_format=log_format)
+    from recsys.export import Options
+
+    recommender = _load(models, release)
+    asked = None if users is None else _read_ids(users, recommender)
+    options = Options(by.value, _list_options(k, filter_, collapse=collapse, why=why), asked)
+    _export("recommendations", recommender, options, _Place(target, table, recreate, config, set_), json=json)
+
+
+@app.command("similar")
+def similar(
+    context: typer.Context,
+    target: Target,
+    *,
+    k: Length = 20,
+    by: Annotated[Way, typer.Option(help="Liked by the same people, described alike, or both.")] = Way.blend,
+    filter_: Conditions = None,
+    collapse: Collapse = False,
+    table: TableName = None,
+    recreate: Recreate = False,
+    models: Models = MODELS,
+    release: Release = CURRENT,
+    config: Config = None,
+    set_: Overrides = None,
+    json: Json = False,
+    log_format: Log = LogFormat.human,
+    verbose: Verbose = False,
+) -> None:
+    """Write the games that are most like each game, a row for each place."""
+    begin(context, json=json, verbose=verbose, log_format=log_format)
+    from recsys.export import Options
+
+    recommender = _load(models, release)
+    options = Options(by.value, _list_options(k, filter_, collapse=collapse))
+    _export("similar", recommender, options, _Place(target, table, recreate, config, set_), json=json)
+
+
+@app.command("factors")
+def factors(
+    context: typer.Context,
+    target: Target,
+    *,
+    of: Annotated[Of, typer.Option("--of", help="Whose.")] = Of.users,
+    table: TableName = None,
+    recreate: Recreate = False,
+    models: Models = MODELS,
+    release: Release = CURRENT,
+    config: Config = None,
+    set_: Overrides = None,
+    json: Json = False,
+    log_format: Log = LogFormat.human,
+    verbose: Verbose = False,
+) -> None:
+    """Write the factors of every user or game, a row for each."""
+    begin(context, json=json, verbose=verbose, log_format=log_format)
+    from recsys.export import Options
+
+    place = _Place(target, table, recreate, config, set_)
+    _export("factors", _load(models, release), Options(of=of.value), place, json=json)
+
+
+@app.command("embeddings")
+def embeddings(
+    context: typer.Context,
+    target: Target,
+    *,
+    table: TableName = None,
+    recreate: Recreate = False,
+    models: Models = MODELS,
+    release: Release = CURRENT,
+    config: Config = None,
+    set_: Overrides = None,
+    json: Json = False,
+    log_format: Log = LogFormat.human,
+    verbose: Verbose = False,
+) -> None:
+    """Write the vector of every game's text, a row for each."""
+    begin(context, json=json, verbose=verbose, log_format=log_format)
+    from recsys.export import Options
+
+    place = _Place(target, table, recreate, config, set_)
+    _export("embeddings", _load(models, release), Options(), place, json=json)
+
+
+def _list_options(k: int, filters: list[str] | None, *, collapse: bool, why: bool = False) -> ListOptions:
+    """Return what every list is like: the one place where an option of lists becomes one of exports."""
+    from recsys.serving import ListOptions
+
+    return ListOptions(k, filters or (), collapse, why)
+
+
+class _Place(NamedTuple):
+    """Where a table goes, and what may be replaced there."""
+
+    target: str
+    table: str | None
+    recreate: bool
+    config: Path | None
+    set_: list[str] | None
+
+
+def _export(what: What, recommender: Recommender, options: Options, place: _Place, *, json: bool) -> None:
+    from recsys.config import load_settings
+    from recsys.export import export, open_target, table_of
+
+    settings = load_settings(place.config, overrides(place.set_))
+    table = table_of(recommender, what, replace(options, threads=settings.cf.threads))
+    target = open_target(place.target, place.table or table.name, settings.snowflake)
+    done = export(table, target, recreate=place.recreate)
+    streams.tell(streams.as_json(done.to_json()) if json else _sentence(done))
+
+
+def _sentence(done: Exported) -> str:
+    by = ", ".join(f"{lists:,} by {way}" for way, lists in sorted(done.ranked_by.items(), key=lambda each: -each[1]))
+    lists = f": lists {by}" if by else ""
+    return f"exported {done.rows:,} rows of release {done.release} to {done.target}{lists} ({done.seconds:.1f} s)"
+
+
+def _load(models: Path, release: str) -> Recommender:
+    from recsys.serving import load
+
+    return load(path_of(models, release))
+
+
+def _read_ids(path: Path, recommender: Recommender) -> list[object]:
+    """Return the ids that a file names, one a line; empty lines count for nothing."""
+    from recsys.errors import ConfigError
+    from recsys.system.paths import local_path
+
+    try:
+        lines = local_path(path, "--users").read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ConfigError(
+            f"--users {path} cannot be read: {reason}; it takes a file with an id in each line"
+        ) from error
+    ids: list[object] = []
+    for number, line in enumerate(lines, 1):
+        if line:
+            id_ = recommender.snapshot.people.user_id(line)
+            if id_ is None:
+                raise ConfigError(
+                    f"--users {path}, line {number}: {line!r} is no user id: those of this release are whole numbers"
+                )
+            ids.append(id_)
+    if not ids:
+        raise ConfigError(f"--users {path} names nobody; it takes a file with an id in each line")
+    return ids
