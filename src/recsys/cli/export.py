@@ -23,13 +23,14 @@ from recsys.cli.options import (
     overrides,
 )
 from recsys.cli.query import Collapse, Conditions, Way, path_of
+from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Only, Pin, Scenario, read_rules
 from recsys.cli.state import begin
 from recsys.system import streams
 
 if TYPE_CHECKING:
     from recsys.export import Exported, Options
     from recsys.export.tables import What
-    from recsys.serving import ListOptions, Recommender
+    from recsys.serving import Recommender
 
 app = typer.Typer(
     name="export",
@@ -70,6 +71,14 @@ def recommendations(
     by: Annotated[Way, typer.Option(help="Their players, their texts, or both.")] = Way.taste,
     filter_: Conditions = None,
     collapse: Collapse = False,
+    only: Only = None,
+    exclude: Exclude = None,
+    boost: Boost = None,
+    bury: Bury = None,
+    diversity: Diversity = None,
+    at_most: AtMost = None,
+    pin: Pin = None,
+    scenario: Scenario = None,
     why: Annotated[bool, typer.Option("--why", help="Name for each the game that speaks most for it.")] = False,
     users: Annotated[
         Path | None,
@@ -88,10 +97,13 @@ def recommendations(
     """Write a list of games for every user, a row for each place."""
     begin(context, json=json, verbose=verbose, log_format=log_format)
     from recsys.export import Options
+    from recsys.serving import ListOptions
 
     recommender = _load(models, release)
     asked = None if users is None else _read_ids(users, recommender)
-    options = Options(by.value, _list_options(k, filter_, collapse=collapse, why=why), asked)
+    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
+    lists = ListOptions(k, filter_ or (), collapse, why, rules, scenario)
+    options = Options(by.value, lists, asked)
     _export("recommendations", recommender, options, _Place(target, table, recreate, config, set_), json=json)
 
 
@@ -104,6 +116,14 @@ def similar(
     by: Annotated[Way, typer.Option(help="Liked by the same people, described alike, or both.")] = Way.blend,
     filter_: Conditions = None,
     collapse: Collapse = False,
+    only: Only = None,
+    exclude: Exclude = None,
+    boost: Boost = None,
+    bury: Bury = None,
+    diversity: Diversity = None,
+    at_most: AtMost = None,
+    pin: Pin = None,
+    scenario: Scenario = None,
     table: TableName = None,
     recreate: Recreate = False,
     models: Models = MODELS,
@@ -117,9 +137,11 @@ def similar(
     """Write the games that are most like each game, a row for each place."""
     begin(context, json=json, verbose=verbose, log_format=log_format)
     from recsys.export import Options
+    from recsys.serving import ListOptions
 
     recommender = _load(models, release)
-    options = Options(by.value, _list_options(k, filter_, collapse=collapse))
+    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
+    options = Options(by.value, ListOptions(k, filter_ or (), collapse, rules=rules, scenario=scenario))
     _export("similar", recommender, options, _Place(target, table, recreate, config, set_), json=json)
 
 
@@ -168,13 +190,6 @@ def embeddings(
 
     place = _Place(target, table, recreate, config, set_)
     _export("embeddings", _load(models, release), Options(), place, json=json)
-
-
-def _list_options(k: int, filters: list[str] | None, *, collapse: bool, why: bool = False) -> ListOptions:
-    """Return what every list is like: the one place where an option of lists becomes one of exports."""
-    from recsys.serving import ListOptions
-
-    return ListOptions(k, filters or (), collapse, why)
 
 
 class _Place(NamedTuple):

@@ -7,7 +7,6 @@ Plain lists by taste are ranked in batches by the one scorer; every other list i
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -69,14 +68,14 @@ class ManyLists:
     Raises
     ------
     ArgumentError
-        If ``by`` or a filter is none.
+        If ``by`` or a filter is none, or rules are that the release cannot follow.
     """
 
     def __init__(self, at: Snapshot, by: Way, options: ListOptions) -> None:
         questions.check_way(by)
         self.at, self.by, self.options = copy(at), by, options
         self.at.people = at.people.compiled()
-        self._allowed = at.allowed(options, questions.NOBODY)
+        self._allowed = at.shelf.allowed(at.shelf.ruled(options), questions.NOBODY)
         # What is built when it is first needed would be built by every thread that needs it first.
         at.taste.prepare()
         at.hybrid.prepare()
@@ -85,7 +84,7 @@ class ManyLists:
     @property
     def is_batched(self) -> bool:
         """Whether lists for people are ranked in batches: such as have no part that looks at a whole list."""
-        return self.by == "taste" and not self.options.collapse
+        return self.by == "taste" and not self.options.collapse and not self.options.is_ruled
 
     def for_people(self, codes: npt.NDArray[np.integer]) -> Batch:
         """Return what :func:`recsys.serving.questions.recommend` answers to some people.
@@ -132,7 +131,7 @@ class ManyLists:
             for place in places.tolist():
                 profile = self.at.people.at(int(codes[place]))
                 if self.options.why:  # reasons come later, and need no number for each game
-                    kept.append(replace(profile, line=profile.line._replace(added=None, beside=None)))
+                    kept.append(profile.slim())
                 yield profile
 
         lists = self.at.taste.lists(factors, profiles(), self._allowed, self.options.k)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import exp
 from typing import TYPE_CHECKING
@@ -198,6 +198,10 @@ class Profile:
     def hybrid_factors(self) -> Floats:
         """float32, (factors,): by games of the whole catalogue; zeros without a taste."""
         return self.hybrid.factors if self.trained is None else self.trained
+
+    def slim(self) -> Profile:
+        """Return what reasons need, without a number for each game."""
+        return self if self.beside is None else replace(self, beside=self.beside._replace(added=np.zeros(0)))
 
 
 class People:
