@@ -236,7 +236,7 @@ class Scorer:
         size = float(np.linalg.norm(query))
         error = float(self._error(size)) * float(np.max(scale, initial=0))
 
-        def rough(rows: npt.NDArray[np.intp]) -> Doubles:
+        def rough(rows: npt.NDArray[np.intp] | slice) -> Doubles:
             factor = scale if isinstance(scale, float) else scale[rows]
             scores: Doubles = factor * inner_products(self.rows[rows], query).astype(np.float64) + added[rows]
             scores[~allowed[rows]] = -np.inf
@@ -253,11 +253,12 @@ class Scorer:
             if reach < len(self.rows):
                 floor = floor_of(rough(self._longest_first[:reach]), k) - error
                 # No inner product exceeds the product of both lengths: most rows are below the floor whatever it is.
-                rows = np.flatnonzero(self._by_row * (scale * (size * _ROUNDING)) + added >= floor)
+                possible = np.flatnonzero(self._by_row * (scale * (size * _ROUNDING)) + added >= floor)
+                scores = rough(possible)
+                rows = possible[scores >= floor_of(scores, k)]
             else:
-                rows = np.arange(len(self.rows))
-            scores = rough(rows)
-            rows = rows[scores >= floor_of(scores, k)]
+                scores = rough(slice(None))
+                rows = np.flatnonzero(scores >= floor_of(scores, k))
             settled = scores_for(query, self.rows[rows]).astype(np.float64)
             scores = (scale if isinstance(scale, float) else scale[rows]) * settled + added[rows]
             listed = scores.astype(np.float32)

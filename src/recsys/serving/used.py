@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     Rows = npt.NDArray[np.intp]
 
-_UNRATED = "too few ratings for a taste"
-
 
 def used(at: Snapshot, said: Said, by: By) -> Used:
     """Return which of the games that a visitor named moved the scores of a list.
@@ -32,27 +30,34 @@ def used(at: Snapshot, said: Said, by: By) -> Used:
     by
         What the list was ranked by in the end.
     """
-    named = np.concatenate((said.rows, said.disliked))
-    kind = np.concatenate((said.rated.astype(np.int8), np.full(len(said.disliked), 2, dtype=np.int8)))
-    whys = _whys(at, said, by)
-    likes, ratings, dislikes = np.bincount(kind[[not why for why in whys]], minlength=3).tolist()
+    named, counted = said.seen, _counted(at, said, by)
+    speaking, dislikes = counted[: len(said.rows)], int(np.count_nonzero(counted[len(said.rows) :]))
+    ratings = int(np.count_nonzero(speaking & said.rated))
     ids, names = at.catalogue.ids, at.catalogue.names
-    unused = tuple(Unused(ids[row], names[row], why) for row, why in zip(named.tolist(), whys, strict=True) if why)
-    return Used(likes, ratings, dislikes, unused)
+    unused = tuple(
+        Unused(ids[named[place]], names[named[place]], _why(at, said, by, place))
+        for place in np.flatnonzero(~counted).tolist()
+    )
+    return Used(int(np.count_nonzero(speaking)) - ratings, ratings, dislikes, unused)
 
 
-def _whys(at: Snapshot, said: Said, by: By) -> list[str]:
-    """Return for each game that was named why it did not count; empty where it did."""
+def _counted(at: Snapshot, said: Said, by: By) -> npt.NDArray[np.bool_]:
+    """Return which games counted: of those liked and rated, then of those disliked."""
     if by == "popularity":
-        return ["the list is the same for everybody"] * (len(said.rows) + len(said.disliked))
+        return np.zeros(len(said.seen), dtype=bool)
     if by == "content":
-        unliked = f"rated below {at.people.like_threshold:g}: only texts of liked games count"
-        return ["" if liked else unliked for liked in said.liked.tolist()] + ["only texts of liked games count"] * len(
-            said.disliked
-        )
-    weightless = "a rating this low has no weight in this release"
-    whys = ["" if sure > 0 else weightless for sure in said.confidence.tolist()] + [""] * len(said.disliked)
-    if by == "blend":
-        return whys
-    known = at.taste.has(np.concatenate((said.rows, said.disliked))).tolist()
-    return [why or ("" if has else _UNRATED) for why, has in zip(whys, known, strict=True)]
+        return np.concatenate((said.liked, np.zeros(len(said.disliked), dtype=bool)))
+    weighty = np.concatenate((said.confidence > 0, np.ones(len(said.disliked), dtype=bool)))
+    return weighty if by == "blend" else weighty & at.taste.has(said.seen)
+
+
+def _why(at: Snapshot, said: Said, by: By, place: int) -> str:
+    """Return why the game at a place did not count."""
+    if by == "popularity":
+        return "the list is the same for everybody"
+    if by == "content":
+        low = f"rated below {at.people.like_threshold:g}: " if place < len(said.rows) else ""
+        return f"{low}only texts of liked games count"
+    if place < len(said.rows) and not said.confidence[place] > 0:
+        return "a rating this low has no weight in this release"
+    return "too few ratings for a taste"

@@ -125,8 +125,11 @@ def read(visitor: Visitor, catalogue: Catalogue, weights: Weights, like: float) 
     dislikes = [catalogue.row(id_) for id_ in visitor.dislikes]
     if rated or dislikes:
         _check_apart(catalogue, likes, rated, dislikes)
-    ratings = _ratings(visitor.ratings, weights) if rated else np.zeros(0, dtype=np.float32)
     liked = np.unique(np.array(likes, dtype=np.intp))
+    if not rated:
+        sure, yes = np.full(len(liked), like, dtype=np.float32), np.ones(len(liked), dtype=bool)
+        return Said(liked, sure, yes, ~yes, np.unique(np.array(dislikes, dtype=np.intp)))
+    ratings = _ratings(visitor.ratings, weights)
     rows = np.concatenate((liked, np.array(rated, dtype=np.intp)))
     confidence = np.concatenate((np.full(len(liked), like, dtype=np.float32), weights.of(ratings)))
     speak = np.concatenate((np.ones(len(liked), dtype=bool), ratings >= weights.like_threshold))
