@@ -48,6 +48,8 @@ def test_it_answers_as_a_release_that_was_loaded_here(tmp_path: Path, *, eager: 
     assert apart.reload()
     here = recsys.load(tmp_path / "v1")
     assert answers(apart) == answers(here)
+    assert not apart.snapshot.taste.factors.flags.writeable  # memory that the other process filled
+    assert here.snapshot.taste.factors.flags.writeable
     np.testing.assert_array_equal(apart.snapshot.content.vectors, here.snapshot.content.vectors)
 
 

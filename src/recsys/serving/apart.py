@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _ALIGNED = 64
-_NICE = 5
+_NICE = 10
 """How much less than questions the loading process counts, where cores are few."""
 _BREATH_S = 0.001
 _FEW = 16
