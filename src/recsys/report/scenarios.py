@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recsys.report.missing import Missing, evaluated, said
+from recsys.report.missing import Missing, evaluated
 from recsys.report.scores import label
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def scenarios(release: Contents, _: Contents | None) -> View:
     """Return the scores of each scenario of a release, and its price; of one that was edited since, that it was."""
-    found = said(evaluated(release).scenarios, "scenarios")
+    found = evaluated(release).scenarios
     names = release.facts.scenarios or found.named
-    if found.missing and not names:
-        raise Missing(found.missing)
+    if not names:
+        raise Missing(found.missing or "This release has no scenarios.")
     ndcg = f"ndcg@{found.k}"
     return {
         "ndcg": label(ndcg),
