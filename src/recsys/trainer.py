@@ -13,7 +13,7 @@ from recsys.marts.ids import IdMap
 from recsys.pipeline.outcome import NO_OVERRIDES, Overrides, RunResult
 from recsys.pipeline.reader import MartReader, Warehouse
 from recsys.pipeline.run import Run
-from recsys.sources.snowflake.credentials import variables
+from recsys.sources.snowflake.names import variables
 from recsys.system.paths import local_path, refuse_address
 from recsys.system.pulse import working
 from recsys.system.steps import Steps

@@ -19,7 +19,7 @@ from recsys.models.confidence import confidence
 from recsys.models.folding import FoldIn
 from recsys.models.hybrid import CONTENT_SHARE, MOST_TAGS, RIDGES, HybridRecommender, content_features, fit_ridge
 from recsys.release.layout import HYBRID
-from recsys.serving.people import Grounds, Weights
+from recsys.serving.profiles import Grounds, Weights
 
 if TYPE_CHECKING:
     from pathlib import Path

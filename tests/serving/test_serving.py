@@ -230,7 +230,7 @@ def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     from recsys.models.taste import Blending
     from recsys.serving.content import ContentSpace
     from recsys.serving.hybrid import HybridSpace
-    from recsys.serving.people import Grounds, Profile
+    from recsys.serving.profiles import Grounds, Profile
     from recsys.serving.taste import TasteSpace
 
     rng = np.random.default_rng(3)

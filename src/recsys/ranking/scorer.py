@@ -8,13 +8,13 @@ order, from the two vectors. A list and its scores are the same for one user, in
 
 from __future__ import annotations
 
-from math import isqrt
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from recsys.ranking.lists import Lists, lists_of, near_the_best_of
 from recsys.ranking.near_kernel import near_the_best, settle
-from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, top_k
+from recsys.ranking.top import BLOCK_CELLS, blocks, top_k
 from recsys.system import kernels
 
 if TYPE_CHECKING:
@@ -42,21 +42,6 @@ _SUMMED_AT_ONCE = 1 << 20
 """Products held at once, 8 MiB as float64."""
 
 _NOTHING = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
-
-
-class Lists(NamedTuple):
-    """The best of many rows for some vectors.
-
-    Attributes
-    ----------
-    columns
-        int32, (queries, k): rows, best first; -1 where no more may be listed.
-    scores
-        float32, (queries, k): theirs; ``-inf`` for padding.
-    """
-
-    columns: npt.NDArray[np.int32]
-    scores: Floats
 
 
 class Shift(NamedTuple):
@@ -284,7 +269,7 @@ class Scorer:
             bool, (rows,): rows that may be listed for anybody.
         """
         if not self.rows.size or not len(queries) or k < 1:
-            return _listed(*_NOTHING, shape=(len(queries), k))
+            return lists_of(*_NOTHING, shape=(len(queries), k))
         choose, sum_up = (
             kernels.compiled(loop, needed_for="lists for many people at once", exact=True)
             for loop in (near_the_best, settle)
@@ -303,7 +288,7 @@ class Scorer:
             scores.append(np.empty(count, dtype=np.float32))
             sum_up(query, self.rows, columns[-1], shift.scale, shift.added, sums, scores[-1])
         places = np.repeat(np.arange(len(queries)), [len(some) for some in columns])
-        return _listed(places, np.concatenate(columns), np.concatenate(scores), shape=(len(queries), k))
+        return lists_of(places, np.concatenate(columns), np.concatenate(scores), shape=(len(queries), k))
 
     def error(self, queries: Floats) -> npt.NDArray[np.float64]:
         """Return how far a rough score may be from the settled one; float64, (n,).
@@ -321,7 +306,7 @@ class Scorer:
 
     def _settled(self, queries: Floats, rough: Floats, k: int) -> Lists:
         """Return the lists by settled scores, from rough ones, ``-inf`` where a row may not be listed."""
-        places, columns, _ = _near_the_best(rough, k, 2 * self.error(queries))
+        places, columns, _ = near_the_best_of(rough, k, 2 * self.error(queries))
         some = np.any(queries, axis=1, keepdims=True)[places, 0]
         places, columns = places[some], columns[some]
         scores = np.empty(len(places), dtype=np.float32)
@@ -329,47 +314,4 @@ class Scorer:
         for start in range(0, len(places), step):
             part = slice(start, start + step)
             scores[part] = scores_for(queries[places[part]], self.rows[columns[part]])
-        return _listed(places, columns, scores, shape=(len(queries), k))
-
-
-def _near_the_best(
-    scores: Floats, k: int, slack: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
-    """Return rows and columns, in order, of what is at most ``slack`` below the best ``k`` of its row, and the floors.
-
-    A few more may be among them. The columns are dealt into stripes; the k-th best of the stripes' highest scores is no
-    higher than the k-th best of all, so that only the few stripes that reach it are looked into.
-    """
-    rows, columns = scores.shape
-    width = min(max(isqrt(k * columns), k), columns)
-    if not rows or not k or not width:
-        nothing = np.zeros(0, dtype=np.intp)
-        return nothing, nothing, np.full(rows, np.inf, dtype=np.float32)
-    whole = columns // width * width
-    highest = scores[:, :whole].reshape(rows, -1, width).max(axis=1)
-    rest = columns - whole
-    np.maximum(highest[:, :rest], scores[:, whole:], out=highest[:, :rest])
-    floor = np.partition(highest, width - k, axis=1)[:, width - k] if k < width else highest.min(axis=1)
-    floor = np.maximum(floor - slack, np.finfo(np.float32).min).astype(np.float32)  # nothing that may not be listed
-    row, first = np.nonzero(highest >= floor[:, None])
-    column = first[:, None] + width * np.arange(-(-columns // width))
-    inside = column < columns
-    near = inside & (scores[row[:, None], np.where(inside, column, 0)] >= floor[row][:, None])
-    places = np.sort((row[:, None] * columns + column)[near])
-    return places // columns, places % columns, floor
-
-
-def _listed(
-    places: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], scores: Floats, shape: tuple[int, int]
-) -> Lists:
-    """Return the best of scored entries, which go row by row and, within a row, column by column."""
-    counts = np.bincount(places, minlength=shape[0])
-    at = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
-    size = shape[0], int(counts.max(initial=0))
-    values, whose = np.full(size, -np.inf, dtype=np.float32), np.zeros(size, dtype=np.int32)
-    values[places, at], whose[places, at] = scores, columns
-    order = best_columns(values, shape[1])
-    if not size[1]:
-        return Lists(order, np.full(shape, -np.inf, dtype=np.float32))
-    row, listed = np.arange(shape[0])[:, None], order >= 0
-    return Lists(np.where(listed, whose[row, order], -1), np.where(listed, values[row, order], np.float32(-np.inf)))
+        return lists_of(places, columns, scores, shape=(len(queries), k))

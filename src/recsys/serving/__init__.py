@@ -6,9 +6,10 @@ Nothing here imports torch, pandas, implicit or a warehouse; numpy, faiss, pyarr
 from __future__ import annotations
 
 from recsys.serving.answers import Answer, Reason, Suggestion
+from recsys.serving.entry import load
 from recsys.serving.filters import Filter
 from recsys.serving.options import ListOptions
-from recsys.serving.recommender import Recommender, load
+from recsys.serving.recommender import Recommender
 from recsys.serving.rules import Rules
 from recsys.serving.visitors import Visitor
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from recsys.ranking.scorer import Ranked, Ranking
     from recsys.serving.content import ContentSpace
     from recsys.serving.lift import Lift
-    from recsys.serving.people import Profile
+    from recsys.serving.profiles import Profile
     from recsys.serving.taste import TasteSpace
 
     Floats = npt.NDArray[np.float32]

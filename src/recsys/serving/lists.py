@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from recsys.serving.answers import Answer, Way
     from recsys.serving.options import ListOptions
-    from recsys.serving.people import Profile
+    from recsys.serving.profiles import Profile
     from recsys.serving.snapshot import Snapshot
 
     Places = npt.NDArray[np.intp]

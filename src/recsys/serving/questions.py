@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recsys.ranking.scorer import Ranking
     from recsys.serving.lift import Lift
     from recsys.serving.options import ListOptions
-    from recsys.serving.people import Profile
+    from recsys.serving.profiles import Profile
     from recsys.serving.snapshot import Snapshot
     from recsys.serving.visitors import Visitor
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArgumentError, NotInModel, ReleaseNotFound
-from recsys.release.loading import load_release
-from recsys.release.path import follow
+from recsys.errors import ArgumentError, NotInModel
 from recsys.serving import questions
+from recsys.serving.current import Current
 from recsys.serving.encoder import Queries
 from recsys.serving.names import certain
 from recsys.serving.options import ListOptions
-from recsys.serving.snapshot import Snapshot
 from recsys.serving.visitors import Visitor
 from recsys.system.paths import local_path
 
@@ -26,48 +22,9 @@ if TYPE_CHECKING:
     from recsys.serving.answers import Answer, Explanation, Suggestion, Way
     from recsys.serving.filters import Filter
     from recsys.serving.rules import RulesGiven
+    from recsys.serving.snapshot import Snapshot
 
     Conditions = Iterable[Filter | str] | Filter | str
-
-
-def load(
-    path: Path | str = "models/v1",
-    *,
-    key: bytes | None = None,
-    encoder: Encoder | None = None,
-    eager: bool = False,
-    wait: bool = False,
-    apart: bool = False,
-) -> Recommender:
-    """Verify a release, load it, and return what answers from it.
-
-    Parameters
-    ----------
-    path
-        The release's folder, or the link to the current one.
-    key
-        Key that it must be signed with; the one in ``RECSYS_SIGNING_KEY``, if there is one, when
-        not given.
-    encoder
-        Turns texts into vectors for :meth:`Recommender.search`; the release's own model, from the
-        extra ``train``, when not given.
-    eager
-        Build at once what is otherwise built when it is first needed (the indexes of tags and
-        names), so that no later question waits for it, and begin to fill a table of every game's
-        nearest neighbours in the background.
-    wait
-        Load nothing yet: the first :meth:`Recommender.reload` does, and until one succeeds every question raises
-        ``ReleaseNotFound``.
-    apart
-        Let a process of its own load each release after the first one, so that no question waits for that; for
-        servers. On systems other than POSIX it is loaded here all the same.
-
-    Raises
-    ------
-    ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
-        If there is no release, or it is not sound.
-    """
-    return Recommender(path, key=key, encoder=encoder, eager=eager, wait=wait, apart=apart)
 
 
 class Recommender:
@@ -79,7 +36,7 @@ class Recommender:
     Parameters
     ----------
     path, key, encoder, eager, wait, apart
-        The arguments of :func:`load`.
+        The arguments of :func:`recsys.load`.
     """
 
     def __init__(
@@ -92,39 +49,33 @@ class Recommender:
         wait: bool = False,
         apart: bool = False,
     ) -> None:
-        self.path = local_path(path, "the release")
-        self._key = key
+        self._current = Current(local_path(path, "the release"), key, eager=eager, wait=wait, apart=apart)
         self._queries = Queries(encoder)
-        self._eager = eager
-        self._apart = apart and os.name == "posix"
-        self._loading = threading.Lock()
-        self._loaded = None if wait else self._load(None)
+
+    @property
+    def path(self) -> Path:
+        """Where releases are loaded from."""
+        return self._current.path
 
     @property
     def is_loaded(self) -> bool:
         """Whether a release answers; False only before the first one where ``wait`` was asked for."""
-        return self._loaded is not None
-
-    @property
-    def _snapshot(self) -> Snapshot:
-        if self._loaded is None:
-            raise ReleaseNotFound(f"no sound release has been loaded from {self.path} yet; ask again later")
-        return self._loaded
+        return self._current.is_loaded
 
     @property
     def release(self) -> str:
         """Name of the release that answers now."""
-        return self._snapshot.name
+        return self._current.snapshot.name
 
     @property
     def snapshot(self) -> Snapshot:
         """The release that answers now; code that holds it keeps it after a :meth:`reload`."""
-        return self._snapshot
+        return self._current.snapshot
 
     @property
     def scenarios(self) -> Mapping[str, Mapping[str, object]]:
         """The scenarios of the release that answers now: rules by name."""
-        return self._snapshot.shelf.scenarios
+        return self._current.snapshot.shelf.scenarios
 
     def reload(self) -> bool:
         """Move to the release that the path leads to now.
@@ -142,13 +93,7 @@ class Recommender:
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
             If the new one is not sound; the old one goes on answering.
         """
-        with self._loading:
-            before = self._loaded
-            if before is not None and follow(self.path) == before.path:
-                return False
-            fresh = self._load(before)
-            self._loaded = fresh
-            return before is None or fresh.name != before.name
+        return self._current.reload()
 
     def similar(
         self,
@@ -191,7 +136,7 @@ class Recommender:
             If an argument has a value that is not described here.
         """
         return questions.similar(
-            self._snapshot, game_id, by, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
+            self._current.snapshot, game_id, by, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
         )
 
     def recommend(
@@ -228,7 +173,7 @@ class Recommender:
         ArgumentError
             If an argument has a value that is not described here.
         """
-        at = self._snapshot
+        at = self._current.snapshot
         return _for_user(at, user_id, by, ListOptions(k, filters, collapse, why, rules, scenario))
 
     def recommend_from(
@@ -274,7 +219,7 @@ class Recommender:
         """
         visitor = Visitor(liked_game_ids, {} if ratings is None else ratings, dislikes)
         options = ListOptions(k, filters, collapse, why, rules, scenario)
-        return questions.recommend_from(self._snapshot, visitor, by, options)
+        return questions.recommend_from(self._current.snapshot, visitor, by, options)
 
     def similar_batch(
         self,
@@ -288,7 +233,7 @@ class Recommender:
         scenario: str | None = None,
     ) -> list[Answer]:
         """Return :meth:`similar` of each game, all from one release."""
-        at, options = self._snapshot, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
+        at, options = self._current.snapshot, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
         return [questions.similar(at, id_, by, options) for id_ in game_ids]
 
     def recommend_batch(
@@ -304,7 +249,7 @@ class Recommender:
         scenario: str | None = None,
     ) -> list[Answer]:
         """Return :meth:`recommend` for each user, all from one release."""
-        at, options = self._snapshot, ListOptions(k, filters, collapse, why, rules, scenario)
+        at, options = self._current.snapshot, ListOptions(k, filters, collapse, why, rules, scenario)
         return [_for_user(at, id_, by, options) for id_ in user_ids]
 
     def recommend_from_batch(
@@ -320,7 +265,7 @@ class Recommender:
         scenario: str | None = None,
     ) -> list[Answer]:
         """Return :meth:`recommend_from` for each set of liked games or :class:`Visitor`, all from one release."""
-        at, options = self._snapshot, ListOptions(k, filters, collapse, why, rules, scenario)
+        at, options = self._current.snapshot, ListOptions(k, filters, collapse, why, rules, scenario)
         return [questions.recommend_from(at, Visitor.of(each), by, options) for each in liked_game_ids]
 
     def explain(self, user_id: Id, game_id: Id) -> Explanation:
@@ -331,7 +276,7 @@ class Recommender:
         NotInModel
             If the release does not know the user or the game.
         """
-        at = self._snapshot
+        at = self._current.snapshot
         profile = at.people.user(user_id)
         if profile is None:
             raise NotInModel(
@@ -363,7 +308,7 @@ class Recommender:
         ArgumentError
             If the text is empty, or another argument is none.
         """
-        at, options = self._snapshot, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
+        at, options = self._current.snapshot, ListOptions(k, filters, collapse, rules=rules, scenario=scenario)
         if not text.strip():
             raise ArgumentError("the text to search for is empty")
         return questions.search(at, self._queries.vector(text, at.manifest), options)
@@ -373,17 +318,7 @@ class Recommender:
 
         The score is 1 for the same name but for case, accents and punctuation.
         """
-        return self._snapshot.named(name, k)
-
-    def _load(self, before: Snapshot | None) -> Snapshot:
-        if self._apart and before is not None:
-            from recsys.serving.apart import snapshot_apart
-
-            return snapshot_apart(self.path, self._key, before, eager=self._eager)
-        snapshot = Snapshot(load_release(self.path, key=self._key), before)
-        if self._eager:
-            snapshot.prepare()
-        return snapshot
+        return self._current.snapshot.named(name, k)
 
     def is_certain(self, found: Sequence[Suggestion]) -> bool:
         """Say whether the first of what :meth:`find` returned is meant: the name itself, or nearly and nothing else."""

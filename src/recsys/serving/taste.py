@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from recsys.ranking.lists import Lists
 from recsys.ranking.moments import Moments
-from recsys.ranking.scorer import Lists, Scorer, Shift, scores_for
+from recsys.ranking.scorer import Scorer, Shift, scores_for
 from recsys.serving.lift import lifted
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from recsys.models.taste import Line
     from recsys.ranking.scorer import Ranking
     from recsys.serving.lift import Lift
-    from recsys.serving.people import Profile
+    from recsys.serving.profiles import Profile
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from recsys.marts.ids import Id
     from recsys.serving.catalogue import Catalogue
-    from recsys.serving.people import Weights
+    from recsys.serving.profiles import Weights
 
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]

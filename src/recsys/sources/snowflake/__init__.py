@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from recsys.config import Settings
-from recsys.sources.snowflake.credentials import Credentials, variables
+from recsys.sources.snowflake.credentials import Credentials
+from recsys.sources.snowflake.names import variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,71 @@
+"""The release that answers now, and how the next one takes its place."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from recsys.errors import ReleaseNotFound
+from recsys.release.loading import load_release
+from recsys.release.path import follow
+from recsys.serving.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Current:
+    """Holds one loaded release, and moves to the next.
+
+    Parameters
+    ----------
+    path, key, eager, wait, apart
+        The arguments of :func:`recsys.serving.recommender.load`.
+    """
+
+    def __init__(self, path: Path, key: bytes | None, *, eager: bool, wait: bool, apart: bool) -> None:
+        self.path = path
+        self._key = key
+        self._eager = eager
+        self._apart = apart and os.name == "posix"
+        self._loading = threading.Lock()
+        self._loaded = None if wait else self._load(None)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a release answers."""
+        return self._loaded is not None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The release that answers now.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If none has been loaded yet.
+        """
+        if self._loaded is None:
+            raise ReleaseNotFound(f"no sound release has been loaded from {self.path} yet; ask again later")
+        return self._loaded
+
+    def reload(self) -> bool:
+        """Move to the release that the path leads to now, and say whether it is another one."""
+        with self._loading:
+            before = self._loaded
+            if before is not None and follow(self.path) == before.path:
+                return False
+            fresh = self._load(before)
+            self._loaded = fresh
+            return before is None or fresh.name != before.name
+
+    def _load(self, before: Snapshot | None) -> Snapshot:
+        if self._apart and before is not None:
+            from recsys.serving.apart import snapshot_apart
+
+            return snapshot_apart(self.path, self._key, before, eager=self._eager)
+        snapshot = Snapshot(load_release(self.path, key=self._key), before)
+        if self._eager:
+            snapshot.prepare()
+        return snapshot
