@@ -50,12 +50,15 @@ class DuckDBTarget:
         make_folder(self._path.parent)
         if self._path.exists() and not self._path.is_file():
             raise ArtifactWriteError(f"cannot write {self._path}: it is no plain file; name another")
+        staged = staged_for(self._path)
         if self._path.exists():
+            if staged.exists():  # an export was killed between its last two steps
+                with held(staged, folder=True):
+                    remove(staged)
             with self._written(self._path, schema, recreate=recreate) as write:
                 yield write
             return
         # A file that is killed while DuckDB makes it is no database: a new one is made beside its place.
-        staged = staged_for(self._path)
         with held(staged, folder=True):
             try:
                 with writing(f"clear {staged}"):
