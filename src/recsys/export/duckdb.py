@@ -64,15 +64,21 @@ class DuckDBTarget:
                 with writing(f"clear {staged}"):
                     for left in os.listdir(staged):
                         remove(staged / left)
-                with self._written(staged / self._path.name, schema, recreate=recreate) as write:
+                with self._written(staged / self._path.name, schema, recreate=recreate, alone=True) as write:
                     yield write
+                if beside := sorted(set(os.listdir(staged)) - {self._path.name}):
+                    raise ArtifactWriteError(
+                        f"cannot write {self.name}: rows are left in {staged / beside[0]}; run again"
+                    )
                 rename(staged / self._path.name, self._path)
             finally:
                 with suppress(ArtifactWriteError):
                     remove(staged)
 
     @contextmanager
-    def _written(self, path: Path, schema: pa.Schema, *, recreate: bool) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    def _written(
+        self, path: Path, schema: pa.Schema, *, recreate: bool, alone: bool = False
+    ) -> Iterator[Callable[[pa.RecordBatch], None]]:
         import pyarrow as pa
 
         connection = self._connected(path)
@@ -90,6 +96,8 @@ class DuckDBTarget:
             yield write
             with self._failing():
                 connection.execute("COMMIT")
+                if alone:  # closing does the same, and says nothing where it fails
+                    connection.execute("CHECKPOINT")
                 connection.close()
         except BaseException:
             with suppress(Exception):
