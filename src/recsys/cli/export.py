@@ -58,7 +58,9 @@ TableName: TypeAlias = Annotated[
         metavar="NAME",
     ),
 ]
-Recreate: TypeAlias = Annotated[bool, typer.Option("--recreate", help="Replace also a table with other columns.")]
+Recreate: TypeAlias = Annotated[
+    bool, typer.Option("--recreate", help="Replace also a table with other columns that stands at the target.")
+]
 Length: TypeAlias = Annotated[int, typer.Option("-k", "--k", min=1, help="Games in a list at most.", metavar="N")]
 
 

@@ -50,26 +50,35 @@ class DuckDBTarget:
         make_folder(self._path.parent)
         if self._path.exists() and not self._path.is_file():
             raise ArtifactWriteError(f"cannot write {self._path}: it is no plain file; name another")
+        staged = staged_for(self._path)
         if self._path.exists():
+            if staged.exists():  # an export was killed between its last two steps
+                with held(staged, folder=True):
+                    remove(staged)
             with self._written(self._path, schema, recreate=recreate) as write:
                 yield write
             return
         # A file that is killed while DuckDB makes it is no database: a new one is made beside its place.
-        staged = staged_for(self._path)
         with held(staged, folder=True):
             try:
                 with writing(f"clear {staged}"):
                     for left in os.listdir(staged):
                         remove(staged / left)
-                with self._written(staged / self._path.name, schema, recreate=recreate) as write:
+                with self._written(staged / self._path.name, schema, recreate=recreate, alone=True) as write:
                     yield write
+                if beside := sorted(set(os.listdir(staged)) - {self._path.name}):
+                    raise ArtifactWriteError(
+                        f"cannot write {self.name}: rows are left in {staged / beside[0]}; run again"
+                    )
                 rename(staged / self._path.name, self._path)
             finally:
                 with suppress(ArtifactWriteError):
                     remove(staged)
 
     @contextmanager
-    def _written(self, path: Path, schema: pa.Schema, *, recreate: bool) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    def _written(
+        self, path: Path, schema: pa.Schema, *, recreate: bool, alone: bool = False
+    ) -> Iterator[Callable[[pa.RecordBatch], None]]:
         import pyarrow as pa
 
         connection = self._connected(path)
@@ -87,6 +96,8 @@ class DuckDBTarget:
             yield write
             with self._failing():
                 connection.execute("COMMIT")
+                if alone:  # closing does the same, and says nothing where it fails
+                    connection.execute("CHECKPOINT")
                 connection.close()
         except BaseException:
             with suppress(Exception):
