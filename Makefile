@@ -46,8 +46,8 @@ format: .venv/.dev-installed ## Format the code and repair what the linter can
 bench: .venv/.dev-installed $(MORE) ## Measure each step against the textbook pipeline (EXTRAS=torch)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-faults: .venv/.dev-installed ## Make every system call of a publish fail in turn (Linux, strace)
-	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_faults.py $(ARGS)
+faults: .venv/.dev-installed ## Make every system call of a publish and of an export fail in turn (Linux, strace)
+	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_faults.py tests/export/test_faults.py $(ARGS)
 
 docs: .venv/.dev-installed ## Write the reference pages from the code
 	$(BIN)/python docs/generate.py

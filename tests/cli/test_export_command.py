@@ -13,7 +13,7 @@ import pytest
 
 import recsys
 from factories.served import catalogue, publish, publish_marts
-from factories.tables import ratings
+from factories.tables import FIRST_GAME, ratings
 from recsys.cli import run
 
 if TYPE_CHECKING:
@@ -144,3 +144,16 @@ def test_what_is_asked_wrongly_is_told(ask: Any, tmp_path: Path) -> None:
         _, err = ask("recommendations", tmp_path / "x.parquet", *arguments, code=78)
         assert message in err
     assert not (tmp_path / "x.parquet").exists()
+
+
+def test_lists_follow_the_rules_of_the_command(models: Path, tmp_path: Path) -> None:
+    """A game that is excluded is in no list, and one that is pinned begins each."""
+    for what, column in (("recommendations", "USER_ID"), ("similar", "GAME_ID")):
+        path = tmp_path / f"{what}.parquet"
+        rules = ["--exclude", str(FIRST_GAME + 1), "--pin", str(FIRST_GAME + 2), "--k", "3"]
+        assert run(["export", what, str(path), *rules, "--models", str(models)]) == 0
+        rows = pq.read_table(path).to_pandas()
+        listed = "GAME_ID" if what == "recommendations" else "SIMILAR_GAME_ID"
+        assert FIRST_GAME + 1 not in set(rows[listed])
+        first = rows[(rows["RANK"] == 1) & (rows[column] != FIRST_GAME + 2)]
+        assert set(first[listed]) == {FIRST_GAME + 2}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DISLIKER, OUTSIDER = 500, 501
 """A user none of whose ratings counts, and one who has rated a game that the catalogue lacks."""
 UNLISTED = 999
+RULES = {"boost": {"tag=Trains": 0.7}, "exclude": [100], "pin": [101], "at_most": {"tag": 2}, "diversity": 0.3}
 
 
 def marts() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -68,7 +69,14 @@ def written(table: pa.Table) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("by", ["taste", "content", "blend"])
 @pytest.mark.parametrize(
     "options",
-    [{"k": 7}, {"k": 60}, {"k": 3, "why": True}, {"k": 5, "filters": ["tag=Trains"]}, {"k": 5, "collapse": True}],
+    [
+        {"k": 7},
+        {"k": 60},
+        {"k": 3, "why": True},
+        {"k": 5, "filters": ["tag=Trains"]},
+        {"k": 5, "collapse": True},
+        {"k": 5, "rules": RULES},
+    ],
     ids=str,
 )
 def test_recommendations_are_those_of_recommend(served: Recommender, by: Way, options: dict[str, Any]) -> None:
@@ -96,8 +104,9 @@ def test_similar_games_are_those_of_similar(served: Recommender, by: Way) -> Non
     """For every game; by taste, games that have none have no rows."""
     at = served.snapshot
     asked = [id_ for row, id_ in enumerate(at.catalogue.ids) if by != "taste" or at.taste.has(row)]
-    rows = [row for id_ in asked for row in expected(id_, served.similar(id_, 6, by=by), why=False)]
-    assert written(rows_of(served, "similar", Options(by, ListOptions(6)))) == rows
+    for rules in (None, {"bury": {"tag=Trains": 0.7}, "exclude": [100]}):
+        rows = [row for id_ in asked for row in expected(id_, served.similar(id_, 6, by=by, rules=rules), why=False)]
+        assert written(rows_of(served, "similar", Options(by, ListOptions(6, rules=rules)))) == rows
     assert len(asked) < len(at.catalogue) or by != "taste"
 
 

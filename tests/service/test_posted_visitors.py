@@ -59,6 +59,23 @@ def client(models: Path) -> Iterator[httpx.Client]:
             {"liked_game_ids": [LIKED], "ratings": {HIGH: 9, LOW: 2}},
         ),
         (
+            {
+                "likes": [LIKED],
+                "exclude": [str(HIGH)],
+                "pin": [LOW],
+                "boost": {"tag=Trains": 0.5},
+                "at_most": {"tag": 2},
+            },
+            {
+                "liked_game_ids": [LIKED],
+                "rules": {"exclude": [HIGH], "pin": [LOW], "boost": {"tag=Trains": 0.5}, "at_most": {"tag": 2}},
+            },
+        ),
+        (
+            {"likes": [LIKED], "only": [HIGH, LOW], "bury": {"tag=Trains": 1}, "diversity": 0.25},
+            {"liked_game_ids": [LIKED], "rules": {"only": [HIGH, LOW], "bury": {"tag=Trains": 1}, "diversity": 0.25}},
+        ),
+        (
             {"likes": [LIKED], "filters": ["tag=Trains|Bluffing"], "collapse": True, "by": "content", "k": 1000},
             {
                 "liked_game_ids": [LIKED],
@@ -109,6 +126,9 @@ def test_likes_posted_are_likes_in_the_address(client: httpx.Client) -> None:
         ({"ratings": 9}, "ratings: 9: Input should be a valid dictionary"),
         ({"likes": [LIKED], "dislikes": [LIKED]}, "game 100 is named in likes and in dislikes"),
         ({"likes": [LIKED] * 10_001}, "should have at most 10000 items"),
+        ({"likes": [LIKED], "pin": [HIGH], "exclude": [HIGH]}, "pin"),
+        ({"likes": [LIKED], "boost": {"tag=Trains": "much"}}, "Input should be a valid number"),
+        ({"likes": [LIKED], "scenario": "homepage"}, "homepage"),
         ({"k": 0}, "k: Input should be greater than or equal to 1"),
         ({"k": 1001}, "k: Input should be less than or equal to 1000"),
         ({"k": "3"}, "k: Input should be a valid integer"),
@@ -166,7 +186,9 @@ def test_the_body_is_documented(client: httpx.Client) -> None:
     assert "requestBody" in document["paths"]["/recommend/from"]["post"]
     body = document["components"]["schemas"]["VisitorBody"]
     assert body["additionalProperties"] is False
-    assert set(body["properties"]) == {"likes", "ratings", "dislikes", "k", "by", "filters", "collapse", "why"}
+    rules = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin", "scenario"}
+    asked = {"likes", "ratings", "dislikes", "k", "by", "filters", "collapse", "why"}
+    assert set(body["properties"]) == asked | rules
     assert all(field["description"] for field in body["properties"].values())
     assert [form["type"] for form in body["properties"]["ratings"]["oneOf"]] == ["object", "array"]
 

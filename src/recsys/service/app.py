@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fastapi import Body, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import StringConstraints
 
 from recsys import __version__
 from recsys.service import ids, schema
@@ -31,21 +30,17 @@ if TYPE_CHECKING:
     from recsys.serving import Recommender
     from recsys.serving.answers import Answer, Explanation
 
-LONGEST = 1000
-"""Games that one answer may have."""
 _QUICK = 100
 """Games up to which a plain list is made at once; what takes longer gets a thread, and keeps nobody waiting."""
 
 By = Annotated[Way, Query(description="What the answer goes by.")]
-Count = Annotated[int, Query(ge=1, le=LONGEST, description="Games at most.")]
-# What all of them may be at most is an address that servers still take. Ids have no limit: they may be of any length.
-Condition = Annotated[str, StringConstraints(max_length=500)]
+Count = Annotated[int, Query(ge=1, le=schema.LONGEST, description="Games at most.")]
 Conditions = Annotated[
-    Sequence[Condition],
+    Sequence[schema.Condition],
     Query(
         alias="filter",
         description="Conditions such as `tag=Economic` or `N_RATINGS>=100`; every game meets all of them.",
-        max_length=20,
+        max_length=schema.CONDITIONS,
     ),
 ]
 Collapse = Annotated[bool, Query(description="Show one edition of a game only.")]

@@ -7,41 +7,41 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Query
-from pydantic import StringConstraints
 
 from recsys.service import ids
+from recsys.service.schema import CONDITIONS, Condition
 from recsys.serving.rule_texts import RuleTexts
 
 if TYPE_CHECKING:
     from recsys.serving import Recommender, Rules
 
-_Text = Annotated[str, StringConstraints(max_length=500)]
-
 Only = Annotated[list[str] | None, Query(description="A game that may be listed; others may not. May be repeated.")]
 Exclude = Annotated[Sequence[str], Query(description="A game that may not be listed. May be repeated, without limit.")]
 Boost = Annotated[
-    Sequence[_Text],
+    Sequence[Condition],
     Query(
         description="A condition and, after a colon, by how many standard deviations of the scores what meets it rises:"
         " `tag=Economic:0.5`. May be repeated.",
-        max_length=20,
+        max_length=CONDITIONS,
     ),
 ]
-Bury = Annotated[Sequence[_Text], Query(description="As `boost`, for what falls. May be repeated.", max_length=20)]
+Bury = Annotated[
+    Sequence[Condition], Query(description="As `boost`, for what falls. May be repeated.", max_length=CONDITIONS)
+]
 Diversity = Annotated[
     float | None, Query(ge=0, le=1, description="How far the list avoids games whose texts are alike; 0: not at all.")
 ]
 AtMost = Annotated[
-    Sequence[_Text],
+    Sequence[Condition],
     Query(
         description="`tag`, a column or `edition` and, after a colon, how many games may share one: `tag:2`."
         " May be repeated.",
-        max_length=20,
+        max_length=CONDITIONS,
     ),
 ]
 Pin = Annotated[Sequence[str], Query(description="A game that comes first, in the order given; counted in `k`.")]
 ScenarioName = Annotated[
-    _Text | None, Query(description="One of the release's scenarios (`/scenarios`), whose rules hold too.")
+    Condition | None, Query(description="One of the release's scenarios (`/scenarios`), whose rules hold too.")
 ]
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from recsys.serving.answers import By
 
 Id = int | str
+
+
+LONGEST = 1000
+"""Games that one answer may have."""
+CONDITIONS = 20
+"""Conditions, boosts and the like that one question may have of each kind."""
+# What all of them may be at most is an address that servers still take. Ids have no limit: they may be of any length.
+Condition: TypeAlias = Annotated[str, StringConstraints(max_length=500)]
 
 
 class _Answered(BaseModel):

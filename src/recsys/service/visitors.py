@@ -11,7 +11,6 @@ from pydantic import (
     Field,
     StrictInt,
     StrictStr,
-    StringConstraints,
     Tag,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -21,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from recsys.errors import ArgumentError
 from recsys.service import ids
+from recsys.service.schema import CONDITIONS, LONGEST, Condition
 from recsys.serving.answers import Way
 from recsys.serving.rules import Rules
 from recsys.serving.visitors import Visitor
@@ -35,8 +35,7 @@ MOST = 10_000
 Id: TypeAlias = StrictInt | StrictStr
 Rating: TypeAlias = Annotated[float, Field(strict=True)]
 Games: TypeAlias = Annotated[list[Id], Field(max_length=MOST)]
-Condition: TypeAlias = Annotated[str, StringConstraints(max_length=500)]
-Strengths: TypeAlias = Annotated[dict[Condition, Annotated[float, Field(strict=True)]], Field(max_length=20)]
+Strengths: TypeAlias = Annotated[dict[Condition, Annotated[float, Field(strict=True)]], Field(max_length=CONDITIONS)]
 
 
 _RULES = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin"}
@@ -77,11 +76,11 @@ class VisitorBody(_Body):
     `{"game_id": 13, "rating": 9}`."""
     dislikes: Games = []
     """Ids of games that they do not like."""
-    k: Annotated[int, Field(strict=True, ge=1, le=1000)] = 10
+    k: Annotated[int, Field(strict=True, ge=1, le=LONGEST)] = 10
     """Games at most."""
     by: Way = "blend"
     """What the answer goes by."""
-    filters: Annotated[list[Condition], Field(max_length=20)] = []
+    filters: Annotated[list[Condition], Field(max_length=CONDITIONS)] = []
     """Conditions such as `tag=Economic` or `N_RATINGS>=100`; every game meets all of them."""
     collapse: Annotated[bool, Field(strict=True)] = False
     """Show one edition of a game only."""
@@ -97,7 +96,7 @@ class VisitorBody(_Body):
     """As `boost`, for what falls."""
     diversity: Annotated[float | None, Field(strict=True, ge=0, le=1)] = None
     """How far the list avoids games whose texts are alike; 0: not at all."""
-    at_most: Annotated[dict[Condition, StrictInt], Field(max_length=20)] = {}
+    at_most: Annotated[dict[Condition, StrictInt], Field(max_length=CONDITIONS)] = {}
     """From `tag`, a column or `edition` to how many games may share one: `{"tag": 2}`."""
     pin: Games = []
     """Games that come first, in this order; counted in `k`."""
