@@ -195,11 +195,13 @@ def test_the_access_log_says_what_was_shown_to_whom(models: Path, tmp_path: Path
         client.get("/recommend/user/3?k=4", headers={"X-Request-ID": "three", "If-None-Match": answer.headers["etag"]})
         client.get(f"/explain/3/{FIRST_GAME}", headers={"X-Request-ID": "four"})
         client.get("/similar/5?scenario=homepage", headers={"X-Request-ID": "five"})
-        written = until(lambda: len(found := lines(path)) == 5 and found)
+        body = {"likes": [FIRST_GAME], "scenario": "homepage"}
+        client.post("/recommend/from", json=body, headers={"X-Request-ID": "six"})
+        written = until(lambda: len(found := lines(path)) == 6 and found)
         path.rename(tmp_path / "access.jsonl.1")
         client.get("/live")
-        assert [line["route"] for line in lines(path)] == ["/live"]
-    one, two, three, four, five = written
+        until(lambda: path.exists() and [line["route"] for line in lines(path)] == ["/live"])
+    one, two, three, four, five, six = written
     shown = [str(game["game_id"]) for game in answer.json()["games"]]
     assert {key: one[key] for key in ("request_id", "route", "status", "user", "release", "shown", "method")} == {
         "request_id": "one",
@@ -215,6 +217,7 @@ def test_the_access_log_says_what_was_shown_to_whom(models: Path, tmp_path: Path
     assert (three["status"], three["shown"], three["etag"]) == (304, [], one["etag"])
     assert (four["user"], four["shown"]) == ("3", [])
     assert (five["status"], five["scenario"], five["release"]) == (422, "homepage", None)
+    assert (six["status"], six["scenario"]) == (422, "homepage")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "3" not in re.findall(r"user=(\S+)", (tmp_path / "log").read_text())
 

@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from recsys import __version__
 from recsys.service import ids, schema
 from recsys.service.about import add_about
+from recsys.service.exchange import exchange_of
 from recsys.service.front import Front, ServiceOptions
 from recsys.service.metrics import Metrics
 from recsys.service.refusals import add_refusals
@@ -275,8 +276,9 @@ def _add_people(app: FastAPI, recommender: Recommender) -> None:
         return await _answered(ask, quick=_is_quick(k + len(liked), filters, rules, collapse=collapse))
 
     @app.post("/recommend/from", response_model=schema.Answer, responses=_UNKNOWN | _WRONG, tags=["people"])
-    async def recommend_for(body: Somebody) -> Response:
+    async def recommend_for(request: Request, body: Somebody) -> Response:
         """Return games for somebody of whom likes, ratings and dislikes are known."""
+        exchange_of(request.scope).scenario = body.scenario
         who, rules = body.visitor(recommender), body.rules(recommender)
         ask = partial(
             recommender.recommend_from,
