@@ -194,7 +194,7 @@ def test_the_access_log_says_what_was_shown_to_whom(models: Path, tmp_path: Path
         client.get("/recommend/user?user=3&k=4", headers={"X-Request-ID": "two"})
         client.get("/recommend/user/3?k=4", headers={"X-Request-ID": "three", "If-None-Match": answer.headers["etag"]})
         client.get(f"/explain/3/{FIRST_GAME}", headers={"X-Request-ID": "four"})
-        client.get("/similar/5?scenario=homepage", headers={"X-Request-ID": "five"})
+        client.get(f"/similar/{FIRST_GAME}?scenario=homepage", headers={"X-Request-ID": "five"})
         body = {"likes": [FIRST_GAME], "scenario": "homepage"}
         client.post("/recommend/from", json=body, headers={"X-Request-ID": "six"})
         written = until(lambda: len(found := lines(path)) == 6 and found)
