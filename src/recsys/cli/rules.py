@@ -54,7 +54,7 @@ Scenario: TypeAlias = Annotated[
 ]
 
 
-def read_rules(  # noqa: PLR0917 - the options of a command
+def read_rules(
     recommender: Recommender,
     only: Sequence[str] | None,
     exclude: Sequence[str] | None,

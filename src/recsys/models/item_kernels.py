@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-def gram_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
+def gram_rows(
     games: Any,
     place: Any,
     game_ptr: Any,
@@ -43,7 +43,7 @@ def gram_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
                     out[other] += weight * user_data[entry]
 
 
-def add_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
+def add_rows(
     rows: Any, weights: Any, indptr: Any, indices: Any, values: Any, whole_at: Any, whole: Any, summed: Any
 ) -> None:
     """Add up weighted rows of a CSR matrix, entry by entry: rounded as numpy rounds, in the order of ``np.bincount``.
@@ -71,9 +71,7 @@ def add_rows(  # noqa: PLR0913, PLR0917 - one loop over arrays
             summed[indices[entry]] += values[entry] * weight
 
 
-def find_words(  # noqa: PLR0913, PLR0917 - one loop over arrays
-    rows: Any, columns: Any, indptr: Any, indices: Any, values: Any, words: Any
-) -> None:
+def find_words(rows: Any, columns: Any, indptr: Any, indices: Any, values: Any, words: Any) -> None:
     """Look up entries of a CSR matrix, whose rows are sorted.
 
     Parameters
@@ -99,7 +97,7 @@ def find_words(  # noqa: PLR0913, PLR0917 - one loop over arrays
                 words[number, place] = values[low]
 
 
-def solve_games(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one loop over arrays: calls in it would cost what it saves
+def solve_games(
     rows: Any,
     own: Any,
     features: Any,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-def near_the_best(  # noqa: C901, PLR0913, PLR0917 - one fused loop: calls in it would cost what it saves
+def near_the_best(
     products: Any,
     scale: float,
     added: Any,
@@ -78,9 +78,7 @@ def near_the_best(  # noqa: C901, PLR0913, PLR0917 - one fused loop: calls in it
     return count
 
 
-def settle(  # noqa: PLR0913, PLR0917 - one loop over arrays
-    query: Any, table: Any, rows: Any, scale: float, added: Any, sums: Any, scores: Any
-) -> None:
+def settle(query: Any, table: Any, rows: Any, scale: float, added: Any, sums: Any, scores: Any) -> None:
     """Write ``scale · s + added`` for some rows, with s as :func:`recsys.ranking.scorer.scores_for` sums it.
 
     Parameters

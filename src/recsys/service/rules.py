@@ -45,7 +45,7 @@ ScenarioName = Annotated[
 ]
 
 
-def asked_rules(  # noqa: PLR0913, PLR0917 - the parameters of an address
+def asked_rules(
     only: Only = None,
     exclude: Exclude = (),
     boost: Boost = (),

@@ -19,7 +19,7 @@ _SMALL = np.float32(1e-20)
 """Squared residual below which a row is solved, as in implicit."""
 
 
-def solve_rows(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - one fused loop: calls in it would cost what it saves
+def solve_rows(
     start: int,
     stop: int,
     indptr: Any,
