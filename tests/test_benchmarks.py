@@ -118,10 +118,10 @@ def test_the_best_pair_of_a_table_is_told_in_absolute_terms(tmp_path: Path) -> N
 
 
 def test_served_lists_are_asked_for_what_was_liked_later(tmp_path: Path) -> None:
-    """On the built-in sample, by the whole way: the lists are compared with three others, and beat the popular ones."""
+    """On the built-in sample, by the whole way: the lists are compared with four others, and beat the popular ones."""
     ratings = sample_warehouse().ratings.to_pandas()
     ratings.to_parquet(tmp_path / "mart_user_ratings_dated.parquet", index=False)
     _, _, *rows = script("served_lists", "--users", "200", data=tmp_path)
-    assert [row[0] for row in rows] == ["popularity", "popular lately", "EASE"]
+    assert [row[0] for row in rows] == ["popularity", "popular lately", "item kNN", "EASE"]
     assert float(rows[0][2]) > 1
     assert all(float(row[3].split(" to ")[0]) < float(row[3].split(" to ")[1]) for row in rows)
