@@ -221,10 +221,12 @@ class Scorer:
         size = float(np.linalg.norm(query))
         error = float(self._error(size)) * float(np.max(scale, initial=0))
 
-        def rough(rows: npt.NDArray[np.intp] | slice) -> Doubles:
+        def rough(rows: npt.NDArray[np.intp]) -> Doubles:
             factor = scale if isinstance(scale, float) else scale[rows]
-            scores: Doubles = factor * inner_products(self.rows[rows], query).astype(np.float64) + added[rows]
-            scores[~allowed[rows]] = -np.inf
+            # To gather most of the rows would cost more than to multiply them all.
+            many = len(rows) > len(self.rows) // 4
+            products = inner_products(self.rows, query)[rows] if many else inner_products(self.rows[rows], query)
+            scores: Doubles = factor * products.astype(np.float64) + added[rows]
             return scores
 
         def floor_of(scores: Doubles, k: int) -> float:
@@ -236,14 +238,14 @@ class Scorer:
                 return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
             reach = max(_REACH, 8 * k)
             if reach < len(self.rows):
-                floor = floor_of(rough(self._longest_first[:reach]), k) - error
+                longest = self._longest_first[:reach]
+                floor = floor_of(rough(longest[allowed[longest]]), k) - error
                 # No inner product exceeds the product of both lengths: most rows are below the floor whatever it is.
-                possible = np.flatnonzero(self._by_row * (scale * (size * _ROUNDING)) + added >= floor)
-                scores = rough(possible)
-                rows = possible[scores >= floor_of(scores, k)]
+                possible = np.flatnonzero((self._by_row * (scale * (size * _ROUNDING)) + added >= floor) & allowed)
             else:
-                scores = rough(slice(None))
-                rows = np.flatnonzero(scores >= floor_of(scores, k))
+                possible = np.flatnonzero(allowed)
+            scores = rough(possible)
+            rows = possible[scores >= floor_of(scores, k)]
             settled = scores_for(query, self.rows[rows]).astype(np.float64)
             scores = (scale if isinstance(scale, float) else scale[rows]) * settled + added[rows]
             listed = scores.astype(np.float32)
