@@ -47,7 +47,7 @@ bench: .venv/.dev-installed $(MORE) ## Measure each step against the textbook pi
 	$(BIN)/python -m benchmarks $(ARGS)
 
 faults: .venv/.dev-installed ## Make every system call of a publish and of an export fail in turn (Linux, strace)
-	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_faults.py tests/export/test_faults.py $(ARGS)
+	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_faults.py tests/export/test_export_faults.py $(ARGS)
 
 docs: .venv/.dev-installed ## Write the reference pages from the code
 	$(BIN)/python docs/generate.py

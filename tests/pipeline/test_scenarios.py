@@ -68,12 +68,23 @@ def test_an_edited_scenario_is_no_new_model(tmp_path: Path) -> None:
     assert served.recommend(3, scenario="sale").ids[0] == 107
     assert served.recommend(3, 4, scenario="sale", rules={"pin": [108]}).ids[0] == 108
     page = (edited.path / "report.html").read_text(encoding="utf-8")
-    assert page.count("Not scored: it was edited") == 2
+    assert page.count("Not scored: it was added or edited") == 2
     manifests = [json.loads((path / "manifest.json").read_text()) for path in (first.path, edited.path)]
     assert manifests[0]["cf"] == manifests[1]["cf"]
     assert manifests[1]["replaces"] == first.path.name
     assert night(tmp_path).status == "published"
     assert recsys.load(tmp_path / "v1").scenarios == {}
+    assert "homepage" not in (tmp_path / "v1" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_scenario_that_was_added_later_says_so(tmp_path: Path) -> None:
+    """The models are those of a night without scenarios, and its figures know of none."""
+    night(tmp_path)
+    path = night(tmp_path, homepage=HOMEPAGE).path
+    assert path is not None
+    page = (path / "report.html").read_text(encoding="utf-8")
+    assert "Not scored: it was added or edited" in page
+    assert "name no scenario" not in page
 
 
 def test_the_page_and_the_metrics_tell_the_price(tmp_path: Path) -> None:
@@ -99,6 +110,7 @@ def test_the_page_and_the_metrics_tell_the_price(tmp_path: Path) -> None:
         ({"filters": ["PLAYERS>=2"]}, "scenario.homepage: .*no column PLAYERS"),
         ({"pin": [999]}, "scenario.homepage: game 999 is not among"),
         ({"at_most": {"YEAR": 1}}, "scenario.homepage: .*no column YEAR"),
+        ({"pin": [100, 101], "at_most": {"tag": 1}}, "scenario.homepage: more games of a kind are pinned"),
         ({"pin": [100], "exclude": [100]}, "scenario.homepage: 100 is pinned and excluded"),
         ({"boost": {"tag=Economic": float(0)}}, "scenario.homepage: .*above 0"),
     ],

@@ -167,6 +167,14 @@ def test_what_is_no_json_or_no_number_is_told(client: httpx.Client, text: str | 
     assert set(response.json()) == {"error", "message"}
 
 
+@pytest.mark.parametrize("text", ['{"likes": [100], "likes": [101]}', '{"ratings": {"100": 9, "100": 2}}'])
+def test_a_key_that_stands_twice_is_refused(client: httpx.Client, text: str) -> None:
+    """Of two a parser keeps the last, and would not say so."""
+    answer = client.post("/recommend/from", content=text, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert "stands twice" in answer.json()["message"]
+
+
 def test_an_unknown_game_is_404(client: httpx.Client) -> None:
     """As in an address."""
     response = client.post("/recommend/from", json={"ratings": [{"game_id": 5, "rating": 9}]})

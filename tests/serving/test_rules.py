@@ -198,6 +198,21 @@ def test_at_most_passes_over_what_there_is_enough_of(served: Recommender, way: s
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "rules", [{"at_most": {"tag": 1}}, {"at_most": {"CATEGORIES": 2}, "exclude": [FIRST_GAME + 2]}]
+)
+def test_a_long_way_down_is_ranked_anew(
+    served: Recommender, way: str, rules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was passed over or taken does not come back: the list is that of one long ranking."""
+    at_once = ways(served)[way](6, rules=rules)
+    monkeypatch.setattr("recsys.serving.shelf.POOL", 1)
+    step_by_step = ways(served)[way](6, rules=rules)
+    assert pairs(step_by_step) == pairs(at_once)
+    assert len(set(step_by_step.ids)) == len(step_by_step)
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_collapse_is_at_most_one_edition(served: Recommender, way: str) -> None:
     """One implementation, two names."""
     ask = ways(served)[way]

@@ -212,12 +212,15 @@ def _export(what: What, recommender: Recommender, options: Options, place: _Plac
     table = table_of(recommender, what, replace(options, threads=settings.cf.threads))
     target = open_target(place.target, place.table or table.name, settings.snowflake)
     done = export(table, target, recreate=place.recreate)
+    for note in () if json else done.notes:
+        streams.note(note)
     streams.tell(streams.as_json(done.to_json()) if json else _sentence(done))
 
 
 def _sentence(done: Exported) -> str:
     by = ", ".join(f"{lists:,} by {way}" for way, lists in sorted(done.ranked_by.items(), key=lambda each: -each[1]))
     lists = f": lists {by}" if by else ""
+    lists += f", {done.short:,} of them shorter than asked" if done.short else ""
     return f"exported {done.rows:,} rows of release {done.release} to {done.target}{lists} ({done.seconds:.1f} s)"
 
 

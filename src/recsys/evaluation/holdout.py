@@ -96,7 +96,7 @@ def split(ratings: Ratings, settings: EvaluationSettings, like_threshold: float,
     rated_at = None if ratings.rated_at is None else ratings.rated_at[~out]
     train = replace(ratings, matrix=part(ratings.matrix, ~out), rated_at=rated_at)
     eligible = scorable(train.matrix, relevant).astype(np.int32)
-    users = _sample(eligible, ratings, settings)
+    users = sampled(eligible, ratings, settings.users, settings.seed)
     return Split(train, held_out, relevant, users, len(eligible), "hash" if cut is None else "time", cut)
 
 
@@ -151,9 +151,21 @@ def scorable(train: sp.csr_matrix, relevant: sp.csr_matrix) -> npt.NDArray[np.in
     return np.flatnonzero((np.diff(relevant.indptr) > 0) & (np.diff(train.indptr) > 0))
 
 
-def _sample(eligible: npt.NDArray[np.int32], ratings: Ratings, settings: EvaluationSettings) -> npt.NDArray[np.int32]:
-    """Return the users with the lowest hashes: a sample that stays when others come and go."""
-    if not settings.users or len(eligible) <= settings.users:
-        return eligible
-    hashes = id_hashes(ratings.users, "sampled user", settings.seed)[eligible]
-    return np.sort(eligible[np.argsort(hashes, kind="stable")[: settings.users]])
+def sampled(users: npt.NDArray[np.int32], ratings: Ratings, number: int, seed: int) -> npt.NDArray[np.int32]:
+    """Return the users with the lowest hashes, at most so many: a sample that stays when others come and go.
+
+    Parameters
+    ----------
+    users
+        int32, ascending: codes.
+    ratings
+        Whose ids are hashed.
+    number
+        How many; 0 for all.
+    seed
+        Of the hash.
+    """
+    if not number or len(users) <= number:
+        return users
+    hashes = id_hashes(ratings.users, "sampled user", seed)[users]
+    return np.sort(users[np.argsort(hashes, kind="stable")[:number]])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.evaluation.bootstrap import interval, paired_difference, resampled_means
+from recsys.evaluation.holdout import sampled
 from recsys.evaluation.result import plain
 from recsys.evaluation.scores import score_lists
 from recsys.ranking import metrics
@@ -32,6 +34,10 @@ log = events(__name__)
 
 SCENARIOS = "scenarios"
 """Key of ``metrics.json``, and name of the step."""
+NO_SCENARIO = "The settings name no scenario."
+"""Why nothing is measured where there is none."""
+USERS = 5_000
+"""Users who are asked for at most: each list by rules takes some milliseconds."""
 
 
 def measure_scenarios(
@@ -58,6 +64,7 @@ def measure_scenarios(
     """
     started = time.perf_counter()
     serving = candidate.restricted_to(catalogue.ids)
+    split = replace(split, users=sampled(split.users, split.train, USERS, settings.seed))
     lists = score_scenarios(serving, catalogue, scenarios, split, settings)
     base = lists[None]
     found = {

@@ -90,6 +90,8 @@ class Lists:
         The columns.
     ranked_by
         How many of the lists that have come were ranked by what.
+    short
+        How many of them have fewer games than asked.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Lists:
     ) -> None:
         self._asked, self._games, self._origin, self._why = asked, games, origin, why
         self.ranked_by: Counter[str] = Counter()
+        self.short = 0
         key, game = ("GAME_ID", "SIMILAR_GAME_ID") if what == "similar" else ("USER_ID", "GAME_ID")
         reason = [("BECAUSE", games.type)] if why else []
         same = [(name, scalar.type) for name, scalar in origin.items()]
@@ -123,6 +126,7 @@ class Lists:
         self.ranked_by.update(by)
         listed = rows >= 0
         counts = listed.sum(axis=1)
+        self.short += int(np.count_nonzero(counts < rows.shape[1]))
         whose = np.repeat(np.arange(len(rows)), counts)
         rank = np.broadcast_to(np.arange(1, rows.shape[1] + 1, dtype=np.int32), rows.shape)[listed]
         scores = np.concatenate([batch.scores for batch in held])[listed]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -78,8 +77,11 @@ class Table:
         Arrow record batches, to be consumed once.
     of
         How many lists or vectors it has at most.
-    ranked_by
-        Once the batches are consumed: how many lists were ranked by what.
+    lists
+        Once the batches are consumed: how many lists were ranked by what, and how many are shorter than asked; None
+        for vectors.
+    notes
+        What there is to be said of the rules.
     """
 
     what: What
@@ -88,7 +90,8 @@ class Table:
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
     of: int
-    ranked_by: Counter[str] = field(default_factory=Counter)
+    lists: Lists | None = None
+    notes: tuple[str, ...] = ()
 
 
 def table_of(recommender: Recommender, what: What, options: Options) -> Table:
@@ -128,7 +131,8 @@ def table_of(recommender: Recommender, what: What, options: Options) -> Table:
         asked, keys = _people(recommender, options.users)
     answers = in_order(ask.similar_to if what == "similar" else ask.for_people, keys, options.lists.k, options.threads)
     lists = Lists(what, asked, games, origin, why=options.lists.why)
-    return Table(what, at.name, DEFAULT_NAMES[what], lists.schema, lists.batches(answers), len(keys), lists.ranked_by)
+    rows = lists.batches(answers)
+    return Table(what, at.name, DEFAULT_NAMES[what], lists.schema, rows, len(keys), lists, ask.notes)
 
 
 def _people(recommender: Recommender, users: Sequence[object] | None) -> tuple[pa.Array, npt.NDArray[np.int64]]:

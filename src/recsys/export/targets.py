@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from recsys.errors import ConfigError
+from recsys.errors import ArgumentError, ConfigError
 from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
@@ -73,6 +73,10 @@ class Exported:
         How many lists or vectors were asked for.
     ranked_by
         How many lists were ranked by what; empty for vectors.
+    short
+        How many lists have fewer games than asked.
+    notes
+        What there is to be said of the rules.
     seconds
         How long it took.
     """
@@ -83,6 +87,8 @@ class Exported:
     rows: int
     of: int
     ranked_by: Mapping[str, int]
+    short: int
+    notes: tuple[str, ...]
     seconds: float
 
     def to_json(self) -> dict[str, object]:
@@ -107,6 +113,8 @@ def export(table: Table, target: Target, *, recreate: bool = False) -> Exported:
 
     Raises
     ------
+    ArgumentError
+        If the table would be empty; the old table stays.
     RecsysError
         As :meth:`Target.replaced` does; the old table stays.
     """
@@ -115,9 +123,15 @@ def export(table: Table, target: Target, *, recreate: bool = False) -> Exported:
         for batch in table.batches:
             write(batch)
             rows += batch.num_rows
-    ranked_by = Counter({by: lists for by, lists in table.ranked_by.items() if by})
+        if table.of and not rows:
+            said = "; ".join(("no list holds a game", *table.notes))
+            raise ArgumentError(f"the table would be empty: {said}; nothing was written. Mend the filters or rules")
+    ranked_by, short = Counter[str](), 0
+    if table.lists is not None:
+        ranked_by.update({by: lists for by, lists in table.lists.ranked_by.items() if by})
+        short = table.lists.short
     seconds = time.perf_counter() - began
-    return Exported(table.what, table.release, target.name, rows, table.of, ranked_by, seconds)
+    return Exported(table.what, table.release, target.name, rows, table.of, ranked_by, short, table.notes, seconds)
 
 
 def open_target(text: str, table: str, snowflake: SnowflakeSettings | None = None) -> Target:

@@ -15,7 +15,7 @@ from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import Split, split
 from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newcomers, not_measured
 from recsys.evaluation.proof import Proof
-from recsys.evaluation.scenarios import SCENARIOS, measure_scenarios
+from recsys.evaluation.scenarios import NO_SCENARIO, SCENARIOS, measure_scenarios
 from recsys.evaluation.scores import evaluate
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
@@ -289,7 +289,7 @@ class Trial:
     def _scenarios(self, verdict: Verdict, candidate: CollaborativeFilter, parts: Split) -> dict[str, object]:
         """Score the lists by each scenario of a candidate that passed; or say why not."""
         if not self.scenarios:
-            return not_measured("The settings name no scenario.")
+            return not_measured(NO_SCENARIO)
         if self.catalogue is None:
             return not_measured("The ratings were trained without the catalogue, which rules go by.")
         if not verdict.passed:

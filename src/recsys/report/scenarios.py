@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from recsys.evaluation.scenarios import NO_SCENARIO
 from recsys.report.missing import Missing, evaluated
 from recsys.report.scores import label
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def scenarios(release: Contents, _: Contents | None) -> View:
     """Return the scores of each scenario of a release, and its price; of one that was edited since, that it was."""
     found = evaluated(release).scenarios
-    names = release.facts.scenarios or found.named
+    # Of a refused candidate there is no manifest; what was scored is all that is known.
+    names = found.named if release.facts.cf is None else release.facts.scenarios
     if not names:
         raise Missing(found.missing or "This release has no scenarios.")
     ndcg = f"ndcg@{found.k}"
@@ -29,7 +31,7 @@ def scenarios(release: Contents, _: Contents | None) -> View:
         "users": found.users,
         "base": found.base,
         "rows": [_row(name, found.named.get(name), release.facts.scenarios.get(name)) for name in names],
-        "unscored": found.missing,
+        "unscored": "" if found.missing == NO_SCENARIO else found.missing,
     }
 
 

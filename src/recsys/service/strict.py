@@ -1,12 +1,13 @@
 """Routes that take what they declare and nothing else, and answer 304 where the client has the answer already.
 
 A route's own signature says which parameters it has: what the OpenAPI document names for it is what it takes. Each
-parameter that is not of a list is taken once.
+parameter that is not of a list is taken once, and so is each key of a body.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import APIRoute
@@ -59,6 +60,8 @@ class StrictRoute(APIRoute):
             exchange.route = self.path_format
             exchange.user, exchange.scenario = _user(request), request.query_params.get("scenario")
             _check(request, declared(request.app).get((self.path_format, request.method), {}))
+            if request.method == "POST":
+                _refuse_repeated(await request.body())
             if not self._by_release or request.method != "GET":
                 return await answer(request)
             known = etag.matching(request)
@@ -102,6 +105,25 @@ def _check(request: Request, known: Mapping[str, bool]) -> None:
         if name in seen and not known[name]:
             raise ArgumentError(f"{name}: given twice; this route takes it once")
         seen.add(name)
+
+
+def _refuse_repeated(body: bytes) -> None:
+    """Refuse a JSON object that has a key twice, of which a parser keeps the last; what is no JSON is told later."""
+    try:
+        json.loads(body, object_pairs_hook=_once)
+    except ArgumentError:
+        raise
+    except (ValueError, RecursionError):
+        return
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    seen: dict[str, object] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise ArgumentError(f"body: {key!r} stands twice in one object; give it once")
+        seen[key] = value
+    return seen
 
 
 def _possible(name: str, known: Mapping[str, bool]) -> str:

@@ -65,6 +65,11 @@ class ManyLists:
     by, options
         What every list is like, as in :mod:`recsys.serving.questions`.
 
+    Attributes
+    ----------
+    notes
+        What there is to be said of the rules, whoever a list is for.
+
     Raises
     ------
     ArgumentError
@@ -75,7 +80,8 @@ class ManyLists:
         questions.check_way(by)
         self.at, self.by, self.options = copy(at), by, options
         self.at.people = at.people.compiled()
-        self._allowed = at.shelf.allowed(at.shelf.ruled(options), questions.NOBODY)
+        ruled = at.shelf.ruled(options)
+        self._allowed, self.notes = at.shelf.allowed(ruled, questions.NOBODY), ruled.notes
         # What is built when it is first needed would be built by every thread that needs it first.
         at.taste.prepare()
         at.hybrid.prepare()

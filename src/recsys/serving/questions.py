@@ -60,17 +60,18 @@ def similar(at: Snapshot, game_id: object, by: By, options: ListOptions) -> Answ
             )
         note = "too few ratings for a taste: by content alone" if by == "blend" else ""
         by = "content"
-    scoring = _likeness(at, row, by, anything=at.shelf.ruled(options).mask is None)
+    scoring = _likeness(at, row, by)
     return at.answer(at.shelf.listing(scoring, options, np.array([row], dtype=np.intp)), by, note)
 
 
-def _likeness(at: Snapshot, row: int, by: By, *, anything: bool) -> Scoring:
-    """Return how games are ranked by their likeness to one; ``anything``: whether all the others may be listed."""
+def _likeness(at: Snapshot, row: int, by: By) -> Scoring:
+    """Return how games are ranked by their likeness to one."""
     content, taste, blend = at.content, at.taste, at.blend
     query = content.vectors[row]
 
     def near(allowed: Mask, lift: Lift | None) -> Ranking:
-        known = anything and lift is None  # neighbours in the whole catalogue stand in a table
+        # Neighbours among all the others stand in a table.
+        known = lift is None and np.count_nonzero(allowed) == len(allowed) - 1
         return partial(content.neighbours, row) if known else content.ranking(query, allowed, lift)
 
     if by == "content":

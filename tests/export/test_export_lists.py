@@ -13,10 +13,12 @@ import recsys
 from factories.served import catalogue, publish_marts
 from factories.tables import ratings
 from recsys.errors import ArgumentError
-from recsys.export import Options, table_of
+from recsys.export import Options, export, open_target, table_of
 from recsys.serving import ListOptions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from recsys.serving import Answer, Recommender
     from recsys.serving.answers import Way
 
@@ -96,7 +98,8 @@ def test_who_has_no_taste_is_told_apart(served: Recommender) -> None:
     rows = pa.Table.from_batches(list(table.batches)).to_pandas()
     assert set(rows[rows["USER_ID"] == DISLIKER]["RANKED_BY"]) == {"popularity"}
     assert set(rows[rows["USER_ID"] != DISLIKER]["RANKED_BY"]) == {"taste"}
-    assert table.ranked_by == {"taste": rows["USER_ID"].nunique() - 1, "popularity": 1}
+    assert table.lists is not None
+    assert table.lists.ranked_by == {"taste": rows["USER_ID"].nunique() - 1, "popularity": 1}
 
 
 @pytest.mark.parametrize("by", ["taste", "content", "blend"])
@@ -125,6 +128,20 @@ def test_no_number_of_threads_changes_a_row(served: Recommender, threads: int, m
     lists = ListOptions(9, why=True)
     alone = rows_of(served, "recommendations", Options(lists=lists, threads=1))
     assert rows_of(served, "recommendations", Options(lists=lists, threads=threads)).equals(alone)
+
+
+def test_rules_that_leave_nothing_or_name_nothing_are_told(served: Recommender, tmp_path: Path) -> None:
+    """An empty table takes nobody's place; what names nothing is a note; lists that are shorter are counted."""
+    target = open_target(str(tmp_path / "lists.parquet"), "RECOMMENDATIONS")
+    done = export(table_of(served, "recommendations", Options(lists=ListOptions(3, rules={"exclude": [-7]}))), target)
+    assert (done.short, len(done.notes)) == (0, 1)
+    assert "-7" in done.notes[0]
+    before = (tmp_path / "lists.parquet").read_bytes()
+    with pytest.raises(ArgumentError, match=r"the table would be empty: .*only.*nothing was written"):
+        export(table_of(served, "recommendations", Options(lists=ListOptions(3, rules={"only": [-7]}))), target)
+    assert (tmp_path / "lists.parquet").read_bytes() == before
+    done = export(table_of(served, "recommendations", Options(lists=ListOptions(3, rules={"only": [100]}))), target)
+    assert done.short == done.of
 
 
 def test_a_wrong_question_is_refused_before_any_list(served: Recommender) -> None:
