@@ -34,14 +34,14 @@ def test_every_command_takes_verbose(name: str) -> None:
 
 
 def test_an_option_means_the_same_on_every_command() -> None:
-    """One help, one default and one form for each name; ``--by`` and ``--release`` depend on what is asked."""
+    """One help, one default and one form for each name; ``--by``, ``--release`` and ``-k`` depend on what is asked."""
     meanings: dict[str, set[tuple[object, ...]]] = {}
     for command in COMMANDS.values():
         for option in command.params:
             if option.param_type_name == "option":
                 meaning = (option.help, str(option.default), option.metavar, tuple(option.opts))
                 meanings.setdefault(option.opts[0], set()).add(meaning)
-    assert {name for name, several in meanings.items() if len(several) > 1} == {"--by", "--release"}
+    assert {name for name, several in meanings.items() if len(several) > 1} == {"--by", "--release", "-k"}
 
 
 def test_verbose_shows_the_traceback_of_a_quiet_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -59,9 +59,14 @@ def test_an_unknown_parameter_is_refused(client: httpx.Client, route: str) -> No
 def test_a_slip_is_named(client: httpx.Client) -> None:
     """The parameter that was meant stands in the message, and what the route takes."""
     refused = client.get(f"/similar/{FIRST_GAME}?filtr=tag%3DTrains")
-    assert refused.json()["message"] == (
-        "filtr: unknown parameter; did you mean filter? this route takes k, by, filter, collapse"
-    )
+    told = "filtr: unknown parameter; did you mean filter? this route takes k, by, filter, collapse, only, exclude"
+    assert refused.json()["message"].startswith(told)
+
+
+def test_what_is_not_allowed_names_what_is(client: httpx.Client) -> None:
+    """All methods of a path, whichever route has them."""
+    assert client.delete("/recommend/from").headers["allow"] == "GET, POST, HEAD"
+    assert client.post("/similar?game=1").headers["allow"] == "GET, HEAD"
 
 
 def test_a_parameter_is_given_once_unless_it_is_a_list(client: httpx.Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 
 from recsys.errors import ConfigError, IncompatibleArtifact, MissingDependency, NotInModel, RecsysError, ReleaseNotFound
 from recsys.service.responses import problem
@@ -33,7 +34,8 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(405)
     async def refused(request: Request, error: HTTPException) -> Response:
         message = f"{request.method} {request.url.path}: {error.detail}; /docs lists what can be asked"
-        return problem("HTTPException", message, error.status_code, error.headers)
+        headers = {"Allow": ", ".join(_methods(request))} if error.status_code == 405 else error.headers
+        return problem("HTTPException", message, error.status_code, headers)
 
     @app.exception_handler(400)
     async def unreadable(_: Request, error: HTTPException) -> Response:
@@ -50,3 +52,10 @@ def add_refusals(app: FastAPI) -> None:
         names = [[part for part in each["loc"] if isinstance(part, str)][-1] for each in error.errors()]
         message = "; ".join(f"{name}: {each['msg']}" for name, each in zip(names, error.errors(), strict=True))
         return problem("ArgumentError", message, 422)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods of all routes with the path of a request: the framework names those of the first alone."""
+    routes = (route for route in request.app.routes if isinstance(route, APIRoute))
+    matching = (route for route in routes if route.path_regex.match(request.url.path))
+    return sorted({method for route in matching for method in route.methods or ()})

@@ -45,6 +45,7 @@ class State:
     roles: Roles = field(default_factory=Roles)
     identity: Identity = field(default_factory=Identity)
     statements: list[str] = field(default_factory=list)
+    described: list[str] = field(default_factory=list)
     session: dict[str, Any] = field(default_factory=dict)
 
     def struck(self, where: str) -> Fault | None:
@@ -103,6 +104,7 @@ class Front:
                 fake.shared_fs.duck_conn.execute(statement)
         return {
             "statements": self.state.statements,
+            "described": self.state.described,
             "session": self.state.session,
             "sign_ins": self.state.identity.seen,
         }
@@ -138,6 +140,8 @@ class Front:
         asked = json.loads(body)
         sql = asked["sqlText"].strip()
         self.state.statements.append(sql)
+        if asked.get("describeOnly"):
+            self.state.described.append(sql)
         try:
             answer = self._canned(sql)
         except KeyError as missing:

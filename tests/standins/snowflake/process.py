@@ -78,7 +78,7 @@ class StandIn:
         self._ask("duckdb", {"statements": list(statements)})
 
     def seen(self) -> dict[str, Any]:
-        """Return the statements, session parameters and ways of signing in seen so far."""
+        """Return statements, those that were only described, session parameters and ways of signing in seen so far."""
         return self._ask("seen", {})
 
     def close(self) -> None:
