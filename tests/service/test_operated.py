@@ -308,7 +308,7 @@ def children(process: int) -> list[int]:
 def test_workers_end_with_their_server(models: Path, tmp_path: Path) -> None:
     """Also where that is killed, and can tell them nothing."""
     with serving(models, tmp_path / "log", "--workers", "2") as (process, _):
-        workers = children(process.pid)
+        workers = until(lambda: len(found := children(process.pid)) == 2 and found)
         process.kill()
         process.wait(timeout=30)
         until(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()])

@@ -318,6 +318,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"boost": {"Economic": 1}}, "not of the form"),
     ({"boost": {"tag=Economic": 1, "TAG= economic": 2}}, "twice"),
     ({"boost": {"tag=Economic": 1}, "bury": {"tag=economic": 1}}, "boosted and buried"),
+    ({"boost": {"tag=Trains|Economic": 1}, "bury": {"tag=Economic|trains": 1}}, "boosted and buried"),
+    ({"boost": {"N_RATINGS>=100": 1}, "bury": {"N_RATINGS>=1e2": 1}}, "boosted and buried"),
     ({"boost": {"PLAYERS>=2": 1}}, "no column PLAYERS"),
     ({"filters": 13}, "no list of conditions"),
     ({"filters": [13]}, "no condition"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from recsys.errors import ArgumentError, ConfigError
-from recsys.system.paths import local_path
+from recsys.system.paths import named_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recsys.config import SnowflakeSettings
     from recsys.export.tables import Table
 
+_KINDS = "FILE.parquet, a folder for parts, duckdb:FILE, snowflake"
 _TABLE = r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}"
 
 
@@ -162,10 +163,10 @@ def open_target(text: str, table: str, snowflake: SnowflakeSettings | None = Non
     if text.startswith("duckdb:"):
         from recsys.export.duckdb import DuckDBTarget
 
-        return DuckDBTarget(_path(text.removeprefix("duckdb:"), text), table)
+        return DuckDBTarget(named_path(text.removeprefix("duckdb:"), "target", text, _KINDS), table)
     from recsys.export.parquet import ParquetFile, ParquetFolder
 
-    path = _path(text, text)
+    path = named_path(text, "target", text, _KINDS)
     return ParquetFile(path) if path.suffix == ".parquet" else ParquetFolder(path)
 
 
@@ -197,14 +198,3 @@ def refuse_other_columns(name: str, there: Mapping[str, Any], ours: Mapping[str,
         f"{name} is a table with other columns: {'; '.join(differing[:4])}. Name another target, or replace it with "
         "--recreate"
     )
-
-
-def _path(text: str, target: str) -> Any:
-    try:
-        if not text:
-            raise ConfigError("it names nothing")
-        return local_path(text, "target")
-    except ConfigError as error:
-        raise ConfigError(
-            f"target {target!r} is not one of: FILE.parquet, a folder for parts, duckdb:FILE, snowflake ({error})"
-        ) from None

@@ -27,7 +27,8 @@ ANY_TAG = "tag"
 """Stands for a tag of any kind, category or mechanic."""
 
 _FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(>=|<=|!=|=)(?![=<>])\s*(.+)", re.DOTALL)
-_ORDERS: dict[str, Callable[[Any, Any], Any]] = {">=": operator.ge, "<=": operator.le}
+ORDERED: dict[str, Callable[[Any, Any], Any]] = {">=": operator.ge, "<=": operator.le}
+"""Operators that compare numbers."""
 _REMEMBERED = 256
 """Masks kept: people ask for the same few tags again and again."""
 
@@ -138,7 +139,7 @@ class Filters:
     def unknown(self, condition: Filter) -> str:
         """Return what to say of the tags of a condition that no game has; empty where there are none."""
         columns = self._tag_columns(condition)
-        if not columns or condition.operator in _ORDERS:
+        if not columns or condition.operator in ORDERED:
             return ""
         missing = [
             f"no game has the tag {tag.strip()!r}{self._close(tag, columns)}"
@@ -168,7 +169,7 @@ class Filters:
                 f"filter {condition}: the catalogue has no column {condition.column}; it has {self._known()}"
             )
         values = self._catalogue.column(names[column])
-        if condition.operator in _ORDERS:
+        if condition.operator in ORDERED:
             return _compared(condition, values)
         if holds_numbers(values):
             equal = _equals(condition, values)
@@ -178,7 +179,7 @@ class Filters:
         return equal if condition.operator == "=" else ~equal
 
     def _tagged(self, condition: Filter, columns: Sequence[str], *, strict: bool) -> npt.NDArray[np.bool_]:
-        if condition.operator in _ORDERS:
+        if condition.operator in ORDERED:
             raise ArgumentError(f"filter {condition}: tags have no order; write {condition.column}={condition.value}")
         rows: list[npt.NDArray[np.int32]] = []
         for tag in condition.value.split("|"):
@@ -228,7 +229,7 @@ def _compared(condition: Filter, values: Sequence[Any]) -> npt.NDArray[np.bool_]
         raise ArgumentError(
             f"filter {condition}: {condition.column} holds {kind}; {condition.operator} compares numbers"
         )
-    compare = _ORDERS[condition.operator]
+    compare = ORDERED[condition.operator]
     return np.array([value is not None and compare(value, bound.like(value)) for value in values], dtype=bool)
 
 
@@ -263,9 +264,9 @@ def _number(condition: Filter, text: str) -> _Number:
     except (ValueError, InvalidOperation):
         number = _Number(Decimal("NaN"), np.nan)
     if not np.isfinite(number.nearest):
-        holds = "" if condition.operator in _ORDERS else f"{condition.column} holds numbers, and "
+        holds = "" if condition.operator in ORDERED else f"{condition.column} holds numbers, and "
         raise ArgumentError(
             f"filter {condition}: {holds}{text!r} is no number; {condition.operator} compares numbers"
-            + ("" if condition.operator in _ORDERS else " there")
+            + ("" if condition.operator in ORDERED else " there")
         )
     return number

@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 
 from recsys.errors import ArgumentError
-from recsys.serving.filters import ANY_TAG, Filter, read_filters
+from recsys.serving.filters import ANY_TAG, ORDERED, Filter, read_filters
 
 if TYPE_CHECKING:
     from recsys.marts.ids import Id
@@ -129,7 +130,7 @@ class Rules:
         for name, given in (("only", self.allowed), ("exclude", self.excluded), ("pin", self.pinned)):
             object.__setattr__(self, name, given)
         object.__setattr__(self, "filters", self.conditions)
-        self._refuse_contradictions({key_of(each) for each, _ in boosts} & {key_of(each) for each, _ in buries})
+        self._refuse_contradictions({meaning(each) for each, _ in boosts} & {meaning(each) for each, _ in buries})
 
     def _refuse_contradictions(self, both: set[tuple[str, str, str]]) -> None:
         if both:
@@ -157,8 +158,8 @@ class Rules:
         ArgumentError
             If both together contradict each other.
         """
-        lifts = {key_of(each): (each, strength) for each, strength in (*base.boosts, *self.boosts)}
-        falls = {key_of(each): (each, strength) for each, strength in (*base.buries, *self.buries)}
+        lifts = {meaning(each): (each, strength) for each, strength in (*base.boosts, *self.boosts)}
+        falls = {meaning(each): (each, strength) for each, strength in (*base.buries, *self.buries)}
         both = None if self.allowed is None else set(self.allowed)
         common = [id_ for id_ in base.allowed or () if both is None or id_ in both]
         return Rules(
@@ -204,9 +205,21 @@ RulesGiven: TypeAlias = "Rules | Mapping[str, object] | None"
 """Rules as people give them."""
 
 
-def key_of(condition: Filter) -> tuple[str, str, str]:
-    """Return what is equal for two spellings of one condition."""
-    return condition.column.upper(), condition.operator, condition.value.strip().casefold()
+def meaning(condition: Filter) -> tuple[str, str, str]:
+    """Return what is equal for two spellings of one condition: cases, the order of alternatives, a number's digits."""
+    values = sorted({part.strip().casefold() for part in condition.value.split("|")})
+    if condition.operator in ORDERED and (bound := _number_in(condition.value)) is not None:
+        values = [str(bound)]
+    return condition.column.upper(), condition.operator, "|".join(values)
+
+
+def _number_in(text: str) -> Decimal | None:
+    """Return the number that a text spells, in one form."""
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    return number.normalize() if number.is_finite() else None
 
 
 def _conditions(given: object) -> tuple[Filter, ...]:
@@ -234,9 +247,9 @@ def _strengths(rule: str, given: object) -> tuple[tuple[Filter, float], ...]:
             raise ArgumentError(
                 f"{rule} {condition}: the strength {strength!r} is no number above 0 and up to {STRONGEST:g}{hint}"
             )
-        if key_of(condition) in read:
+        if meaning(condition) in read:
             raise ArgumentError(f"{rule}: {condition} stands there twice; give it one strength")
-        read[key_of(condition)] = condition, number
+        read[meaning(condition)] = condition, number
     return tuple(read.values())
 
 

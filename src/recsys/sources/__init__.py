@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from recsys.errors import ConfigError
-from recsys.system.paths import local_path
+from recsys.system.paths import named_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from types import TracebackType
 
     import pyarrow as pa
 
     from recsys.config import Settings
 
+
+_KINDS = "snowflake, sample, duckdb:FILE, or a folder of mart files"
 
 __all__ = ["Describes", "QueryResult", "Source", "open_source"]
 
@@ -127,16 +127,5 @@ def open_source(url: str, settings: Settings | None = None, credentials: dict[st
     from recsys.sources.duckdb import DuckDBSource
 
     if url.startswith("duckdb:"):
-        return DuckDBSource.from_file(_path(url.removeprefix("duckdb:"), url))
-    return DuckDBSource.from_folder(_path(url, url))
-
-
-def _path(text: str, url: str) -> Path:
-    try:
-        if not text:
-            raise ConfigError("it names nothing")
-        return local_path(text, "source")
-    except ConfigError as error:
-        raise ConfigError(
-            f"source {url!r} is not one of: snowflake, sample, duckdb:FILE, or a folder of mart files ({error})"
-        ) from None
+        return DuckDBSource.from_file(named_path(url.removeprefix("duckdb:"), "source", url, _KINDS))
+    return DuckDBSource.from_folder(named_path(url, "source", url, _KINDS))

@@ -40,6 +40,31 @@ def local_path(given: Path | str, what: str) -> Path:
     return Path(expanded)
 
 
+def named_path(part: str, what: str, whole: str, kinds: str) -> Path:
+    """Return the path that stands in a text of several kinds, such as ``duckdb:FILE``; see :func:`local_path`.
+
+    Parameters
+    ----------
+    part
+        What stands there.
+    what, whole
+        What the text is, for the error, and all of it.
+    kinds
+        What it may be.
+
+    Raises
+    ------
+    ConfigError
+        If it is empty, or no path.
+    """
+    try:
+        if not part:
+            raise ConfigError("it names nothing")
+        return local_path(part, what)
+    except ConfigError as error:
+        raise ConfigError(f"{what} {whole!r} is not one of: {kinds} ({error})") from None
+
+
 def refuse_address(text: str, what: str) -> None:
     """Refuse an address: ``://``, or what a :class:`~pathlib.Path` leaves of it, a first folder ``s3:``.
 
