@@ -1,13 +1,14 @@
 """Lists as they are served: against what was popular, popular lately, item kNN and EASE.
 
 ``RECSYS_REAL_DATA=FOLDER python benchmarks/served_lists.py [--years-earlier 0 1 2] [--users 2000] [--liked-from 7]``
-``python benchmarks/served_lists.py --table FILE [FILE …] --users 3000 --liked-from 1``
+``python benchmarks/served_lists.py --table FILE [FILE …] --users 3000 --liked-from 1 [--alone]``
 
 The whole way: what is known goes through ``recsys train``, and the lists come from ``recsys.load(…).recommend_batch``.
 The board games are cut in time: at the 85% quantile of the dates, of all ratings or of those up to so many years
 before the last; relevant is what was liked after it. Of a table each user loses 20% of the ratings at random. EASE has
 the best λ of five, item kNN the best of six, popular lately the best half-life of four: all are chosen on what is
-asked, in their favour. Beyond 12,000 games EASE and item kNN, which hold games × games, are left out.
+asked, in their favour. Beyond 12,000 games EASE and item kNN, which hold games × games, are left out. With
+``--alone`` the factors alone compete, without the item-item half, trend and fading.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ HALF_LIVES = (2, 3, 6, 12)
 """Months, of which the best is the contender `popular lately`."""
 
 
-def trained(ratings: pd.DataFrame, folder: Path, liked_from: float) -> recsys.Recommender:
+def trained(ratings: pd.DataFrame, folder: Path, liked_from: float, *given: str) -> recsys.Recommender:
     """Return what a run of ``recsys train`` on these ratings serves; games are known by their ids alone."""
     games = np.sort(ratings["GAME_ID"].unique())
     names = [f"game {game}" for game in games]
@@ -60,6 +61,7 @@ def trained(ratings: pd.DataFrame, folder: Path, liked_from: float) -> recsys.Re
     command += ["--publish-anyway", "measured", "--set", f"cf.like_threshold={liked_from}"]
     command += ["--set", f"data.rating_max={max(10, ratings['RATING'].max())}"]
     command += ["--set", "source.time_column=RATED_AT"] if "RATED_AT" in ratings else []
+    command += [part for setting in given for part in ("--set", setting)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return recsys.load(models / "v1")
 
@@ -95,18 +97,30 @@ def in_time(earlier: int) -> Cut:
     return Cut(f"board games, cut {cut:%Y-%m-%d}", ratings[at < cut], ratings[at >= cut], age)
 
 
-def at_random(path: Path) -> Cut:
-    """Return a table of which each user has lost 20% of the ratings, one at least where they have two."""
-    ratings = pd.read_parquet(path, columns=["USER_ID", "GAME_ID", "RATING"])
+def at_random(path: Path, people: int = 0) -> Cut:
+    """Return a table of which each user has lost 20% of the ratings, one at least where they have two.
+
+    Parameters
+    ----------
+    path
+        Where it has no ratings, each row is a 1.
+    people
+        Users at most; 0 for all.
+    """
+    ratings = pd.read_parquet(path)
+    ratings = ratings.assign(RATING=ratings.get("RATING", 1.0))[["USER_ID", "GAME_ID", "RATING"]]
+    if people:
+        some = np.random.default_rng(0).permutation(ratings["USER_ID"].unique())[:people]
+        ratings = ratings[ratings["USER_ID"].isin(some)]
     lot = pd.Series(np.random.default_rng(0).random(len(ratings)), index=ratings.index)
-    people = lot.groupby(ratings["USER_ID"])
-    number = people.transform("size")
-    out = (people.rank() <= np.maximum(1, np.floor(number * 0.2))) & (number > 1)
+    by_user = lot.groupby(ratings["USER_ID"])
+    number = by_user.transform("size")
+    out = (by_user.rank() <= np.maximum(1, np.floor(number * 0.2))) & (number > 1)
     return Cut(f"{path.stem}, 20% of each user's ratings", ratings[~out], ratings[out])
 
 
-def compare(cut: Cut, most: int, liked_from: float) -> None:
-    """Print every contender's score, and the lead over each."""
+def compare(cut: Cut, most: int, liked_from: float, *, alone: bool = False) -> None:
+    """Print every contender's score, and the lead over each; with ``alone``, the factors alone among them."""
     known, later = cut.known, cut.later[cut.later["RATING"] >= liked_from]
     users, games = (pd.Index(np.sort(known[column].unique())) for column in ("USER_ID", "GAME_ID"))
     rows, columns = users.get_indexer(known["USER_ID"]), games.get_indexer(known["GAME_ID"])
@@ -119,13 +133,16 @@ def compare(cut: Cut, most: int, liked_from: float) -> None:
     people = list(np.sort(np.random.default_rng(1).permutation(people)[:most]).tolist())
     relevant, codes = [asked[user] for user in people], users.get_indexer(people)
 
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        recommender = trained(known, Path(folder, "marts"), liked_from)
-        seconds = time.perf_counter() - started
-        answers = recommender.recommend_batch(people, DEPTH)
     code = {game: place for place, game in enumerate(games)}
-    ours = ndcg([[code[found.game_id] for found in answer] for answer in answers], relevant)
+
+    def served(*given: str) -> npt.NDArray[np.float64]:
+        with tempfile.TemporaryDirectory() as folder:
+            answers = trained(known, Path(folder, "marts"), liked_from, *given).recommend_batch(people, DEPTH)
+        return ndcg([[code[found.game_id] for found in answer] for answer in answers], relevant)
+
+    started = time.perf_counter()
+    ours = served()
+    seconds = time.perf_counter() - started
 
     def best(scorers: list[Callable[[npt.NDArray[np.int32]], npt.NDArray[np.float32]]]) -> npt.NDArray[np.float64]:
         lists = [ranked(scores, before, codes) for scores in scorers]
@@ -135,11 +152,15 @@ def compare(cut: Cut, most: int, liked_from: float) -> None:
     if cut.age is not None:
         faded = [np.bincount(columns, 0.5 ** (cut.age / months), len(games)) for months in HALF_LIVES]
         others["popular lately"] = best([everybody(counts) for counts in faded])
+    if alone:
+        others["factors alone"] = served("cf.item_weight=0", "cf.trend=0", "cf.half_life=0")
     if len(games) <= DENSE:
         others["item kNN"] = best([one.scores for one in knn_of(before, liked_from)])
         liked = islice(ease_of(before, liked_from), len(LAMBDAS))  # the others are of any rating
         others["EASE"] = best([one.scores for one in liked])
-    print(f"{cut.title}, {len(people):,} users; trained in {seconds:.0f} s; recsys NDCG@10 {ours.mean():.4f}\n")
+    print(
+        f"{cut.title}, {len(people):,} users; trained in {seconds:.0f} s with its lists; recsys NDCG@10 {ours.mean():.4f}\n"
+    )
     print("| contender | NDCG@10 | recsys over it | lead, 95% |\n| --- | --- | --- | --- |")
     draw = np.random.default_rng(3)
     for name, values in others.items():
@@ -179,10 +200,11 @@ def main() -> None:
     parser.add_argument("--table", type=Path, nargs="+", default=[])
     parser.add_argument("--users", type=int, default=2000)
     parser.add_argument("--liked-from", type=float, default=7)
+    parser.add_argument("--alone", action="store_true")
     given = parser.parse_args()
     cuts = [partial(at_random, path) for path in given.table] or [partial(in_time, n) for n in given.years_earlier]
     for cut in cuts:
-        compare(cut(), given.users, given.liked_from)
+        compare(cut(), given.users, given.liked_from, alone=given.alone)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
+from recsys.marts import RATINGS_TABLE
 from recsys.marts.tags import split_tags
 from recsys.marts.text import clean_games
-from recsys.sources import open_source
+from recsys.sources import Describes, open_source
 from recsys.sources.sample import ORPHANS, REPEATED, UNRATED, sample_warehouse, taste_groups, user_groups
 from recsys.sources.vocabulary import TASTES
 
@@ -183,3 +184,10 @@ def test_ratings_tell_the_groups_and_beat_popularity(
     assert ndcg_at_10(shuffled @ model.item_factors.T, train, held) < baseline * 1.2
     groups = np.array([taste_groups()[item] for item in items])
     assert same_group(nearest(model.item_factors.astype(float)), groups) > 0.9
+
+
+def test_the_sample_says_what_columns_it_has() -> None:
+    """So that a first run names the setting that reads its dates."""
+    with open_source("sample") as source:
+        assert isinstance(source, Describes)
+        assert source.column_types(RATINGS_TABLE)["RATED_AT"].startswith(("DATE", "TIMESTAMP"))

@@ -90,6 +90,10 @@ class SampleSource(Source):
         """Run one query; fails as :meth:`DuckDBSource.execute` does."""
         return self._tables.execute(sql)
 
+    def column_types(self, table: str) -> dict[str, str]:
+        """Return the type of each column of a table; see :meth:`DuckDBSource.column_types`."""
+        return self._tables.column_types(table)
+
     def close(self) -> None:
         """Forget the tables; may be called twice."""
         self._tables.close()
