@@ -158,9 +158,8 @@ def compare(cut: Cut, most: int, liked_from: float, *, alone: bool = False) -> N
         others["item kNN"] = best([one.scores for one in knn_of(before, liked_from)])
         liked = islice(ease_of(before, liked_from), len(LAMBDAS))  # the others are of any rating
         others["EASE"] = best([one.scores for one in liked])
-    print(
-        f"{cut.title}, {len(people):,} users; trained in {seconds:.0f} s with its lists; recsys NDCG@10 {ours.mean():.4f}\n"
-    )
+    took = f"trained and listed in {seconds:.0f} s"
+    print(f"{cut.title}, {len(people):,} users; {took}; recsys NDCG@10 {ours.mean():.4f}\n")
     print("| contender | NDCG@10 | recsys over it | lead, 95% |\n| --- | --- | --- | --- |")
     draw = np.random.default_rng(3)
     for name, values in others.items():
