@@ -87,6 +87,15 @@ def test_other_columns_are_refused_unless_asked_for(writer: Warehouse) -> None:
     assert any(sql.startswith(f"CREATE OR REPLACE TABLE {NAME} COPY GRANTS AS SELECT") for sql in statements(writer))
 
 
+def test_recreating_what_need_not_be_is_no_harm(writer: Warehouse) -> None:
+    """Where there is no table, one is made; where the columns are the same, rows alone are replaced, and grants stay."""
+    assert put("old", recreate=True) == 3 * ROWS
+    writer.service.reset()
+    put("new", recreate=True)
+    assert held(writer) == expected("new")
+    assert any(sql.startswith(f"INSERT OVERWRITE INTO {NAME}") for sql in statements(writer))
+
+
 def test_vectors_and_ids_of_any_size_arrive(writer: Warehouse) -> None:
     """Lists of numbers, decimals, times and nulls; of numbers beyond 64 bits the stand-in knows nothing."""
     schema = pa.schema(

@@ -47,11 +47,12 @@ class SnowflakeTarget:
         columns = {field.name: _type_of(field.type) for field in schema}
         table = open_table(self._credentials, self._settings, self._table)
         try:
-            there, sent, part = table.columns(), 0, 0
+            there, sent, part, changes = table.columns(), 0, 0, False
             if there is not None:
                 ours = {name: _SPELLED.get(kind, kind) for name, kind in columns.items()}
                 found = {name: _FAMILIES.get(kind, kind) for name, kind in there.items()}
                 refuse_other_columns(table.name, found, ours, recreate=recreate)
+                changes = list(found.items()) != list(ours.items())
             table.begin(columns)
             with tempfile.TemporaryDirectory(prefix="recsys-export-") as folder:
 
@@ -65,8 +66,7 @@ class SnowflakeTarget:
                     sent, part = sent + batch.num_rows, part + 1
 
                 yield write
-            other = there is not None and list(there) != list(columns)
-            table.replace(columns, sent, there=there is not None, recreate=recreate and (other or found != ours))
+            table.replace(columns, sent, there=there is not None, recreate=changes)
         finally:
             with suppress(Exception):
                 table.close()
