@@ -88,7 +88,7 @@ def test_other_columns_are_refused_unless_asked_for(writer: Warehouse) -> None:
 
 
 def test_recreating_what_need_not_be_is_no_harm(writer: Warehouse) -> None:
-    """Where there is no table, one is made; where the columns are the same, rows alone are replaced, and grants stay."""
+    """Where there is no table one is made; where the columns are the same, rows alone change, and grants stay."""
     assert put("old", recreate=True) == 3 * ROWS
     writer.service.reset()
     put("new", recreate=True)
