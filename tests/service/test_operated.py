@@ -17,9 +17,12 @@ import pytest
 
 from factories.served import publish
 from factories.tables import FIRST_GAME
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, RecsysError
 from recsys.release.store import ReleaseStore
+from recsys.service import workers
 from recsys.service.bearer import token_from_environment
+from recsys.service.front import ServiceOptions
+from recsys.service.server import listen
 from standins.server import running, until
 
 if TYPE_CHECKING:
@@ -319,3 +322,18 @@ def test_workers_that_cannot_begin_end_the_server(tmp_path: Path) -> None:
     damage(publish(tmp_path))
     with pytest.raises(AssertionError, match=r"cf_factors\.npz has"):
         serving(tmp_path, tmp_path / "log", "--workers", "2").__enter__()
+
+
+def test_a_worker_that_told_and_ended_at_once_is_heard(tmp_path: Path) -> None:
+    """While the server was busy with another: its error stands, not its exit code alone."""
+    damage(publish(tmp_path))
+    listening, _ = listen("127.0.0.1", 0, 1.0, has_token=False)
+    with workers._signals() as received:
+        team = workers._Team(
+            workers.WorkerTask(tmp_path / "v1", 1.0, ServiceOptions()), listening, received, lambda _: None
+        )
+        team._start(replacing=False)
+        team.workers[0].process.join(60)
+        with pytest.raises(RecsysError, match=r"cf_factors\.npz has"):
+            raise workers._failure_of(team._ended()[0])
+        team.end()

@@ -222,7 +222,12 @@ class _Team:
             worker.process.join()
 
     def _ended(self) -> list[_Worker]:
-        return [worker for worker in self.workers if not worker.process.is_alive()]
+        """Return the workers that have ended, each heard: one may have told and ended since the wait."""
+        ended = [worker for worker in self.workers if not worker.process.is_alive()]
+        for worker in ended:
+            if not worker.is_ready and worker.failure is None:
+                self._hear(worker)
+        return ended
 
     def _replace(self, worker: _Worker) -> None:
         code = worker.process.exitcode
