@@ -70,7 +70,11 @@ def needs_tool() -> Callable[[str], Path]:
 def require_engine(engine: Engine) -> None:
     """Go on where an engine is installed that runs the embedding model; torch is the independent oracle, too."""
     extra = "train" if engine == "openvino" else engine
-    require(is_installed(engine), f"the extra {extra}", f"make test EXTRAS={extra}, or pip install 'recsys[{extra}]'")
+    require(
+        is_installed(engine),
+        f"the extra {extra}",
+        f"make test EXTRAS={extra}, or pip install 'recsys-releases[{extra}]'",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def needed(lines: list[str], extras: set[str], seen: set[tuple[str, frozenset[st
         if key in seen:
             continue
         seen.add(key)
-        if name == "recsys":
+        if name == PROJECT["name"]:
             for extra in requirement.extras:
                 yield from needed(EXTRAS[extra], set(), seen)
             continue
@@ -67,7 +67,9 @@ def test_constraints_hold_names_and_exact_versions_alone() -> None:
 def test_constraints_pin_everything_that_is_installed() -> None:
     """Whatever ``make`` installs, directly or on the way, has its line, inside the range that pyproject allows."""
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
-    requirements = list(needed([*PROJECT["dependencies"], "recsys[dev]", "recsys[model,torch]"], set(), set()))
+    requirements = list(
+        needed([*PROJECT["dependencies"], "recsys-releases[dev]", "recsys-releases[model,torch]"], set(), set())
+    )
     assert len(requirements) > 50, "the walk over the requirements requirements next to nothing"
     loose = sorted({str(each) for each in requirements if canonicalize_name(each.name) not in pins})
     assert not loose, f"not in constraints.txt: {loose}; run make lock"
@@ -97,11 +99,11 @@ def test_whatever_is_imported_is_declared(folder: str) -> None:
 
 def brings_torch(extra: str) -> bool:
     """Return whether an extra installs torch, directly or on the way."""
-    return bool(TORCH & {canonicalize_name(each.name) for each in needed([f"recsys[{extra}]"], set(), set())})
+    return bool(TORCH & {canonicalize_name(each.name) for each in needed([f"recsys-releases[{extra}]"], set(), set())})
 
 
 def test_all_holds_every_extra_but_those_that_bring_torch() -> None:
-    """``recsys[all]`` brings each extra for users, so that ``make test`` tests each of them; torch is asked for."""
+    """``all`` brings each extra for users, so that ``make test`` tests each of them; torch is asked for."""
     heavy = {extra for extra in EXTRAS if brings_torch(extra)}
     assert heavy == {"model", "torch"}
     (line,) = EXTRAS["all"]

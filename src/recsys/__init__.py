@@ -8,13 +8,20 @@ if TYPE_CHECKING:
     from recsys.serving import load
     from recsys.trainer import Trainer
 
-__version__ = "0.1.0"
+    __version__: str
+
+DISTRIBUTION = "recsys-releases"
+"""The name that pip knows this package by; ``recsys`` is another project's."""
 
 __all__ = ["Trainer", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``Trainer`` and ``load`` when they are first asked for: both bring libraries."""
+    """Import what brings libraries when it is first asked for; the version is the installation's."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version(DISTRIBUTION)
     if name == "Trainer":
         from recsys.trainer import Trainer
 

@@ -39,6 +39,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from recsys import DISTRIBUTION
+
 UNFORESEEN = 70
 """Exit code of an exception that is not a :class:`RecsysError`: a bug."""
 
@@ -196,7 +198,8 @@ class MissingExtra(MissingDependency):
     """An optional group of packages is not installed."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the extra '{extra}', which is not installed; pip install 'recsys[{extra}]'")
+        install = f"pip install '{DISTRIBUTION}[{extra}]'"
+        super().__init__(f"{purpose} needs the extra '{extra}', which is not installed; {install}")
         self.extra = extra
 
 

@@ -98,7 +98,7 @@ def test_without_the_extra_it_says_so_before_it_fetches(tmp_path: Path) -> None:
     run = start(tmp_path, "--trials", "1", without="optuna")
     _, err = run.communicate(timeout=60)
     assert run.returncode == 78, err
-    assert "recsys[tune]" in err
+    assert "recsys-releases[tune]" in err
     assert not list(tmp_path.iterdir())
 
 

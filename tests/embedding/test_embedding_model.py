@@ -17,7 +17,7 @@ from recsys.errors import ModelNotFound
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOUR_WAYS = ["content.model", "hf download", "recsys[model]", "model hub"]
+FOUR_WAYS = ["content.model", "hf download", "recsys-releases[model]", "model hub"]
 
 
 def find_in(environ: dict[str, str], *blocked: str) -> str:

@@ -79,7 +79,7 @@ def test_a_missing_engine_is_named_before_the_fetch(
     chosen = ("--set", f"content.{setting.format(other=model)}")
     done = recsys("train", "--source", marts, "--output", marts / "models", *chosen, without=without)
     assert done.returncode == 78, done.stderr
-    assert f"pip install 'recsys[{extra}]'" in done.stderr
+    assert f"pip install 'recsys-releases[{extra}]'" in done.stderr
     assert "fetched" not in done.stderr
 
 
@@ -98,4 +98,4 @@ def test_releases_are_read_where_no_engine_is_installed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.splitlines()[0] == "5", done.stderr
-    assert "recsys[train]" in done.stdout.splitlines()[1]
+    assert "recsys-releases[train]" in done.stdout.splitlines()[1]

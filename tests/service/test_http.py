@@ -198,7 +198,7 @@ def test_a_search_without_the_model_says_what_to_install(models: Path, tmp_path:
     with running("-c", code, models, log=tmp_path / "log") as (_, address):
         refused = httpx.get(f"{address}/search?text=trains", timeout=30)
         assert refused.status_code == 501
-        assert "recsys[train]" in refused.json()["message"]
+        assert "recsys-releases[train]" in refused.json()["message"]
         assert httpx.get(f"{address}/similar/{FIRST_GAME}", timeout=30).status_code == 200
 
 

@@ -526,7 +526,7 @@ try:
 except recsys.errors.MissingExtra as error:
     print(error)
 """
-    assert "pip install 'recsys[train]'" in run(code, store / "v1")
+    assert "pip install 'recsys-releases[train]'" in run(code, store / "v1")
 
 
 def test_loading_and_asking_imports_four_libraries(store: Path) -> None:

