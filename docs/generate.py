@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from recsys.cli import app
 from recsys.config import Settings
-from recsys.errors import UNFORESEEN, RecsysError
+from recsys.errors import RETRY, UNFORESEEN, RecsysError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,9 @@ A value is looked up in this order: `--set section.key=value` on the command lin
 that does not exist is an error, and so is a value outside its bounds; all of them are named at once. Names are taken in
 upper and lower case, and a variable that is empty counts as unset.
 
+In the environment `RECSYS_SECTION__KEY` is always taken for a setting, and a name that is one slip from one, such as
+`RECSYS_CF_FACTORS`, is an error that says so. Other variables with `RECSYS_` are left alone: Kubernetes makes some.
+
 ```toml
 # recsys.toml
 [cf]
@@ -48,12 +51,60 @@ Identity and secrets are no settings: they come from `SNOWFLAKE_*` in the enviro
 """
 
 EXITS = {
-    0: ("–", "done: published, or nothing new and said so"),
-    2: ("–", "the command line is wrong"),
-    UNFORESEEN: ("–", "anything unforeseen: a bug, please report it"),
-    130: ("–", "interrupted (Ctrl-C); nothing half-written"),
-    143: ("–", "terminated (SIGTERM); nothing half-written"),
+    0: ("–", "done: published, or nothing new and said so", "–"),
+    2: ("–", "the command line is wrong", "correct the command line; `--help` shows its options"),
+    UNFORESEEN: ("–", "anything unforeseen: a bug", RecsysError.next_step),
+    130: ("–", "interrupted (Ctrl-C); nothing half-written", "run again"),
+    143: ("–", "terminated (SIGTERM); nothing half-written", "run again"),
 }
+
+EXIT_INTRO = """Only 69 and 75 are worth a retry: one, after some minutes. Whatever else ends a run would end the
+next one too. 3 is no fault of the run: somebody should look at it.
+
+```sh
+recsys train; code=$?
+case $code in 69 | 75) sleep 300; recsys train; code=$? ;; esac
+exit $code
+```
+
+```python
+# Airflow: one retry, and only of what may pass by itself.
+from airflow.exceptions import AirflowFailException
+from airflow.operators.python import PythonOperator
+
+
+def train():
+    import subprocess
+
+    code = subprocess.run(["recsys", "train", "--log-format", "json"]).returncode
+    if code in {69, 75}:
+        raise RuntimeError(f"recsys train ended with {code}: worth a retry")
+    if code:
+        raise AirflowFailException(f"recsys train ended with {code}: no retry helps")
+
+
+PythonOperator(task_id="recsys_train", python_callable=train, retries=1)
+```
+"""
+
+FAILURES = """
+## Failures
+
+A failure is the last line on stderr: `recsys: error:` and one message. With `--log-format json` it is one event of
+level `error` instead, and the only one of a run; what led to it are warnings. With `--json` stdout ends with an object
+of the same keys, and `status`.
+
+| key | what it says |
+| --- | --- |
+| `event` | `failed` |
+| `error` | the class of the error, as in the table above |
+| `message` | what failed, the value seen, what was expected, what to do |
+| `exit_code` | the command's |
+| `next_step` | what to do about errors of this kind |
+| `retry` | whether one more try is worth it |
+
+JSON has no sign for NaN: a number that is not finite is `null`.
+"""
 
 STREAMS = """
 ## Streams
@@ -156,7 +207,7 @@ def cli_page() -> str:
         rows = [parameter(name, each) for each in command.params if not getattr(each, "hidden", False)]
         if rows:
             parts += ["| argument or option | default | what it does |", "| --- | --- | --- |", *rows]
-    return "\n".join(parts) + "\n\n" + exit_codes() + STREAMS
+    return "\n".join(parts) + "\n\n" + exit_codes() + FAILURES + STREAMS
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -182,13 +233,19 @@ def parameter(command: str, given: Any) -> str:
 
 def exit_codes() -> str:
     """Return the table of exit codes: a row for each class of the error tree that a run may end with."""
-    rows = [(code, error, when) for code, (error, when) in EXITS.items()]
+    rows = [(code, *about) for code, about in EXITS.items()]
     rows += [
-        (kind.exit_code, f"`{kind.__name__}`", described(kind.__name__, summary(kind.__doc__)))
+        (kind.exit_code, f"`{kind.__name__}`", described(kind.__name__, summary(kind.__doc__)), kind.next_step)
         for kind in tree(RecsysError)
     ]
-    lines = ["## Exit codes\n", "| code | error | when |", "| --- | --- | --- |"]
-    lines += [row(str(code), error, when) for code, error, when in sorted(rows, key=lambda each: each[0])]
+    lines = [
+        "## Exit codes\n",
+        EXIT_INTRO,
+        "| code | error | when | retry? | next step |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for code, error, when, step in sorted(rows, key=lambda each: each[0]):
+        lines.append(row(str(code), error, when, "once" if code in RETRY else "no", step))
     return "\n".join(lines) + "\n"
 
 

@@ -193,7 +193,8 @@ class CfSettings(Documented):
     tuning: Literal["auto", "off"] = "auto"
     """Whether ``auto`` settings are searched when there is no winner of an earlier release to reuse."""
     tuning_seconds: Annotated[float, Field(gt=0)] = 180.0
-    """The search ends with the best so far after this time; the release's manifest says so."""
+    """The search of the factors tries nothing more after so many seconds; what it is at, it ends. The item-item half
+    and the trend have what is left, a third of this time at least. The manifest says if the clock ended it."""
     tuning_every: Annotated[int, Field(ge=0)] = 30
     """Search again after so many releases; 0 means only when the data drift or the score falls."""
 

@@ -6,8 +6,10 @@
     ├── DataContractError      (ValueError)                  65   the marts break a rule
     │   └── EmptyResult                                           a query answered no rows
     ├── SourceError            (ConnectionError)                  the warehouse failed us
-    │   ├── SourceUnavailable                                69   outage, refused, unknown host, missing file
-    │   ├── QueryFailed                                      69   missing table, column or right
+    │   ├── SourceUnavailable                                69   outage, refused, unknown host
+    │   │   └── SourceNotFound                               66   missing file or folder
+    │   ├── SourceChanged                                    69   a mart was replaced while it was read
+    │   ├── QueryFailed                                      66   missing table, column or right
     │   ├── TruncatedResult                                  69   fewer rows than the source announced
     │   ├── DeadlineExceeded                                 75   the source hung; worth a retry
     │   └── AuthenticationFailed                             77   wrong credentials; never retry
@@ -43,12 +45,23 @@ from recsys import DISTRIBUTION
 
 UNFORESEEN = 70
 """Exit code of an exception that is not a :class:`RecsysError`: a bug."""
+RETRY = frozenset({69, 75})
+"""Exit codes that are worth one more try, after a pause; the others would end the same."""
 
 
 class RecsysError(Exception):
-    """Root of the tree. ``str(error)`` is one message for people, with the next step in it."""
+    """Root of the tree. ``str(error)`` is one message for people, with the next step in it.
+
+    Attributes
+    ----------
+    exit_code
+        The exit code of a command that ends with it.
+    next_step
+        What to do about errors of this kind, for a log that people search.
+    """
 
     exit_code: ClassVar[int] = UNFORESEEN
+    next_step: ClassVar[str] = "report it, with the traceback that -v shows"
 
     def __str__(self) -> str:
         """Return the message alone, also where a builtin base (``KeyError``) would quote it."""
@@ -59,76 +72,112 @@ class DataContractError(RecsysError, ValueError):
     """The marts break a rule of the data contract."""
 
     exit_code = 65
+    next_step = "correct the marts, or the setting that the message names"
 
 
 class EmptyResult(DataContractError):
     """A query answered no rows at all."""
+
+    next_step = "look whether the dbt run finished, and whether the role sees the rows"
 
 
 class SourceError(RecsysError, ConnectionError):
     """The warehouse could not be read."""
 
     exit_code = 69
+    next_step = "run once more after some minutes, then look at the source"
 
 
 class SourceUnavailable(SourceError):
-    """The source cannot be reached: an outage, an unknown host, a missing file."""
+    """The source cannot be reached or read: an outage, an unknown host, a spoilt file."""
+
+    next_step = "run once more after some minutes, then look at the source and the network"
+
+
+class SourceNotFound(SourceUnavailable):
+    """A file or folder of the source is not there, or may not be read."""
+
+    exit_code = 66
+    next_step = "check the path of --source or source.url, and who may read it"
+
+
+class SourceChanged(SourceError):
+    """A mart was replaced while the run was reading."""
+
+    next_step = "run once more when dbt is done"
 
 
 class QueryFailed(SourceError):
     """The source refused a query: a missing table, column or right."""
 
+    exit_code = 66
+    next_step = "check the table, the column and the role's rights on it"
+
 
 class TruncatedResult(SourceError):
     """Fewer (or more) rows arrived than the source announced."""
+
+    next_step = "run once more"
 
 
 class DeadlineExceeded(SourceError):
     """The source did not answer in the time that was set."""
 
     exit_code = 75
+    next_step = "run once more; if the source is only slow, raise snowflake.deadline_s or snowflake.statement_timeout_s"
 
 
 class AuthenticationFailed(SourceError):
     """The credentials are wrong. Retrying locks accounts."""
 
     exit_code = 77
+    next_step = "check the SNOWFLAKE_* variables; do not try again with the same ones"
 
 
 class PrivilegeError(RecsysError, PermissionError):
     """The role can do more than read, and the settings do not allow that."""
 
     exit_code = 77
+    next_step = "use a role that can only read, or set snowflake.require_read_only"
 
 
 class ArtifactWriteError(RecsysError, OSError):
     """Artifacts could not be written; what was current before is untouched."""
 
     exit_code = 73
+    next_step = "free space, or correct the rights of the folder, and run again"
 
 
 class LockHeld(RecsysError):
     """Another process is publishing into the same folder, or searching into the same study."""
 
     exit_code = 75
+    next_step = "wait until the other process has ended, and run again"
 
 
 class ReleaseError(RecsysError, ValueError):
     """A release cannot be used."""
 
     exit_code = 76
+    next_step = "look at it with `recsys releases` and `recsys verify`"
 
 
 class ArtifactCorrupt(ReleaseError):
     """A file of a release is missing, extra, or not the bytes that were published."""
 
+    next_step = "`recsys rollback` goes back to a sound release; `recsys train --force` publishes a new one"
+
 
 class IncompatibleArtifact(ReleaseError):
     """The release was written in a format that this version does not read."""
 
+    next_step = "upgrade recsys here, or go back with `recsys rollback`"
+
 
 class ReleaseNotFound(ReleaseError):
     """There is no release of that name, or nothing says which one is current."""
+
+    next_step = "`recsys releases` lists those that there are; `recsys train` publishes one"
 
 
 class QualityGateFailed(RecsysError):
@@ -141,6 +190,7 @@ class QualityGateFailed(RecsysError):
     """
 
     exit_code = 3
+    next_step = "read the candidate's page under refused/; --publish-anyway REASON publishes it all the same"
 
     def __init__(self, message: str, *, trial: dict[str, object] | None = None) -> None:
         super().__init__(message)
@@ -149,6 +199,8 @@ class QualityGateFailed(RecsysError):
 
 class Diverged(QualityGateFailed):
     """Training diverged: with these settings the factors did not stay finite on these ratings."""
+
+    next_step = "change the settings of cf that the message names"
 
 
 class PublishingHeld(RecsysError):
@@ -162,6 +214,7 @@ class PublishingHeld(RecsysError):
     """
 
     exit_code = 3
+    next_step = "`recsys hold` shows the hold, and `recsys hold --release` lifts it"
 
     def __init__(self, message: str, *, hold: dict[str, str | None] | None = None) -> None:
         super().__init__(message)
@@ -172,12 +225,14 @@ class NotInModel(RecsysError, KeyError):
     """An id that the model has never seen."""
 
     exit_code = 65
+    next_step = "ask for an id that the release holds"
 
 
 class ConfigError(RecsysError, ValueError):
     """A setting, an argument or an environment variable is wrong."""
 
     exit_code = 78
+    next_step = "correct the setting, argument or variable that the message names"
 
 
 class ArgumentError(ConfigError):
@@ -192,6 +247,7 @@ class MissingDependency(RecsysError, ImportError):
     """The installation lacks something that the request needs."""
 
     exit_code = 78
+    next_step = "install what the message names"
 
 
 class MissingExtra(MissingDependency):

@@ -38,8 +38,8 @@ def recsys(*arguments: str | Path, cwd: Path, **environ: str) -> subprocess.Comp
     [
         (["train", "--bogus"], 2, "No such option: --bogus"),
         (["trian"], 2, "No such command"),
-        (["train", "--source", "nowhere"], 69, "nowhere"),
-        (["train", "--source", "duckdb:none.db"], 69, "none.db"),
+        (["train", "--source", "nowhere"], 66, "nowhere"),
+        (["train", "--source", "duckdb:none.db"], 66, "none.db"),
         (["train", "--source", "s3://bucket"], 78, "is an address, and only paths of this machine"),
         (["train", "--source", "sample", "--set", "cf.factrs=3"], 78, "cf.factrs (from --set): no such setting"),
         (["train", "--config", "none.toml"], 78, "none.toml does not exist"),
@@ -59,7 +59,7 @@ def test_a_wrong_call_ends_with_one_line_and_its_code(
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda folder: (folder / "mart_games.parquet").unlink(), (69, "mart_games")),
+        (lambda folder: (folder / "mart_games.parquet").unlink(), (66, "mart_games")),
         (lambda folder: write_marts(folder, games().iloc[:0]), (65, "no rows")),
         (lambda folder: write_marts(folder, None, ratings().assign(RATING=float("nan"))), (65, "null or NaN")),
         (lambda folder: write_marts(folder, games().drop(columns="NAME")), (65, "NAME")),
@@ -98,7 +98,7 @@ def test_a_failure_with_json_is_an_object_too(tmp_path: Path) -> None:
     """Programs learn the error's class and exit code from stdout."""
     done = recsys("train", "--source", "nowhere", "--json", cwd=tmp_path)
     answer = json.loads(done.stdout.splitlines()[-1])
-    assert (answer["status"], answer["error"], answer["exit_code"]) == ("failed", "SourceUnavailable", 69)
+    assert (answer["status"], answer["error"], answer["exit_code"]) == ("failed", "SourceNotFound", 66)
     assert answer["message"] in done.stderr
 
 

@@ -38,7 +38,7 @@ def start(code: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
     """Start a process that installs the handler and then runs ``code``."""
     script = (
         "from recsys.system.interrupt import end_at_once_on_signals\n"
-        "end_at_once_on_signals(lambda code: f'{{\"exit_code\": {code}}}\\n')\n"
+        "end_at_once_on_signals(lambda name, code: (f'ended by {name}\\n', f'{{\"exit_code\": {code}}}\\n'))\n"
         f"import sys; sys.stderr.write('ready'); sys.stderr.flush()\n{code}"
     )
     environment = {
@@ -66,7 +66,7 @@ def test_a_signal_ends_the_process_at_once(busy: str, number: signal.Signals, co
     out, err = process.communicate(timeout=30)
     assert time.monotonic() - sent < LIMIT_S
     assert process.returncode == code
-    assert f"interrupted by {number.name}" in err.decode()
+    assert f"ended by {number.name}" in err.decode()
     assert out.decode() == f'{{"exit_code": {code}}}\n'
 
 

@@ -68,7 +68,7 @@ def test_a_failure_keeps_its_exit_code(tmp_path: Path, streams: str) -> None:
     """Whatever of the line, the JSON, the annotation and the summary of the step cannot be told."""
     summary = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "none" / "summary.md")}
     code, _, _ = shell(["train", "--source", "nowhere", "--json"], streams, tmp_path, **summary)
-    assert code == 69
+    assert code == 66
 
 
 @pytest.mark.parametrize("streams", [LOST["all closed"], LOST["both full"], LOST["both abandoned"]])
@@ -122,7 +122,7 @@ def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path, where: st
     os.mkfifo(tmp_path / "pipe")
     arguments = ["train", "--source", "nowhere", "--json", "--log-format", "json"]
     code, out, err = shell(arguments, "", tmp_path, GITHUB_STEP_SUMMARY=str(tmp_path / where))
-    assert code == json.loads(out)["exit_code"] == 69
+    assert code == json.loads(out)["exit_code"] == 66
     (event,) = [json.loads(line) for line in err.splitlines() if SUMMARY in line]
     assert event["level"] == "warning"
     assert event["file"] == str(tmp_path / where)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
+import time
 import traceback
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -15,16 +18,19 @@ import typer
 from recsys import __version__
 from recsys.cli import cache, compare, export, hold, query, releases, report, serve, train, tune
 from recsys.cli.state import State
+from recsys.errors import RETRY
 from recsys.pipeline import github
 from recsys.pipeline.observers import failure_line
 from recsys.pipeline.outcome import Failure
 from recsys.release.durable import writing
-from recsys.system import end_at_once_on_signals, set_up, streams
+from recsys.system import end_at_once_on_signals, events, json_event, keys, set_up, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["app", "main", "run"]
+
+log = events(__name__)
 
 app = typer.Typer(
     name="recsys",
@@ -52,6 +58,7 @@ app.add_typer(export.app)
 
 
 _USAGE = 2
+_INTERRUPTED = Failure("Interrupted", "interrupted; nothing was published", 130, "run again")
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 """Typer brings its own copy of click, and exports no name for this."""
 
@@ -81,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     streams.take_over()  # first of all: whatever is opened before could get the number of a closed stream
     arguments = sys.argv[1:] if argv is None else argv
     set_up(quiet=True)  # for commands that set up nothing: warnings with their keys
-    hand_over = end_at_once_on_signals(_last_words if "--json" in arguments else None)
+    hand_over = end_at_once_on_signals(partial(_last_words, arguments))
     code = run(arguments, State(hand_over_signals=hand_over))
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
@@ -101,34 +108,61 @@ def run(argv: Sequence[str], state: State | None = None) -> int:
         What the command is given from outside; nothing when not given.
     """
     state = state or State()
+    state.json_log = _logs_json(argv)
     try:
         result = app(list(argv), prog_name="recsys", standalone_mode=False, obj=state)
         if (failure := streams.undelivered(but_left=True)) is not None:
             with writing("write the answer to stdout"):
                 raise failure
     except typer.Abort:
-        return _failed(state, Failure("Interrupted", "interrupted; nothing was published", 130))
+        return _failed(state, _INTERRUPTED)
     except _UsageError as error:
-        error.show()
-        return _USAGE
+        if not state.json_log:
+            error.show()
+            return _USAGE
+        set_up("json")
+        usage = Failure("Usage", error.format_message(), _USAGE, "correct the command line; --help shows its options")
+        return _failed(state, usage)
     except KeyboardInterrupt:
         state.observed = False  # no observer has heard of it
-        return _failed(state, Failure("Interrupted", "interrupted; nothing was published", 130))
+        return _failed(state, _INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last line of defence: what is no error of ours is a bug
-        if state.verbose:
+        if state.verbose and not state.json_log:
             traceback.print_exc()
-        return _failed(state, Failure.of(error))
+        return _failed(state, Failure.of(error), error if state.verbose else None)
     return result if isinstance(result, int) else 0
 
 
-def _last_words(code: int) -> str:
-    return json.dumps({"status": "failed", "error": "Interrupted", "message": "interrupted", "exit_code": code}) + "\n"
+def _logs_json(arguments: Sequence[str]) -> bool:
+    """Return whether events are to be JSON, also where the rest of the line cannot be read."""
+    return "--log-format=json" in arguments or ("--log-format", "json") in pairwise(arguments)
 
 
-def _failed(state: State, failure: Failure) -> int:
+def _last_words(arguments: Sequence[str], name: str, code: int) -> tuple[str, str]:
+    failure = replace(_INTERRUPTED, message=f"interrupted by {name}; ended at once", exit_code=code)
+    event = json_event(log.name, "error", "failed", time.time(), _told(failure)) + "\n"
+    line = f"{failure_line(failure)}\n" if "--json" in arguments else ""
+    return event if _logs_json(arguments) else f"\nrecsys: error: {failure.message}\n", line
+
+
+def _told(failure: Failure) -> dict[str, object]:
+    """Return what the one event of a failure says."""
+    return {
+        "error": failure.kind,
+        "message": failure.message,
+        "exit_code": failure.exit_code,
+        "next_step": failure.next_step,
+        "retry": failure.exit_code in RETRY,
+    }
+
+
+def _failed(state: State, failure: Failure, error: Exception | None = None) -> int:
     if not state.observed:
         github.summarize(f"❌ {failure.message}", failure.trial)
-    streams.note(f"recsys: error: {failure.message}")
+    if state.json_log:
+        log.error("failed", extra=keys(**_told(failure)), exc_info=error)
+    else:
+        streams.note(f"recsys: error: {failure.message}")
     github.announce(failure.kind, failure.message)
     if state.json and not state.observed:
         streams.answer(failure_line(failure))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 import time
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ def info(
     """Say where the cache lies, how many vectors it holds, and how near it is to its bound."""
     begin(context, json=json, verbose=verbose, quiet=True)
     state = _cache(config, set_).info()
-    streams.answer(json_.dumps(_entries(state)) if json else _sentence(state))
+    streams.answer(streams.as_json(_entries(state)) if json else _sentence(state))
 
 
 @app.command("clear")
@@ -49,7 +48,7 @@ def clear(
     removed = _cache(config, set_).clear()
     size = (removed.size + removed.damaged) / 1e6
     sentence = f"removed {removed.vectors:,} vectors ({size:.1f} MB): {removed.path}"
-    streams.tell(json_.dumps(_entries(removed)) if json else sentence)
+    streams.tell(streams.as_json(_entries(removed)) if json else sentence)
 
 
 def _cache(config: Path | None, set_: list[str] | None) -> VectorCache:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,7 +32,7 @@ def compare(
     store = ReleaseStore(models)
     comparison = side_by_side(store.manifest(a), store.manifest(b))
     if json:
-        streams.answer(json_.dumps(comparison.as_json()))
+        streams.answer(streams.as_json(comparison.as_json()))
     else:
         _print(comparison)
 

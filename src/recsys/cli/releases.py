@@ -38,7 +38,7 @@ def releases(context: typer.Context, *, models: Models = MODELS, json: Json = Fa
         raise
     hold = store.holds.current()
     if json:
-        streams.answer(json_.dumps([_row(entry, hold) for entry in entries]))
+        streams.answer(streams.as_json([_row(entry, hold) for entry in entries]))
         return
     text = _table(entries) if entries else f"there are no releases in {models}; `recsys train` publishes one"
     streams.answer(text if hold is None else f"{text}\n\n{told(store.holds, hold)}")
@@ -66,7 +66,7 @@ def verify(
     sentence = (
         f"{manifest.release} is sound: {len(manifest.files)} files, {size / 1e6:,.1f} MB, {queries} golden queries"
     )
-    streams.tell(json_.dumps(result) if json else sentence)
+    streams.tell(streams.as_json(result) if json else sentence)
 
 
 def rollback(
@@ -103,7 +103,7 @@ def rollback(
     }
     moved = f"current is now {manifest.release} of {_when(manifest)}; before it was {before or 'none'}"
     sentence = f"{moved}; {told(store.holds, hold)}"
-    streams.tell(json_.dumps(result) if json else sentence)
+    streams.tell(streams.as_json(result) if json else sentence)
 
 
 def show(
@@ -119,7 +119,7 @@ def show(
     manifest = store.manifest(release)
     path, current = str(store.path(release)), _current(store, needed=False) == manifest.release
     if json:
-        streams.answer(json_.dumps({**json_.loads(manifest.to_bytes()), "path": path, "current": current}))
+        streams.answer(streams.as_json({**json_.loads(manifest.to_bytes()), "path": path, "current": current}))
     else:
         streams.answer(_page(manifest, path, current=current))
 

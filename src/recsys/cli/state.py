@@ -30,6 +30,8 @@ class State:
         Print tracebacks.
     json
         Print a JSON object on stdout, also for a failure.
+    json_log
+        Write events as JSON; a failure is one of them.
     observed
         A run is under way, whose observers hear of its failure.
     encoder
@@ -40,6 +42,7 @@ class State:
 
     verbose: bool = False
     json: bool = False
+    json_log: bool = False
     observed: bool = False
     encoder: Encoder | None = None
     hand_over_signals: Callable[[], None] = _nothing

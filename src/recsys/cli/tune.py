@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 from pathlib import Path
 from typing import Annotated
 
@@ -67,4 +66,4 @@ def tune(
     budget = session.budget(minutes, trials)
     remembered = session.remembered(ReleaseStore(models), trainer.settings)
     tuned = search(trainer.checked_ratings(), trainer.settings, study, budget, remembered=remembered)
-    streams.tell(json_.dumps(tuned.as_json()) if json else tuned.as_toml(), end="\n" if json else "")
+    streams.tell(streams.as_json(tuned.as_json()) if json else tuned.as_toml(), end="\n" if json else "")

@@ -7,15 +7,15 @@ result. ``published`` comes after the release has been sealed and made current.
 
 from __future__ import annotations
 
-import json
 import threading
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from recsys.errors import RETRY
 from recsys.pipeline.outcome import headlines
 from recsys.system.log import events, keys
-from recsys.system.streams import answer, tell
+from recsys.system.streams import answer, as_json, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,11 +60,11 @@ class JsonLine(RunObserver):
 
     def published(self, result: RunResult) -> None:
         """Print the result."""
-        tell(json.dumps(result.to_json()))
+        tell(as_json(result.to_json()))
 
     def ended(self, result: RunResult) -> None:
         """Print the result."""
-        tell(json.dumps(result.to_json()))
+        tell(as_json(result.to_json()))
 
     def refused(self, failure: Failure) -> None:
         """Print the failure, with the verdict."""
@@ -82,12 +82,14 @@ def failure_line(failure: Failure) -> str:
         "error": failure.kind,
         "message": failure.message,
         "exit_code": failure.exit_code,
+        "next_step": failure.next_step,
+        "retry": failure.exit_code in RETRY,
     }
     if failure.hold is not None:
         line["hold"] = failure.hold
     if failure.observers:
         line["observers"] = failure.observers
-    return json.dumps({**line, **({} if failure.trial is None else headlines(failure.trial))})
+    return as_json({**line, **({} if failure.trial is None else headlines(failure.trial))})
 
 
 class Audience:

@@ -117,6 +117,8 @@ class Failure:
         What failed, the value seen, what was expected, what to do.
     exit_code
         The exit code of the command.
+    next_step
+        What to do about errors of this kind.
     trial
         The content of ``metrics.json`` where the gate refused the candidate; None otherwise.
     observers
@@ -129,6 +131,7 @@ class Failure:
     kind: str
     message: str
     exit_code: int
+    next_step: str = RecsysError.next_step
     trial: dict[str, object] | None = None
     observers: dict[str, str] = field(default_factory=dict)
     hold: dict[str, str | None] | None = None
@@ -139,7 +142,7 @@ class Failure:
         if isinstance(error, RecsysError):
             trial = error.trial if isinstance(error, QualityGateFailed) else None
             hold = error.hold if isinstance(error, PublishingHeld) else None
-            return cls(type(error).__name__, str(error), error.exit_code, trial, hold=hold)
+            return cls(type(error).__name__, str(error), error.exit_code, error.next_step, trial, hold=hold)
         bug = f"this is a bug, please report it: {type(error).__name__}: {error}; -v shows the traceback"
         return cls("Unforeseen", bug, UNFORESEEN)
 

@@ -257,7 +257,7 @@ def _logged(source: str) -> Iterator[None]:
     try:
         yield
     except SourceError as error:
-        log.error("fetch failed", extra=keys(source=source, error=type(error).__name__, reason=str(error)))  # noqa: TRY400
+        log.warning("fetch failed", extra=keys(source=source, error=type(error).__name__, reason=str(error)))
         raise
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Self
 
-from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceUnavailable
+from recsys.errors import DataContractError, QueryFailed, RecsysError, SourceNotFound, SourceUnavailable
 from recsys.marts import MartQuery
 from recsys.marts.headings import refuse_twins
 from recsys.sources import QueryResult, Source
@@ -72,7 +72,7 @@ class DuckDBSource(Source):
         path = path.absolute()
         if not path.is_file():
             there = "is a folder, not a file" if path.is_dir() else "does not exist"
-            raise SourceUnavailable(f"DuckDB file {path} {there}; --source duckdb:FILE takes an existing database")
+            raise SourceNotFound(f"DuckDB file {path} {there}; --source duckdb:FILE takes an existing database")
         connection = _connect()
         try:
             # Attached under a name of our own: a file called analytics.duckdb would make "ANALYTICS." ambiguous.

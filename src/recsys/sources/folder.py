@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from recsys.errors import ConfigError, DataContractError, SourceUnavailable
+from recsys.errors import ConfigError, DataContractError, SourceNotFound, SourceUnavailable
 from recsys.marts import ENCODED, GAME_ID, GAMES_TABLE, RATING, RATINGS_TABLE, WHOLE_NUMBER
 from recsys.sources.parts import find_parts, parquet_header, same_columns
 
@@ -95,7 +95,7 @@ def find_marts(folder: Path) -> list[MartFile]:
     try:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
-        raise SourceUnavailable(
+        raise SourceNotFound(
             f"source folder {folder} cannot be read: {error.strerror}; --source takes snowflake, sample, duckdb:FILE "
             f"or a folder with {_wanted('mart_games')} and {_wanted('mart_user_ratings')}"
         ) from error
@@ -103,7 +103,7 @@ def find_marts(folder: Path) -> list[MartFile]:
     missing = [_wanted(stem) for stem, formats in endings.items() if not formats]
     if missing:
         there = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-        raise SourceUnavailable(
+        raise SourceNotFound(
             f"source folder {folder} lacks a mart: looked for {' and '.join(missing)}; it holds {there or 'nothing'}"
         )
     for stem, formats in endings.items():

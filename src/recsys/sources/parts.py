@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recsys.errors import ConfigError, DataContractError, SourceUnavailable
+from recsys.errors import ConfigError, DataContractError, SourceNotFound, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def find_parts(folder: Path, ending: str) -> tuple[Path, ...]:
         entries = sorted(entry for entry in folder.iterdir() if entry.name != _DELTA)
         log = (folder / _DELTA).exists()
     except OSError as error:
-        raise SourceUnavailable(f"{folder} cannot be read: {error.strerror or error}") from error
+        raise SourceNotFound(f"{folder} cannot be read: {error.strerror or error}") from error
     seen = [entry for entry in entries if not entry.name.startswith(("_", "."))]
     if log:
         raise ConfigError(
@@ -53,7 +53,7 @@ def find_parts(folder: Path, ending: str) -> tuple[Path, ...]:
         )
         raise ConfigError(f"{folder} holds {', '.join(others[:5])}: {why}")
     if not seen:
-        raise SourceUnavailable(f"{folder} holds no part file that ends with .{ending}: was it written to its end?")
+        raise SourceNotFound(f"{folder} holds no part file that ends with .{ending}: was it written to its end?")
     return tuple(seen)
 
 

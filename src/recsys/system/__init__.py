@@ -6,7 +6,7 @@ Nothing here needs more than Python when it is imported.
 from recsys.system import streams
 from recsys.system.cores import usable_cores
 from recsys.system.interrupt import SIGNALS, end_at_once_on_signals
-from recsys.system.log import LogFormat, events, keys, set_up
+from recsys.system.log import LogFormat, events, json_event, keys, set_up
 from recsys.system.pulse import QUIET_S, progress, working
 from recsys.system.steps import Steps, peak_memory_mb, trim_memory
 
@@ -17,6 +17,7 @@ __all__ = [
     "Steps",
     "end_at_once_on_signals",
     "events",
+    "json_event",
     "keys",
     "peak_memory_mb",
     "progress",

@@ -23,7 +23,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C ends the process with exit code 130, SIGTERM with 143: 128 and the signal's number."""
 
 
-def end_at_once_on_signals(last_words: Callable[[int], str] | None = None) -> Callable[[], None]:
+def end_at_once_on_signals(last_words: Callable[[str, int], tuple[str, str]]) -> Callable[[], None]:
     """End this process as soon as one of :data:`SIGNALS` arrives.
 
     To be called once, in the main thread, by the command line: a library leaves signals alone.
@@ -31,8 +31,8 @@ def end_at_once_on_signals(last_words: Callable[[int], str] | None = None) -> Ca
     Parameters
     ----------
     last_words
-        Takes the exit code and returns what to write to stdout, such as a JSON line; nothing when not
-        given. It must not take locks: the threads that hold them no longer run.
+        Takes the name of the signal and the exit code, and returns what to write to stderr and to stdout. It must
+        not take locks: the threads that hold them no longer run.
 
     Returns
     -------
@@ -58,13 +58,15 @@ def _nothing(*_: object) -> None:
     pass
 
 
-def _watch(receiving: int, last_words: Callable[[int], str] | None) -> None:
+def _watch(receiving: int, last_words: Callable[[str, int], tuple[str, str]]) -> None:
     while True:
         number = os.read(receiving, 1)[0]
         if number in SIGNALS:  # other handlers of the process wake the pipe too
             code = 128 + number
-            _say(sys.__stderr__, f"\nrecsys: error: interrupted by {signal.Signals(number).name}; ended at once\n")
-            _say(sys.__stdout__, last_words(code) if last_words else "")
+            for stream, text in zip(
+                (sys.__stderr__, sys.__stdout__), last_words(signal.Signals(number).name, code), strict=True
+            ):
+                _say(stream, text)
             os._exit(code)
 
 

@@ -11,9 +11,12 @@ import logging
 import sys
 import time
 from contextlib import suppress
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from recsys.system.streams import Stream
+from recsys.system.streams import Stream, finite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LogFormat = Literal["human", "json"]
 
@@ -66,16 +69,17 @@ class _Human(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        event: dict[str, object] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-            **getattr(record, _KEYS, {}),
-        }
+        more = dict(getattr(record, _KEYS, {}))
         if record.exc_info:
-            event["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(event, default=str)
+            more["traceback"] = self.formatException(record.exc_info)
+        return json_event(record.name, record.levelname.lower(), record.getMessage(), record.created, more)
+
+
+def json_event(logger: str, level: str, event: str, created: float, more: Mapping[str, object]) -> str:
+    """Return one event as a line of JSON; a number that is not finite is null in it."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
+    values = {"time": when, "level": level, "logger": logger, "event": event, **more}
+    return json.dumps(finite(values), default=str)
 
 
 def _plain(value: Any) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
 import select
 import sys
@@ -206,10 +207,20 @@ def answer_bytes(data: bytes) -> None:
     stream.flush()
 
 
+def finite(value: Any) -> Any:
+    """Return JSON values with null for every NaN and infinity, which JSON has no sign for."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    number = value.item() if hasattr(value, "item") else value  # numpy's scalars
+    return None if isinstance(number, float) and not math.isfinite(number) else number
+
+
 def as_json(value: Any) -> str:
     """Return JSON as people like to read it, in signs that stdout can show."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return json.dumps(value, ensure_ascii=encoding.lower().replace("_", "-") not in {"utf-8", "utf8"})
+    return json.dumps(finite(value), ensure_ascii=encoding.lower().replace("_", "-") not in {"utf-8", "utf8"})
 
 
 def tell(text: str, end: str = "\n") -> None:

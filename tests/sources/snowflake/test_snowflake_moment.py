@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from recsys.errors import QueryFailed
+from recsys.errors import QueryFailed, SourceChanged
 
 if TYPE_CHECKING:
     from standins.snowflake.fixtures import Warehouse
@@ -61,7 +61,7 @@ def test_a_mart_replaced_between_the_queries_ends_the_run(marts: Warehouse) -> N
         replaced = source.execute(GAMES.replace("N", "N", 1)).query_id
         assert replaced
         marts.service.set(replaced={"MART_USER_RATINGS": moments(marts)[-1].replace("+00:00", "9+00:00")})
-        with pytest.raises(QueryFailed, match="replaced while the run was reading"):
+        with pytest.raises(SourceChanged, match="replaced while the run was reading"):
             source.execute(RATINGS)
 
 

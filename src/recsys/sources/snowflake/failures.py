@@ -98,7 +98,7 @@ def translate(
     kind = _kind(error, code)
     text = mask(_text(error), hidden)
     event = keys(doing=doing, error=kind.__name__, code=code, query_id=query_id, message=text)
-    log.log(logging.DEBUG if expected and kind is expected else logging.ERROR, "Snowflake failed", extra=event)
+    log.log(logging.DEBUG if expected and kind is expected else logging.WARNING, "Snowflake failed", extra=event)
     advice = _ADVICE.get(code or 0) or _HINT.get(kind, "")
     number = f" [code {code}]" if code else ""
     query = f" [query {query_id}]" if query_id else ""

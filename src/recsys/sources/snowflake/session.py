@@ -94,7 +94,7 @@ class Session:
         try:
             return self._deadline.wait(future, doing, limit)
         except DeadlineExceeded as error:
-            log.error("Snowflake hangs", extra=keys(doing=doing, query_id=query_id))  # noqa: TRY400 - no news in it
+            log.warning("Snowflake hangs", extra=keys(doing=doing, query_id=query_id))
             raise error from None
         except RecsysError:
             raise

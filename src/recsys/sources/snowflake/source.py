@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from recsys.errors import PrivilegeError, QueryFailed, TruncatedResult
+from recsys.errors import PrivilegeError, QueryFailed, SourceChanged, TruncatedResult
 from recsys.marts import MartQuery
 from recsys.sources import QueryResult, Source
 from recsys.sources.snowflake.columns import cast, described, widen
@@ -145,7 +145,7 @@ class SnowflakeSource(Source):
     def _query_now(self, query: MartQuery, refused: QueryFailed) -> Any:
         """Run a query that could not be answered as of the run's moment."""
         if self._moment is not None and self._session.compiles(_as_of(query, self._now())):
-            raise QueryFailed(
+            raise SourceChanged(
                 f"the first mart was read as of {self._moment}, and this one has no state of that moment "
                 f"({refused}): it was replaced while the run was reading, so the two would not belong together. "
                 "Run again when dbt is done"
@@ -192,7 +192,7 @@ def _arrow_batches(cursor: Any) -> list[Any]:
 
 
 def _truncated(what: str, received: int, announced: int, query_id: str) -> NoReturn:
-    log.error("Snowflake sent an incomplete result", extra=keys(query_id=query_id, what=what, rows=received))
+    log.warning("Snowflake sent an incomplete result", extra=keys(query_id=query_id, what=what, rows=received))
     raise TruncatedResult(
         f"{what} came with {received:,} rows where Snowflake announced {announced:,} [query {query_id}]; nothing "
         "was trained on the incomplete data; run again"
