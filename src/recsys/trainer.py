@@ -138,13 +138,32 @@ class Trainer:
             return run.done("nothing new", staging.current)
         return run.done("published", staging.folder.with_name(run.run_id), proof)
 
-    def check(self) -> RunResult:
-        """Fetch and check both marts; train and write nothing (``--dry-run``)."""
-        run = self._run()
+    def check(self, *, force: bool = False, overrides: Overrides = NO_OVERRIDES) -> RunResult:
+        """Find out what :meth:`run_pipeline` would do now; train nothing, and write nothing that stays (``--dry-run``).
+
+        Parameters
+        ----------
+        force, overrides
+            Those of the run.
+
+        Returns
+        -------
+        RunResult
+            Its ``outlook`` says whether a run would train. What the gate would say is not foretold, nor what training
+            itself needs: the model, memory, room on the disk.
+
+        Raises
+        ------
+        RecsysError
+            What the run would end with: :class:`recsys.errors.PublishingHeld` under a hold, also where both marts
+            are sound.
+        """
+        from recsys.pipeline.rehearsal import rehearse
+
+        run = self._run(overrides)
         with run.observed():
-            run.mention_hold()
-            run.check_scenarios(run.read_marts())
-        return run.done("checked", None)
+            outlook = rehearse(run, force=force)
+        return run.done("checked", None, outlook=outlook)
 
     def checked_ratings(self) -> Ratings:
         """Fetch the ratings, and check their contract; train and write nothing."""

@@ -112,7 +112,7 @@ def test_a_trainer_forgets_the_run_before(tmp_path: Path) -> None:
     first = twice.run_pipeline()
     again = twice.check()
     assert {"embed", "train_cf", "publish"} <= set(first.seconds)
-    assert set(again.seconds) == {"fetch_games", "fetch_ratings", "check"}
+    assert set(again.seconds) == {"fetch_games", "fetch_ratings", "check", "fingerprint"}
     assert "vectors" in first.rows
     assert "vectors" not in again.rows
     twice.train_rag_model(publish=False)

@@ -24,7 +24,9 @@ def train(
     output: Output = MODELS,
     config: Config = None,
     set_: Overrides = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch and check the marts; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what a run would do, and end with its exit code; write nothing.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Train and publish even if nothing is new since the current release.")
     ] = False,
@@ -57,7 +59,7 @@ def train(
     trainer = Trainer(models_output_dir=output, settings=settings, observers=observers)
     allowed = outcome.Overrides(publish_anyway=publish_anyway, accept_drift=accept_drift)
     state.observed = True
-    result = trainer.check() if dry_run else trainer.run_pipeline(force=force, overrides=allowed)
+    result = (trainer.check if dry_run else trainer.run_pipeline)(force=force, overrides=allowed)
     state.observed = False
     if not json:
         streams.tell(result.headline)

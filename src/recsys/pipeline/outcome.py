@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from recsys.release.metrics import Metrics
 
 Status: TypeAlias = Literal["published", "nothing new", "checked", "trained"]
+Outlook: TypeAlias = Literal["train", "publish again", "nothing new"]
+"""What a run would do."""
+
+_OUTLOOKS: dict[Outlook, str] = {
+    "train": "a run would train now and let the gate decide, which no dry run foretells",
+    "publish again": "a run would publish the models of the current release again, with other scenarios",
+    "nothing new": "a run would find nothing new",
+}
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class RunResult:
         The content of ``metrics.json``; None if nothing was evaluated.
     observers
         What went wrong with observers of the run, by name; it decided nothing.
+    outlook
+        What a run would do, by a dry run; None after any other.
     """
 
     status: Status
@@ -73,6 +83,7 @@ class RunResult:
     peak_mb: dict[str, float] = field(default_factory=dict)
     trial: dict[str, object] | None = None
     observers: dict[str, str] = field(default_factory=dict)
+    outlook: Outlook | None = None
 
     @property
     def headline(self) -> str:
@@ -81,8 +92,8 @@ class RunResult:
         if self.status == "trained":
             return f"trained one half; no release was published ({took})"
         counts = ", ".join(_counted(rows))
-        if self.path is None:
-            return f"both marts keep their contract: {counts} ({took}); nothing was written"
+        if self.outlook is not None:
+            return f"checked: {counts} ({took}); {_OUTLOOKS[self.outlook]}. Nothing was written"
         if self.status == "nothing new":
             return f"nothing new: {self.path} was made of the same {counts} ({took}); --force trains all the same"
         judged = None if self.trial is None else _metrics(self.trial).verdict
@@ -92,8 +103,9 @@ class RunResult:
     def to_json(self) -> dict[str, object]:
         """Return the result as JSON values; of the trial, the verdict and the scores by contender."""
         values = {**asdict(self), "path": None if self.path is None else str(self.path)}
-        trial = values.pop("trial")
-        return {**values, **({} if trial is None else headlines(trial))}
+        trial, outlook = values.pop("trial"), values.pop("outlook")
+        foreseen = {} if outlook is None else {"outlook": outlook}
+        return {**values, **foreseen, **({} if trial is None else headlines(trial))}
 
 
 def _counted(rows: dict[str, int]) -> Iterator[str]:

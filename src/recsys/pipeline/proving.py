@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from recsys.marts.catalogue import Catalogue
     from recsys.marts.ids import IdMap
     from recsys.marts.ratings import Ratings
-    from recsys.release.staging import Staging
+    from recsys.release.standing import Standing
     from recsys.serving import Rules
     from recsys.system.steps import Steps
     from recsys.tuning import Search
@@ -47,12 +47,12 @@ if TYPE_CHECKING:
 log = events(__name__)
 
 
-def current_release(staging: Staging) -> CurrentRelease | None:
-    """Return what a release in the making would replace; None where there is none, or none that can be trusted."""
-    if staging.current is None:
+def current_release(standing: Standing) -> CurrentRelease | None:
+    """Return what a run would replace; None where there is none, or none that can be trusted."""
+    if standing.current is None:
         return None
     try:
-        return CurrentRelease.of(read_manifest(staging.current, staging.key))
+        return CurrentRelease.of(read_manifest(standing.current, standing.key))
     except ReleaseError as error:
         log.warning("the current release is not sound: this run is judged as a first one", extra=keys(reason=error))
         return None

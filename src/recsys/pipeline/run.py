@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from recsys.models.cf import CollaborativeFilter
     from recsys.models.content import RAGRecommender
     from recsys.pipeline.observers import RunObserver
+    from recsys.pipeline.outcome import Outlook
     from recsys.pipeline.publication import CfHalf, ContentHalf
     from recsys.pipeline.reader import MartReader
     from recsys.release.manifest import Provenance
@@ -104,11 +105,6 @@ class Run:
         log.info("run begins", extra=keys(run_id=self.run_id, output=self.store.root))
         with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
             yield staging
-
-    def mention_hold(self) -> None:
-        """Warn that publishing is held, in a run that publishes nothing anyhow."""
-        if (hold := self.store.holds.current()) is not None:
-            log.warning("publishing is held: a run that is not dry ends with exit code 3", extra=keys(hold=hold))
 
     def open_encoder(self) -> Encoder:
         """Return this run's encoder. Called before the fetch: settings that cannot be met end the run at once."""
@@ -252,12 +248,14 @@ class Run:
             publish_again(staging, Presentation(self.steps, self.scenarios, self._page()))
         return True
 
-    def done(self, status: Status, path: Path | None, proof: Proof | None = None) -> RunResult:
+    def done(
+        self, status: Status, path: Path | None, proof: Proof | None = None, outlook: Outlook | None = None
+    ) -> RunResult:
         """Let observers hear what the run did, and return it."""
         steps, reader = self.steps, self.reader
         counts = dict(reader.rows), dict(reader.repairs), dict(steps.seconds), dict(steps.peak_mb)
         trial = None if proof is None else proof.as_json()
-        return self._audience.done(RunResult(status, self.run_id, path, *counts, trial))
+        return self._audience.done(RunResult(status, self.run_id, path, *counts, trial, outlook=outlook))
 
     def _page(self) -> Callable[[Staging, RunFacts], bytes] | None:
         """Return what draws the page; None where that is not installed, which is said."""

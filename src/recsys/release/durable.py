@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -150,6 +151,30 @@ def make_folder(folder: Path) -> None:
     """Create a folder (and its parents) that others may read; one that exists is fine."""
     with writing(f"create the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def prove_writable(folder: Path) -> int:
+    """Write a few bytes where a folder is or would be made, and leave nothing of them.
+
+    Returns
+    -------
+    int
+        Bytes that are free there.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If they cannot be written.
+    """
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    with writing(f"write into {there}"):
+        with tempfile.TemporaryFile(dir=there, prefix=".probe-", suffix=TEMPORARY) as file:  # without a name, on Linux
+            file.write(b"recsys")
+            file.flush()
+            os.fsync(file.fileno())
+        return shutil.disk_usage(there).free
 
 
 def remove(path: Path) -> None:

@@ -59,9 +59,7 @@ def file_lock(path: Path, holder: str, *, patience_s: float = 0.0) -> Iterator[N
             deadline = time.monotonic() + patience_s
             while not _taken(descriptor):
                 if time.monotonic() >= deadline:
-                    raise LockHeld(
-                        f"{path} is held by {_holder(descriptor)}: wait until it has finished, then run again"
-                    )
+                    raise _held(path, descriptor)
                 time.sleep(_PAUSE_S)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, _card(holder), 0)
@@ -70,9 +68,36 @@ def file_lock(path: Path, holder: str, *, patience_s: float = 0.0) -> Iterator[N
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def refuse_held(path: Path) -> None:
+    """Go on where nobody holds a lock. Nothing is made, and the lock is kept for no longer than a look takes.
+
+    Raises
+    ------
+    LockHeld
+        If another process holds it.
+    ArtifactWriteError
+        If the lock file cannot be read.
+    """
+    with writing(f"open the lock {path}"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except (FileNotFoundError, NotADirectoryError):
+            return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with writing(f"look at the lock {path}"):
+            if not _taken(descriptor, fcntl.LOCK_SH):
+                raise _held(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _held(path: Path, descriptor: int) -> LockHeld:
+    return LockHeld(f"{path} is held by {_holder(descriptor)}: wait until it has finished, then run again")
+
+
+def _taken(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

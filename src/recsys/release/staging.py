@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError
 from recsys.release.describe import describe
 from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
 from recsys.release.facts import Facts
 from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
 from recsys.release.manifest import FORMAT, FileFacts, GoldenAnswer, Manifest, Provenance, Step, digest_file
 from recsys.release.secrets import refuse_secrets, sign
+from recsys.release.standing import Standing
 from recsys.release.verify import verify
-from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from recsys.release.pointer import Current
     from recsys.release.records import Json
-
-
-log = events(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Label(NamedTuple):
     sequence: int
 
 
-class Staging:
+class Staging(Standing):
     """Where a run puts the files of the release that it is making.
 
     Made by :meth:`recsys.release.store.ReleaseStore.staging`.
@@ -106,9 +103,8 @@ class Staging:
     ) -> None:
         self.release, self.sequence = label
         self.folder = folder
-        self.current = None if current is None else current.folder
+        super().__init__(None if current is None else current.folder, key)
         self.replaces = None if current is None else current.name
-        self.key = key
         self._publish = publish
 
     def write(self, name: str, data: bytes) -> None:
@@ -120,29 +116,6 @@ class Staging:
             If it cannot be written whole.
         """
         write_bytes(self.folder / name, data)
-
-    def would_repeat(self, content: Provenance, cf: Provenance) -> bool:
-        """Say whether a run with these inputs would make the current release once more, and that is sound.
-
-        What differs goes to the log.
-
-        Parameters
-        ----------
-        content, cf
-            Where the halves of the run would come from.
-        """
-        if self.current is None:
-            return False
-        try:
-            manifest = verify(self.current, key=self.key).manifest
-        except ReleaseError as error:
-            log.warning("the current release is not sound", extra=keys(reason=error))
-            return False
-        if changed := manifest.changes(content, cf):
-            log.info("new since the current release", extra=keys(inputs=", ".join(changed)))
-        else:
-            log.info("nothing new")
-        return not changed
 
     def carry_over(self, names: Iterable[str]) -> Manifest:
         """Take files from the current release, verified, and return its manifest.
