@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import cache, compare, export, hold, query, releases, report, serve, train, tune
+from recsys.cli import cache, compare, doctor, export, hold, query, releases, report, serve, train, tune
 from recsys.cli.state import State
 from recsys.errors import RETRY
 from recsys.pipeline import github
@@ -41,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("doctor")(doctor.doctor)
 app.command("tune")(tune.tune)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)

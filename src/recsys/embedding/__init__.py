@@ -72,19 +72,24 @@ def open_encoder(settings: ContentSettings) -> TextEncoder:
     from recsys.embedding.engine import load_engine
     from recsys.embedding.hardware import probe
     from recsys.embedding.model import find_model, identify
-    from recsys.embedding.openvino_bert import is_mean_pooled_bert
     from recsys.embedding.plan import choose, require_engine
-    from recsys.system.paths import local_path
 
     identity = identify(settings.model)
-    bert = not settings.model or is_mean_pooled_bert(local_path(settings.model, "content.model"))
-    plan = choose(settings, probe(), bert=bert)
+    plan = choose(settings, probe(), bert=is_bert(settings))
 
     def load() -> Engine:
         require_engine(plan)
         return load_engine(find_model(settings.model), plan)
 
     return TextEncoder(identity, plan, load, open_cache(settings))
+
+
+def is_bert(settings: ContentSettings) -> bool:
+    """Return whether the model is one that OpenVINO runs here: the default, or another BERT with mean pooling."""
+    from recsys.embedding.openvino_bert import is_mean_pooled_bert
+    from recsys.system.paths import local_path
+
+    return not settings.model or is_mean_pooled_bert(local_path(settings.model, "content.model"))
 
 
 def open_cache(settings: ContentSettings) -> VectorCache | None:

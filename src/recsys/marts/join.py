@@ -54,8 +54,7 @@ def join(
         Their games spelled as the catalogue's, in ascending order; None if they do not meet.
     """
     items, spelled = ratings.items, _spelled(ratings.items, catalogue)
-    counts = np.bincount(ratings.matrix.indices, minlength=len(items))
-    meeting = Meeting(items, counts, catalogue, catalogue.codes_of(spelled) < 0)
+    meeting = Meeting.however_spelled(items, ratings.matrix.indices, catalogue)
     if meeting.share > max_unknown:
         report.broken(marts[1], meeting.rule(max_unknown, marts[0]), meeting.lost_ratings)
         return None
@@ -66,7 +65,7 @@ def join(
     changed = np.array([new != old for new, old in zip(spelled, items.ids(), strict=True)])
     if not changed.any():
         return ratings
-    report.repaired({RESPELLED: int(counts[changed].sum())})
+    report.repaired({RESPELLED: int(meeting.counts[changed].sum())})
     return _renamed(ratings, spelled)
 
 
@@ -103,6 +102,12 @@ class Meeting:
             int, (ratings,): the code of each rating's game.
         """
         return cls(items, np.bincount(indices, minlength=len(items)), catalogue, catalogue.locate(items) < 0)
+
+    @classmethod
+    def however_spelled(cls, items: IdMap, indices: npt.NDArray[np.integer], catalogue: IdMap) -> Self:
+        """Compare ids by what they mean; parameters are those of :meth:`of`."""
+        counts = np.bincount(indices, minlength=len(items))
+        return cls(items, counts, catalogue, catalogue.codes_of(_spelled(items, catalogue)) < 0)
 
     @property
     def lost_games(self) -> list[Id]:

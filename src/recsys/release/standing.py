@@ -72,10 +72,12 @@ class Standing:
         return not changed
 
 
-def prove_output(root: Path) -> None:
-    """Go on where a run could write its release; see :func:`recsys.release.durable.prove_writable`."""
-    for folder in (root, root / RELEASES):
-        prove_writable(folder)
+def prove_output(root: Path) -> int:
+    """Go on where a run could write its release, and return the bytes that are free there.
+
+    See :func:`recsys.release.durable.prove_writable`.
+    """
+    return min(prove_writable(folder) for folder in (root, root / RELEASES))
 
 
 def refuse_publisher(root: Path) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from recsys.errors import DeadlineExceeded, RecsysError, SourceUnavailable
-from recsys.sources.snowflake.deadline import Deadline, Prefetch, in_background
+from recsys.sources.snowflake.deadline import Deadline, Prefetch
+from recsys.system.background import in_background
 from standins.snowflake.canaries import ACCESS_TOKEN
 from standins.snowflake.faults import Fault
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from recsys.errors import DeadlineExceeded, MissingExtra, QueryFailed, RecsysError, SourceUnavailable
 from recsys.sources.snowflake import failures
 from recsys.sources.snowflake.credentials import Credentials, SignIn
-from recsys.sources.snowflake.deadline import Deadline, in_background
+from recsys.sources.snowflake.deadline import Deadline
 from recsys.system import events, keys
+from recsys.system.background import in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

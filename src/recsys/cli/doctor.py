@@ -1,0 +1,96 @@
+"""``recsys doctor``: whether everything is there for a run."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+import textwrap
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recsys.cli.options import MODELS, Config, Json, Output, Overrides, Source, Verbose, is_finite, overrides
+from recsys.cli.state import begin
+from recsys.cli.tables import WIDTH, aligned
+from recsys.system import streams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from recsys.doctor import Case, Finding
+
+_MARKS = {"sound": "✓", "failed": "✗"}
+
+
+def doctor(
+    context: typer.Context,
+    *,
+    source: Source = None,
+    output: Output = MODELS,
+    config: Config = None,
+    set_: Overrides = None,
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Measure the ways of encoding too, and say which settings pin the best.")
+    ] = False,
+    limit: Annotated[
+        float, typer.Option(min=1, callback=is_finite, help="Seconds that the checks may take together.")
+    ] = 15.0,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Look whether everything is there for a run: a line for each check, and what to do where one fails.
+
+    ✓ is sound, ✗ failed, – does not apply or needs a check that failed. Ends with the exit code of the first failure.
+    Nothing is written that stays, of the marts no more is fetched than counts and some ids, and Snowflake is
+    waited for no longer than --limit, whatever the settings allow.
+    """
+    begin(context, json=json, verbose=verbose, quiet=True)
+    from recsys.doctor import Case, State, examine, exit_code
+
+    case, findings = Case(output, limit, config, overrides(set_, source)), list["Finding"]()
+    for finding in examine(case):
+        findings.append(finding)
+        if not json:
+            streams.tell(_line(finding))
+    failed = [each for each in findings if each.state is State.failed]
+    code, fit = exit_code(findings), not {"encoder", "model"} & {each.check for each in failed}
+    if json:
+        whole = {"status": "failed" if failed else "sound", "exit_code": code}
+        rows = [each.as_json() for each in findings]
+        speeds = {"bench": _measured(case)} if bench and fit else {}
+        streams.tell(json_.dumps({**whole, "checks": rows, **speeds}))
+        return code
+    if bench:
+        streams.tell(_table(_measured(case)) if fit else "nothing was measured: that needs encoder and model")
+    streams.tell(_summary(findings, failed, code))
+    return code
+
+
+def _line(finding: Finding) -> str:
+    head = f"{_MARKS.get(finding.state, '–')} {finding.check:<10}"
+    width = get_terminal_size().columns if streams.is_terminal(sys.stdout) else WIDTH
+    lines = textwrap.wrap(
+        finding.text, max(width - len(head), 40), break_long_words=False, break_on_hyphens=False
+    )  # a path or a command stays whole
+    return head + f"\n{' ' * len(head)}".join(lines)
+
+
+def _summary(findings: Sequence[Finding], failed: Sequence[Finding], code: int) -> str:
+    if failed:
+        return f"\n{len(failed)} of {len(findings)} checks failed, the first is {failed[0].check}: exit code {code}"
+    return "\neverything is there for a run; `recsys train --dry-run` reads the marts, and says what it would do"
+
+
+def _measured(case: Case) -> dict[str, object]:
+    from recsys.doctor.bench import measured
+
+    return measured(case)
+
+
+def _table(speeds: Mapping[str, Any]) -> str:
+    rows = [(row["engine"], row["precision"], row["device"], f"{row['per_second']:.0f}") for row in speeds["ways"]]
+    table = aligned([("engine", "precision", "device", "texts/s"), *rows], numbers=(3,))
+    pin = " ".join(f"--set {name}={value}" for name, value in speeds["pin"].items())
+    same = "what a run takes anyway; to pin it" if speeds["as_planned"] else "to take it"
+    return f"\n{table}\nthe fastest is {same}: {pin}\n(another precision encodes every text anew, once)"

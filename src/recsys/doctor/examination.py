@@ -1,0 +1,110 @@
+"""The examination: every check in its order, those that can be made; none takes the others' time."""
+
+from __future__ import annotations
+
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from recsys.doctor import machine, marts, releases, set_up
+from recsys.doctor.findings import Finding, Seen, State
+from recsys.errors import DeadlineExceeded
+from recsys.pipeline.outcome import Failure
+from recsys.system.background import in_background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+    from recsys.doctor.case import Case
+
+_LEAST_S = 1.0
+"""A check that comes after slow ones is given as much: most need milliseconds."""
+_GRACE_S = 1.0
+"""What is bounded by itself can say more of its own end."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes
+    ----------
+    name
+        One word, for the line.
+    look
+        Returns what it saw, or raises what a run would end with.
+    needs
+        Names of the checks without which it can see nothing.
+    """
+
+    name: str
+    look: Callable[[Case], Seen]
+    needs: tuple[str, ...] = ()
+
+
+CHECKS = (
+    Check("versions", machine.versions),
+    Check("variables", set_up.variables),
+    Check("settings", set_up.settings),
+    Check("packages", machine.packages, ("settings",)),
+    Check("processor", machine.processor),
+    Check("memory", machine.memory),
+    Check("encoder", machine.encoder, ("settings",)),
+    Check("model", machine.model, ("settings",)),
+    Check("cache", machine.cache, ("settings",)),
+    Check("page", machine.page),
+    Check("source", marts.source, ("settings", "packages")),
+    Check("role", marts.role, ("source",)),
+    Check("games", marts.games, ("role",)),
+    Check("ratings", marts.ratings, ("role",)),
+    Check("ids", marts.ids, ("games", "ratings")),
+    Check("output", releases.output, ("variables", "settings")),
+    Check("lock", releases.lock, ("output",)),
+    Check("hold", releases.hold, ("output",)),
+    Check("release", releases.current, ("output",)),
+)
+"""In the order in which a run meets them: the exit code is the first failure's."""
+
+
+def examine(case: Case) -> Iterator[Finding]:
+    """Make every check, and yield what each found as soon as it is known.
+
+    Parameters
+    ----------
+    case
+        What is examined; its source is closed at the end.
+    """
+    states: dict[str, State] = {}
+    try:
+        for check in CHECKS:
+            finding = _made(check, case, states)
+            states[check.name] = finding.state
+            yield finding
+    finally:
+        if case.source is not None:
+            in_background(case.source.close, "doctor: closing")
+
+
+def _made(check: Check, case: Case, states: dict[str, State]) -> Finding:
+    if unmet := [name for name in check.needs if states[name] in {State.failed, State.skipped}]:
+        return Finding(check.name, State.skipped, f"not looked at: it needs {' and '.join(unmet)}")
+    limit_s = max(_LEAST_S, case.left_s) + _GRACE_S
+    looking = in_background(lambda: check.look(case), f"doctor: {check.name}")
+    try:
+        seen = _awaited(check.name, looking, limit_s)
+    except Exception as error:  # noqa: BLE001 - also what is a bug is a finding, and the others are still looked at
+        failure = Failure.of(error)
+        return Finding(check.name, State.failed, failure.message, failure=failure)
+    return Finding(check.name, State.sound if seen.applies else State.not_applicable, seen.text, seen.facts)
+
+
+def _awaited(name: str, looking: Future[Seen], limit_s: float) -> Seen:
+    try:
+        return looking.result(timeout=limit_s)
+    except FutureTimeout:
+        if looking.done():
+            return looking.result()
+    raise DeadlineExceeded(
+        f"the check of the {name} gave no answer in {limit_s:.0f} s, and was left; --limit gives all checks more time"
+    )

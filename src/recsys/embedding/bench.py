@@ -1,0 +1,86 @@
+"""How fast each way of encoding is on this machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from recsys.embedding import is_bert
+from recsys.embedding.engine import load_engine
+from recsys.embedding.hardware import probe
+from recsys.embedding.model import find_model
+from recsys.embedding.plan import choose, is_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from recsys.config import ContentSettings
+    from recsys.embedding.plan import Plan
+
+ROUNDS = 3
+"""Of each way, after one that counts for nothing."""
+_AS_FAST = 0.95
+"""Share of the best's speed from which on a difference may be chance."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of encoding, and its speed.
+
+    Attributes
+    ----------
+    plan
+        The way.
+    per_second
+        Texts a second: the median of the rounds.
+    """
+
+    plan: Plan
+    per_second: float
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings that take this way on any machine that can."""
+        plan = self.plan
+        return {"content.engine": plan.engine, "content.precision": plan.precision, "content.device": plan.device}
+
+
+def measure(settings: ContentSettings, texts: Sequence[str]) -> Iterator[Way]:
+    """Encode the same texts in every way that this machine has; nothing is kept.
+
+    Parameters
+    ----------
+    settings
+        ``model``, ``threads`` and ``batch_tokens`` are used.
+    texts
+        Some texts of usual length.
+    """
+    folder = find_model(settings.model)
+    for plan in _plans(settings):
+        engine, seconds = load_engine(folder, plan), []
+        for _ in range(ROUNDS + 1):
+            start = time.perf_counter()
+            for _ in engine.embed(texts):
+                pass
+            seconds.append(time.perf_counter() - start)
+        yield Way(plan, len(texts) / statistics.median(seconds[1:]))
+
+
+def best(ways: Sequence[Way], chosen: Plan) -> Way:
+    """Return the fastest way; the one that is taken anyway, where that is as fast."""
+    fastest = max(ways, key=lambda way: way.per_second)
+    own = next((way for way in ways if way.plan == chosen), fastest)
+    return own if own.per_second >= _AS_FAST * fastest.per_second else fastest
+
+
+def _plans(settings: ContentSettings) -> Iterator[Plan]:
+    hardware, torch = probe(), is_installed("torch")
+    cpu = [name for name in ("openvino", "torch") if is_installed(name) and (name == "torch" or is_bert(settings))]
+    there = [("cpu", engine) for engine in cpu]
+    there += [(name, "torch") for name in ("cuda", "mps") if torch and getattr(hardware, name)]
+    for device, engine in there:
+        for precision in ("float32", "bfloat16"):
+            way = {"device": device, "engine": engine, "precision": precision}
+            yield choose(settings.model_copy(update=way), hardware, bert=is_bert(settings))
