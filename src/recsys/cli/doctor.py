@@ -35,7 +35,7 @@ def doctor(
     ] = False,
     limit: Annotated[
         float, typer.Option(min=1, callback=is_finite, help="Seconds that the checks may take together.")
-    ] = 15.0,
+    ] = 12.0,
     json: Json = False,
     verbose: Verbose = False,
 ) -> int:
@@ -92,5 +92,6 @@ def _table(speeds: Mapping[str, Any]) -> str:
     rows = [(row["engine"], row["precision"], row["device"], f"{row['per_second']:.0f}") for row in speeds["ways"]]
     table = aligned([("engine", "precision", "device", "texts/s"), *rows], numbers=(3,))
     pin = " ".join(f"--set {name}={value}" for name, value in speeds["pin"].items())
-    same = "what a run takes anyway; to pin it" if speeds["as_planned"] else "to take it"
-    return f"\n{table}\nthe fastest is {same}: {pin}\n(another precision encodes every text anew, once)"
+    if speeds["as_planned"]:
+        return f"\n{table}\na run takes the fastest by itself; to pin it: {pin}"
+    return f"\n{table}\nto take the fastest: {pin} (another precision encodes every text anew, once)"

@@ -13,14 +13,12 @@ from recsys.pipeline.outcome import Failure
 from recsys.system.background import in_background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from recsys.doctor.case import Case
 
-_LEAST_S = 1.0
-"""A check that comes after slow ones is given as much: most need milliseconds."""
-_GRACE_S = 1.0
+_GRACE_S = 0.5
 """What is bounded by itself can say more of its own end."""
 
 
@@ -36,11 +34,14 @@ class Check:
         Returns what it saw, or raises what a run would end with.
     needs
         Names of the checks without which it can see nothing.
+    waits
+        Whether it waits for others, who may hang: time is kept from it for the checks that come after it.
     """
 
     name: str
     look: Callable[[Case], Seen]
     needs: tuple[str, ...] = ()
+    waits: bool = False
 
 
 CHECKS = (
@@ -50,15 +51,15 @@ CHECKS = (
     Check("packages", machine.packages, ("settings",)),
     Check("processor", machine.processor),
     Check("memory", machine.memory),
-    Check("encoder", machine.encoder, ("settings",)),
-    Check("model", machine.model, ("settings",)),
+    Check("model", machine.model, ("settings",), waits=True),
+    Check("encoder", machine.encoder, ("model",)),
     Check("cache", machine.cache, ("settings",)),
     Check("page", machine.page),
-    Check("source", marts.source, ("settings", "packages")),
+    Check("source", marts.source, ("settings", "packages"), waits=True),
     Check("role", marts.role, ("source",)),
-    Check("games", marts.games, ("role",)),
-    Check("ratings", marts.ratings, ("role",)),
-    Check("ids", marts.ids, ("games", "ratings")),
+    Check("games", marts.games, ("role",), waits=True),
+    Check("ratings", marts.ratings, ("role",), waits=True),
+    Check("ids", marts.ids, ("games", "ratings"), waits=True),
     Check("output", releases.output, ("variables", "settings")),
     Check("lock", releases.lock, ("output",)),
     Check("hold", releases.hold, ("output",)),
@@ -67,17 +68,19 @@ CHECKS = (
 """In the order in which a run meets them: the exit code is the first failure's."""
 
 
-def examine(case: Case) -> Iterator[Finding]:
+def examine(case: Case, checks: Sequence[Check] = CHECKS) -> Iterator[Finding]:
     """Make every check, and yield what each found as soon as it is known.
 
     Parameters
     ----------
     case
         What is examined; its source is closed at the end.
+    checks
+        Each after those that it needs.
     """
     states: dict[str, State] = {}
     try:
-        for check in CHECKS:
+        for check in checks:
             finding = _made(check, case, states)
             states[check.name] = finding.state
             yield finding
@@ -89,7 +92,7 @@ def examine(case: Case) -> Iterator[Finding]:
 def _made(check: Check, case: Case, states: dict[str, State]) -> Finding:
     if unmet := [name for name in check.needs if states[name] in {State.failed, State.skipped}]:
         return Finding(check.name, State.skipped, f"not looked at: it needs {' and '.join(unmet)}")
-    limit_s = max(_LEAST_S, case.left_s) + _GRACE_S
+    limit_s = (case.waits_s if check.waits else case.left_s) + _GRACE_S
     looking = in_background(lambda: check.look(case), f"doctor: {check.name}")
     try:
         seen = _awaited(check.name, looking, limit_s)

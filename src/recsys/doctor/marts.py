@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from recsys.config import Settings
     from recsys.doctor.case import Case
-    from recsys.marts import Meeting, MartQuery
+    from recsys.marts import MartQuery, Meeting
     from recsys.sources import Source
 
 _SAMPLE = 100_000
@@ -22,6 +22,8 @@ _CATALOGUE = 1_000_000
 """Games at most whose ids are fetched for that."""
 _ENOUGH = 20
 """Games of a sample that must have been looked up before anything is said of all."""
+_SHARE = 0.8
+"""Of the time that may be waited: Snowflake's own limits end first, and say what they waited for."""
 _A_DAY = timedelta(days=1)
 """Time zones may take as much."""
 
@@ -33,12 +35,12 @@ def source(case: Case) -> Seen:
 
     url = case.settings.source.url
     try:
-        case.source = open_source(url, _bounded(case.settings, case.left_s), variables(case.environ))
+        case.source = open_source(url, _bounded(case.settings, _SHARE * case.waits_s), variables(case.environ))
     except PrivilegeError as error:
         case.excess = error
         return Seen("signed in to Snowflake")
     except DeadlineExceeded as error:
-        raise DeadlineExceeded(f"{error} (a check waits for {case.limit_s:g} s at most: see --limit)") from error
+        raise DeadlineExceeded(f"{error} (a check waits no longer than --limit allows)") from error
     return Seen(f"{'signed in to ' if url == 'snowflake' else ''}{case.source.name}", {"name": case.source.name})
 
 
@@ -46,8 +48,8 @@ def _bounded(settings: Settings, seconds: float) -> Settings:
     """Return settings with which Snowflake is waited for no longer than so many seconds."""
     given, whole = settings.snowflake, max(1, int(seconds))
     bounds = {
-        "deadline_s": min(given.deadline_s, max(1.0, seconds)),
-        "login_timeout_s": min(given.login_timeout_s, max(1.0, seconds * 0.7)),
+        "deadline_s": min(given.deadline_s, seconds),
+        "login_timeout_s": min(given.login_timeout_s, seconds),
         "network_timeout_s": min(given.network_timeout_s, whole),
         "statement_timeout_s": min(given.statement_timeout_s, whole),
     }

@@ -19,9 +19,10 @@ def variables(case: Case) -> Seen:
     from recsys.sources.snowflake.names import ALIASES, NAMES, PREFIX, WRITING_PREFIX
 
     key_from_environment(case.environ)
-    given = sorted(name for name, value in case.environ.items() if value and name.startswith(("SNOWFLAKE_", "RECSYS_")))
+    ours = ("SNOWFLAKE_", "RECSYS_")
+    given = sorted(name for name, value in case.environ.items() if value and name.upper().startswith(ours))
     known = {prefix + name for prefix in (PREFIX, WRITING_PREFIX) for name in (*NAMES, *ALIASES)} | OWN_VARIABLES
-    read = [name for name in given if name in known or re.fullmatch(r"RECSYS_[A-Z0-9]+__\w+", name)]
+    read = [name for name in given if name in known or re.fullmatch(r"RECSYS_[A-Z0-9]+__\w+", name.upper())]
     unread = [name for name in given if name not in read]
     text = f"set: {', '.join(read)}" if read else "no SNOWFLAKE_* or RECSYS_* is set"
     return Seen(

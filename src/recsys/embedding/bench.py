@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from recsys.config import ContentSettings
+    from recsys.embedding.engine import Engine
     from recsys.embedding.plan import Plan
 
 ROUNDS = 3
-"""Of each way, after one that counts for nothing."""
-_AS_FAST = 0.95
+"""Of each way, as long as they are short."""
+_LONG_S = 5.0
+"""A way that has taken so long is known well enough."""
+_WARM_UP = 8
+"""Texts that are encoded before: the first ones pay for what is made once."""
+_AS_FAST = 0.9
 """Share of the best's speed from which on a difference may be chance."""
 
 
@@ -59,13 +64,19 @@ def measure(settings: ContentSettings, texts: Sequence[str]) -> Iterator[Way]:
     """
     folder = find_model(settings.model)
     for plan in _plans(settings):
-        engine, seconds = load_engine(folder, plan), []
-        for _ in range(ROUNDS + 1):
-            start = time.perf_counter()
-            for _ in engine.embed(texts):
-                pass
-            seconds.append(time.perf_counter() - start)
-        yield Way(plan, len(texts) / statistics.median(seconds[1:]))
+        engine = load_engine(folder, plan)
+        _seconds(engine, texts[:_WARM_UP])
+        taken = list[float]()
+        while len(taken) < ROUNDS and sum(taken) < _LONG_S:
+            taken.append(_seconds(engine, texts))
+        yield Way(plan, len(texts) / statistics.median(taken))
+
+
+def _seconds(engine: Engine, texts: Sequence[str]) -> float:
+    start = time.perf_counter()
+    for _ in engine.embed(texts):
+        pass
+    return time.perf_counter() - start
 
 
 def best(ways: Sequence[Way], chosen: Plan) -> Way:

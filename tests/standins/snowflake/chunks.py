@@ -33,7 +33,8 @@ def half(piece: bytes) -> bytes:
 
 
 def split(table: pa.Table, count: int) -> list[pa.Table]:
-    """Cut a table into ``count`` chunks of about the same size, narrowed one by one."""
+    """Cut a table into ``count`` chunks of about the same size, none of them empty, narrowed one by one."""
+    count = max(1, min(count, table.num_rows))
     bounds = [table.num_rows * number // count for number in range(count + 1)]
     return [narrow(table.slice(start, end - start)) for start, end in itertools.pairwise(bounds)]
 

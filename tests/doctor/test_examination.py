@@ -1,0 +1,141 @@
+"""The examination: in order, each check on its own, and none takes the others' time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from recsys.config import Settings
+from recsys.doctor import Case, State, examine, exit_code
+from recsys.doctor.bench import measured
+from recsys.doctor.examination import CHECKS, Check
+from recsys.doctor.findings import Seen
+from recsys.doctor.machine import SNOWFLAKE, TRAINING, encoder
+from recsys.embedding import open_encoder
+from recsys.embedding.bench import Way, best
+from recsys.embedding.plan import Plan
+from recsys.errors import ConfigError, LockHeld
+from recsys.system.memory import Memory, usable_memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def fine(_: Case) -> Seen:
+    """See nothing wrong."""
+    return Seen("fine")
+
+
+def locked(_: Case) -> Seen:
+    """Fail."""
+    raise LockHeld("held by somebody")
+
+
+def wrong(_: Case) -> Seen:
+    """Fail in another way."""
+    raise ConfigError("wrong")
+
+
+def test_a_failure_skips_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
+    """Also what needs it by way of another check; the exit code is the first failure's."""
+    checks = (
+        Check("a", fine), Check("b", locked, ("a",)), Check("c", fine, ("b",)), Check("d", fine, ("c",)),
+        Check("e", wrong), Check("f", fine, ("a",)),
+    )  # fmt: skip
+    findings = list(examine(Case(tmp_path, 60), checks))
+    assert [finding.state.value for finding in findings] == ["sound", "failed", "skipped", "skipped", "failed", "sound"]
+    assert exit_code(findings) == 75
+    assert findings[2].text == "not looked at: it needs b"
+
+
+def test_a_bug_in_a_check_is_a_finding(tmp_path: Path) -> None:
+    """Exit code 70, and the other checks are made."""
+
+    def broken(_: Case) -> Seen:
+        raise ZeroDivisionError("by zero")
+
+    first, second = examine(Case(tmp_path, 60), (Check("a", broken), Check("b", fine)))
+    assert first.failure is not None
+    assert (first.failure.exit_code, second.state) == (70, State.sound)
+    assert "report it" in first.text
+
+
+def test_a_check_that_hangs_is_left(tmp_path: Path) -> None:
+    """Exit code 75 and the option that gives more time; those after it are still made."""
+    never = threading.Event()
+
+    def hangs(_: Case) -> Seen:
+        never.wait()
+        return Seen("at last")
+
+    first, second = examine(Case(tmp_path, 1), (Check("a", hangs, waits=True), Check("b", fine)))
+    never.set()
+    assert first.failure is not None
+    assert (first.failure.kind, first.failure.exit_code) == ("DeadlineExceeded", 75)
+    assert "--limit" in first.text
+    assert second.state is State.sound
+
+
+def test_every_check_comes_after_those_that_it_needs() -> None:
+    """The order is a run's, and names are no two alike."""
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names)
+    assert all(set(check.needs) <= set(names[: names.index(check.name)]) for check in CHECKS)
+
+
+def test_the_memory_of_a_container(tmp_path: Path) -> None:
+    """What is left of its bound, or of the machine where that is less; a bound beyond the machine is none."""
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:       8000 kB\nMemFree:         100 kB\nMemAvailable:   6000 kB\n")
+    bound, used = tmp_path / "max", tmp_path / "current"
+    used.write_text("1024000\n")
+    for text, expected in (
+        ("max", Memory(6_144_000)),
+        ("2048000", Memory(1_024_000, 2_048_000)),
+        ("7680000", Memory(6_144_000, 7_680_000)),
+        ("9223372036854771712", Memory(6_144_000)),
+    ):
+        bound.write_text(f"{text}\n")
+        assert usable_memory(meminfo, ((bound, used),)) == expected
+    assert usable_memory(tmp_path / "none", ((tmp_path / "none", used),)) == Memory(None)
+
+
+def test_the_packages_are_those_of_the_extras() -> None:
+    """What the check looks for, the line that it names installs."""
+    from importlib.metadata import requires
+
+    from recsys import DISTRIBUTION
+
+    for extra, modules in (("train", TRAINING), ("snowflake", SNOWFLAKE)):
+        lines = [line for line in requires(DISTRIBUTION) or [] if line.endswith(f"extra == '{extra}'")]
+        for module in modules:
+            name = module.partition(".")[0]
+            assert any(line.startswith(name) for line in lines), f"{name} is not in the extra {extra}"
+
+
+def test_the_fastest_way_is_pinned() -> None:
+    """The way that is taken anyway stays, unless another one is faster by more than chance."""
+    ways = [Way(Plan("cpu", "float32", "openvino", 2), 100), Way(Plan("cpu", "bfloat16", "openvino", 2), 95)]
+    assert best(ways, ways[1].plan) is ways[1]
+    faster = Way(ways[1].plan, 200)
+    assert best([ways[0], faster], ways[0].plan) is faster
+    assert faster.settings == {
+        "content.engine": "openvino", "content.precision": "bfloat16", "content.device": "cpu"
+    }  # fmt: skip
+
+
+def test_the_bench_measures_each_way_there_is(tmp_path: Path) -> None:
+    """Each engine in both precisions; what it pins is taken by the settings that it names."""
+    case = Case(tmp_path, 60)
+    case.settings = Settings()
+    encoder(case)
+    speeds = measured(case, 2)
+    ways = speeds["ways"]
+    assert isinstance(ways, list)
+    assert {way["precision"] for way in ways} == {"float32", "bfloat16"}
+    assert all(way["per_second"] > 0 for way in ways)
+    pin = speeds["pin"]
+    assert isinstance(pin, dict)
+    chosen = {name.partition(".")[2]: value for name, value in pin.items()}
+    plan = open_encoder(Settings.model_validate({"content": chosen}).content).plan
+    assert chosen == {"engine": plan.engine, "precision": plan.precision, "device": plan.device}
