@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from recsys.config import Settings
 from recsys.doctor import Case, State, examine, exit_code
@@ -16,9 +17,6 @@ from recsys.embedding.bench import Way, best
 from recsys.embedding.plan import Plan
 from recsys.errors import ConfigError, LockHeld
 from recsys.system.memory import Memory, usable_memory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def fine(_: Case) -> Seen:
@@ -81,6 +79,13 @@ def test_every_check_comes_after_those_that_it_needs() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names)
     assert all(set(check.needs) <= set(names[: names.index(check.name)]) for check in CHECKS)
+
+
+def test_every_check_is_on_the_page() -> None:
+    """In the order of the page's table, which is that of the examination."""
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?`) \| .+ \| (.*)\|$", page, re.MULTILINE)
+    assert [name for cell, _ in rows for name in re.findall(r"`(\w+)`", cell)] == [check.name for check in CHECKS]
 
 
 def test_the_memory_of_a_container(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def doctor(
         bool, typer.Option("--bench", help="Measure the ways of encoding too, and say which settings pin the best.")
     ] = False,
     limit: Annotated[
-        float, typer.Option(min=1, callback=is_finite, help="Seconds that the checks may take together.")
+        float,
+        typer.Option(min=1, callback=is_finite, help="Seconds that the checks may take together.", metavar="SECONDS"),
     ] = 12.0,
     json: Json = False,
     verbose: Verbose = False,
