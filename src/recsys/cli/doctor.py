@@ -71,9 +71,8 @@ def doctor(
 def _line(finding: Finding) -> str:
     head = f"{_MARKS.get(finding.state, '–')} {finding.check:<10}"
     width = get_terminal_size().columns if streams.is_terminal(sys.stdout) else WIDTH
-    lines = textwrap.wrap(
-        finding.text, max(width - len(head), 40), break_long_words=False, break_on_hyphens=False
-    )  # a path or a command stays whole
+    # A path or a command stays whole.
+    lines = textwrap.wrap(finding.text, max(width - len(head), 40), break_long_words=False, break_on_hyphens=False)
     return head + f"\n{' ' * len(head)}".join(lines)
 
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from recsys.release.store import ReleaseStore
     from recsys.sources import Source
 
-_KEPT = 0.25
-"""Share of the time that is kept for what is on this machine."""
-
 
 @dataclass
 class Case:
@@ -65,11 +62,6 @@ class Case:
     def left_s(self) -> float:
         """Seconds that are left; never less than one: most checks need milliseconds."""
         return max(1.0, self._end - time.monotonic())
-
-    @property
-    def waits_s(self) -> float:
-        """Seconds that may be waited for others, such as a warehouse; never less than one."""
-        return max(1.0, round(self.left_s - _KEPT * self.limit_s, 1))
 
     @cached_property
     def store(self) -> ReleaseStore:

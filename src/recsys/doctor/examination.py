@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from recsys.doctor import machine, marts, releases, set_up
 from recsys.doctor.findings import Finding, Seen, State
 from recsys.errors import DeadlineExceeded
 from recsys.pipeline.outcome import Failure
+from recsys.system import events, keys
 from recsys.system.background import in_background
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from recsys.doctor.case import Case
 
+log = events(__name__)
+
+_CLOSING_S = 1.0
 _GRACE_S = 0.5
 """What is bounded by itself can say more of its own end."""
 
@@ -34,14 +39,11 @@ class Check:
         Returns what it saw, or raises what a run would end with.
     needs
         Names of the checks without which it can see nothing.
-    waits
-        Whether it waits for others, who may hang: time is kept from it for the checks that come after it.
     """
 
     name: str
     look: Callable[[Case], Seen]
     needs: tuple[str, ...] = ()
-    waits: bool = False
 
 
 CHECKS = (
@@ -49,23 +51,23 @@ CHECKS = (
     Check("variables", set_up.variables),
     Check("settings", set_up.settings),
     Check("packages", machine.packages, ("settings",)),
-    Check("processor", machine.processor),
-    Check("memory", machine.memory),
-    Check("model", machine.model, ("settings",), waits=True),
-    Check("encoder", machine.encoder, ("model",)),
-    Check("cache", machine.cache, ("settings",)),
-    Check("page", machine.page),
-    Check("source", marts.source, ("settings", "packages"), waits=True),
-    Check("role", marts.role, ("source",)),
-    Check("games", marts.games, ("role",), waits=True),
-    Check("ratings", marts.ratings, ("role",), waits=True),
-    Check("ids", marts.ids, ("games", "ratings"), waits=True),
     Check("output", releases.output, ("variables", "settings")),
     Check("lock", releases.lock, ("output",)),
     Check("hold", releases.hold, ("output",)),
     Check("release", releases.current, ("output",)),
+    Check("processor", machine.processor),
+    Check("memory", machine.memory),
+    Check("model", machine.model, ("settings",)),
+    Check("encoder", machine.encoder, ("model",)),
+    Check("cache", machine.cache, ("settings",)),
+    Check("page", machine.page),
+    Check("source", marts.source, ("settings", "packages")),
+    Check("role", marts.role, ("source",)),
+    Check("games", marts.games, ("role",)),
+    Check("ratings", marts.ratings, ("role",)),
+    Check("ids", marts.ids, ("games", "ratings")),
 )
-"""In the order in which a run meets them: the exit code is the first failure's."""
+"""In the order in which a run meets them, so that who may hang comes last; the exit code is the first failure's."""
 
 
 def examine(case: Case, checks: Sequence[Check] = CHECKS) -> Iterator[Finding]:
@@ -86,17 +88,18 @@ def examine(case: Case, checks: Sequence[Check] = CHECKS) -> Iterator[Finding]:
             yield finding
     finally:
         if case.source is not None:
-            in_background(case.source.close, "doctor: closing")
+            wait([in_background(case.source.close, "doctor: closing")], timeout=_CLOSING_S)
 
 
 def _made(check: Check, case: Case, states: dict[str, State]) -> Finding:
     if unmet := [name for name in check.needs if states[name] in {State.failed, State.skipped}]:
         return Finding(check.name, State.skipped, f"not looked at: it needs {' and '.join(unmet)}")
-    limit_s = (case.waits_s if check.waits else case.left_s) + _GRACE_S
+    limit_s = case.left_s + _GRACE_S
     looking = in_background(lambda: check.look(case), f"doctor: {check.name}")
     try:
         seen = _awaited(check.name, looking, limit_s)
-    except Exception as error:  # noqa: BLE001 - also what is a bug is a finding, and the others are still looked at
+    except Exception as error:
+        log.debug("a check failed", extra=keys(check=check.name), exc_info=error)
         failure = Failure.of(error)
         return Finding(check.name, State.failed, failure.message, failure=failure)
     return Finding(check.name, State.sound if seen.applies else State.not_applicable, seen.text, seen.facts)

@@ -40,9 +40,7 @@ def packages(case: Case) -> Seen:
     for extra, (purpose, modules) in needed.items():
         if missing := [name for name in modules if not _is_there(name)]:
             raise MissingExtra(extra, f"{purpose} (there is no {', '.join(missing)})")
-    return Seen(
-        f"the extras {' and '.join(needed)} are installed" if len(needed) > 1 else "the extra train is installed"
-    )
+    return Seen(f"{' and '.join(needed)}: what a run imports of these extras is installed")
 
 
 def _is_there(module: str) -> bool:
@@ -82,7 +80,8 @@ def encoder(case: Case) -> Seen:
     case.encoder = open_encoder(case.settings.content)
     plan = case.encoder.plan
     require_engine(plan)
-    text = f"{plan.engine} in {plan.precision} on {plan.device}, {plan.threads} threads"
+    threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
+    text = f"{plan.engine} in {plan.precision} on {plan.device}, {threads}"
     chosen = {"engine": plan.engine, "precision": plan.precision, "device": plan.device, "threads": plan.threads}
     return Seen(f"{text} (--bench measures the ways there are)", dict(chosen))
 

@@ -35,7 +35,7 @@ def source(case: Case) -> Seen:
 
     url = case.settings.source.url
     try:
-        case.source = open_source(url, _bounded(case.settings, _SHARE * case.waits_s), variables(case.environ))
+        case.source = open_source(url, _bounded(case.settings, _SHARE * case.left_s), variables(case.environ))
     except PrivilegeError as error:
         case.excess = error
         return Seen("signed in to Snowflake")
@@ -142,11 +142,13 @@ def _newest(source_: Source, query: MartQuery, column: str) -> tuple[str, str]:
 
 def ids(case: Case) -> Seen:
     """Look up the games of some ratings in the catalogue, by what their ids mean."""
+    from recsys.marts import MartQuery
+
     source_, named = _opened(case), case.settings.source
-    catalogue = _ids(source_, named.games_table, _CATALOGUE + 1)
+    catalogue = _ids(source_, MartQuery.of_games(named).table, _CATALOGUE + 1)
     if len(catalogue) > _CATALOGUE:
         return Seen(f"more than {_CATALOGUE:,} games are too many to fetch here", applies=False)
-    rated = _ids(source_, named.ratings_table, _SAMPLE)
+    rated = _ids(source_, MartQuery.of_ratings(named).table, _SAMPLE)
     meeting, whole = _meeting(rated, catalogue, named.ratings_table), len(rated) < _SAMPLE
     games, lost = len(meeting.items), len(meeting.lost_games)
     most = case.settings.data.max_unknown
