@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = events(__name__)
 
+STAGING = ".staging-"
+"""Prefix of a release in the making; the next run removes what an interrupted one left."""
+
 
 @dataclass(frozen=True)
 class RunFacts:
