@@ -1,15 +1,15 @@
-"""Nights of recsys in Airflow 3: train, then export the lists.
+"""Nights in Airflow 3: train, then export the lists.
 
-What is worth a retry is tried again; a refused candidate or a hold skips what follows; all else fails at once. The worker
-has `recsys` on its PATH, and SNOWFLAKE_* in its environment; see docs/production.md.
+What is worth a retry is tried again; a refused candidate or a hold skips what follows; all else fails at once. The
+worker has `recsys` on its PATH, and SNOWFLAKE_* in its environment; see docs/production.md.
 """
 
 import os
 import subprocess
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.sdk import dag, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 MODELS = os.environ.get("MODELS", "/var/lib/recsys/models")
 TRAIN = ["recsys", "train", "--output", MODELS, "--json", "--log-format", "json"]
@@ -34,7 +34,7 @@ def run(command: list[str]) -> None:
 
 @dag(
     schedule="30 4 * * *",
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,  # releases are not made for nights that have passed
     max_active_runs=1,
     default_args={
