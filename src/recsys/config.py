@@ -265,8 +265,11 @@ class ReleaseSettings(Documented):
     """The release store."""
 
     keep: Annotated[int, Field(ge=1)] = 5
-    """Releases that stay; older ones are removed after a publish. The current one and the one that it replaced
-    count, and always stay, also with 1."""
+    """Releases that stay; older ones are removed after a run that published or found nothing new. The current one and
+    the one that it replaced count, and stay, also with 1."""
+    max_age_days: Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)] = 0.0
+    """Releases that were published longer ago are removed too, also the one that the current one replaced, so that
+    who was forgotten in the marts is forgotten here; the current one stays. 0: no bound."""
 
 
 class ObserverSettings(Documented):

@@ -265,7 +265,10 @@ class Trainer:
 
         self.steps = Steps(quiet_s=self.steps.quiet_s)
         reader = MartReader(self.settings, self._warehouse, self._fetch_data, self.steps)
-        store = self._given_store or ReleaseStore(self.models_output_dir, keep=self.settings.release.keep)
+        bounds = self.settings.release
+        store = self._given_store or ReleaseStore(
+            self.models_output_dir, keep=bounds.keep, max_age_days=bounds.max_age_days
+        )
         return Run(self.settings, reader, store, self._embedding_model, overrides, self._observers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from recsys.models.cf import CollaborativeFilter
 from recsys.models.content import RAGRecommender, build_index
 from recsys.models.hybrid import HybridRecommender
 from recsys.release.games import games_table
-from recsys.release.manifest import Manifest, Provenance
+from recsys.release.layout import DIGEST, MANIFEST
+from recsys.release.manifest import Manifest, Provenance, digest_file
 from recsys.release.staging import RunFacts
 from recsys.serving.golden import neighbours_of, recommendations_of
 
@@ -131,6 +133,15 @@ def make_parts(folder: Path, seed: int = 0, *, games: int = GAMES) -> Parts:
     golden = {"content": neighbours_of(content), "cf": recommendations_of(taste)}
     facts = RunFacts(half(seed, games=games), half(seed, ratings=taste.ratings.nnz, users=USERS), golden)
     return Parts(files, facts)
+
+
+def backdate(folder: Path, days: float) -> None:
+    """Let a release say that it was published so many days ago, and seal it anew."""
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest["created"] = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds")
+    sealed = json.dumps(manifest).encode()
+    (folder / MANIFEST).write_bytes(sealed)
+    (folder / DIGEST).write_bytes(digest_file(sealed, None))
 
 
 def npz(**arrays: Any) -> bytes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import cache, compare, doctor, export, hold, query, releases, report, serve, train, tune
+from recsys.cli import cache, compare, doctor, export, hold, prune, query, releases, report, serve, train, tune
 from recsys.cli.state import State
 from recsys.errors import RETRY
 from recsys.pipeline import github
@@ -49,6 +49,7 @@ app.command("releases")(releases.releases)
 app.command("verify")(releases.verify)
 app.command("rollback")(releases.rollback)
 app.command("hold")(hold.hold)
+app.command("prune")(prune.prune)
 app.command("show")(releases.show)
 app.add_typer(cache.app)
 app.command("similar")(query.similar)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from recsys.release.records import Json
 
 
+STAGING = ".staging-"
+"""Prefix of a release in the making; the next run removes what an interrupted one left."""
+
+
 @dataclass(frozen=True)
 class RunFacts:
     """What a run knows and its files do not say; all of it goes into the manifest.

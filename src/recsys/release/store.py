@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
 from recsys.release.card import Card
 from recsys.release.check import Check, FreshProcess, check_here
-from recsys.release.durable import make_folder, remove, rename, waiting, writing
+from recsys.release.durable import make_folder, remove, rename
 from recsys.release.entries import Entry, read_entries
 from recsys.release.hold import NO_REASON, Holds
 from recsys.release.lock import publisher_lock
 from recsys.release.pointer import Current, Form, Pointer
-from recsys.release.pruning import superfluous
+from recsys.release.pruning import Retention, clean, prune, prune_calmly
 from recsys.release.secrets import key_from_environment
 from recsys.release.sequence import claimed_sequence, next_sequence
 from recsys.release.shelf import RELEASES, is_release_name
-from recsys.release.staging import Label, Staging
-from recsys.release.switch import TRASH, mend, point
+from recsys.release.staging import STAGING, Label, Staging
+from recsys.release.switch import mend, point
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
 from recsys.system.paths import local_path
@@ -49,8 +49,6 @@ log = events(__name__)
 CURRENT = "current"
 """What people call the release that ``v1`` points to."""
 
-_STAGING = ".staging-"
-
 
 class ReleaseStore:
     """Publishes releases into a folder, lists them, and goes back to older ones.
@@ -59,9 +57,8 @@ class ReleaseStore:
     ----------
     root
         The folder, ``models`` by default on the command line; made by the first publisher.
-    keep
-        How many releases stay, the current one and the one that it replaced among them; with 1 both stay. Older
-        ones are removed after a publish.
+    keep, max_age_days
+        Which releases stay; see :class:`recsys.release.pruning.Retention`.
     key
         Signs and checks manifests; the one in ``RECSYS_SIGNING_KEY``, if there is one, when not
         given.
@@ -76,10 +73,16 @@ class ReleaseStore:
     """
 
     def __init__(
-        self, root: Path | str, *, keep: int = 5, key: bytes | None = None, check: Check | None = None
+        self,
+        root: Path | str,
+        *,
+        keep: int = 5,
+        max_age_days: float = 0.0,
+        key: bytes | None = None,
+        check: Check | None = None,
     ) -> None:
         self.root = local_path(root, "the folder of the releases")
-        self.keep = max(1, keep)
+        self.retention = Retention(keep, max_age_days)
         self.key = key or key_from_environment()
         self._check = check or FreshProcess()
         self._releases = self.root / RELEASES
@@ -185,8 +188,8 @@ class ReleaseStore:
     def staging(self, run_id: str) -> Iterator[Staging]:
         """Hold the publisher's lock and a fresh folder to make a release in.
 
-        What interrupted runs left is removed first. Leaving the block without having published
-        removes the folder; the current release is as it was.
+        What interrupted runs left is removed first. Leaving the block without having published removes the folder;
+        the current release is as it was. Leaving it without an error removes the releases that are kept no longer.
 
         Parameters
         ----------
@@ -208,16 +211,17 @@ class ReleaseStore:
         with publisher_lock(self.root, run_id):
             self.holds.refuse("nothing was fetched, and nothing was published")
             current = mend(self._pointer)  # first: a link that a killed run has left waiting may be all that tells
-            self._clean()
+            clean(self._pointer)
             if (self._releases / run_id).exists():
                 raise ArtifactWriteError(
                     f"the release {run_id} exists already in {self._releases}, and releases never change"
                 )
             label = Label(run_id, self._next_sequence(current))
-            folder = self._releases / f"{_STAGING}{run_id}"
+            folder = self._releases / f"{STAGING}{run_id}"
             make_folder(folder)
             try:
                 yield Staging(label, folder, current, self.key, self._publish)
+                prune_calmly(self.entries, self.retention)
             finally:
                 with suppress(ArtifactWriteError):  # the next run removes it: the error that led here is what matters
                     remove(folder)
@@ -229,16 +233,6 @@ class ReleaseStore:
             raise ArtifactWriteError(f"the new release cannot be numbered: {error}; mend the cause") from error
         claimed = [claimed_sequence(entry.path) for entry in entries if entry.manifest is None]
         return next_sequence((entry.manifest for entry in entries if entry.manifest), claimed)
-
-    def _clean(self) -> None:
-        """Remove what interrupted runs left; nobody reads it."""
-        with writing(f"read {self._releases}"):
-            stale = [path for path in self._releases.iterdir() if path.name.startswith((_STAGING, TRASH))]
-        if os.path.lexists(left := waiting(self._pointer.link)):
-            stale.append(left)
-        for path in stale:
-            remove(path)
-            log.info("removed what an interrupted run left", extra=keys(path=path))
 
     def _publish(self, staging: Staging) -> None:
         with progress("checking the release in a fresh process", bar=False):
@@ -256,7 +250,6 @@ class ReleaseStore:
                         rename(folder, staging.folder)
                 raise
         log.info("published", extra=keys(release=staging.release, path=folder))
-        self._prune()
 
     def _seen(self) -> Current | None:
         """Return the current release; None also where none is known to be."""
@@ -333,14 +326,25 @@ class ReleaseStore:
             ) from error
         return current.replaces
 
-    def _prune(self) -> None:
-        """Remove old releases; that it failed does not undo the publish."""
-        try:
-            for entry in superfluous(self.entries(), self.keep):
-                trash = self._releases / f"{TRASH}{entry.name}"
-                # Renamed first: a release that is half removed must not be listed as one.
-                rename(entry.path, trash)
-                remove(trash)
-                log.info("removed an old release", extra=keys(release=entry.name))
-        except (ArtifactWriteError, ReleaseError) as error:
-            log.warning("an old release could not be removed; the next run tries again", extra=keys(reason=error))
+    def superfluous(self) -> list[str]:
+        """Return the names of the releases that :meth:`prune` would remove, oldest first."""
+        return [entry.name for entry in self.retention.superfluous(self.entries())]
+
+    def prune(self) -> list[str]:
+        """Remove what is kept no longer, and what interrupted runs left; return the names of the releases.
+
+        Raises
+        ------
+        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+            If what stands at ``v1`` names no release: the current one would not be known.
+        LockHeld
+            If a publisher is at work.
+        ArtifactWriteError
+            If something cannot be removed.
+        """
+        if not self._releases.is_dir():
+            return []
+        with publisher_lock(self.root, "prune"):
+            mend(self._pointer)
+            clean(self._pointer)
+            return prune(self.entries(), self.retention)
