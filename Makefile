@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SOURCE ?= sample
-OUTPUT ?= models
+OUTPUT ?=
 WORKERS ?= 2
 ARGS ?=
 EXTRAS ?=
@@ -27,8 +27,8 @@ help: ## List the targets
 	@echo "  EXTRAS=torch installs that extra too: make test EXTRAS=torch; on Linux 5 GB more"
 	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with"
 
-train: .venv/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=models)
-	$(BIN)/recsys train --source $(SOURCE) --output $(OUTPUT) $(ARGS)
+train: .venv/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=FOLDER)
+	$(BIN)/recsys train --source $(SOURCE) $(if $(OUTPUT),--output $(OUTPUT)) $(ARGS)
 
 test: .venv/.dev-installed $(MORE) ## Run the tests (WORKERS=2 processes)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)

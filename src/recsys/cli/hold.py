@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from recsys.cli.options import MODELS, Json, Models, Verbose
+from recsys.cli.options import Json, Models, Verbose, releases_folder
 from recsys.cli.state import begin
 from recsys.errors import ArgumentError
 from recsys.release.line import checked_name, checked_reason
@@ -52,7 +52,7 @@ def hold(
     *,
     release: Annotated[bool, typer.Option("--release", help="Lift the hold.")] = False,
     by: By = None,
-    models: Models = MODELS,
+    models: Models = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,7 +68,7 @@ def hold(
     begin(context, json=json, verbose=verbose)
     from recsys.release.store import ReleaseStore
 
-    holds = ReleaseStore(models).holds
+    holds = ReleaseStore(releases_folder(models)).holds
     found = holds.lift(by) if release else holds.current() if reason is None else holds.place(reason, by)
     status = "not held" if found is None else "lifted" if release else "held"
     if json:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import MODELS, Config, Json, Log, LogFormat, Output, Overrides, Source, Verbose, overrides
+from recsys.cli.options import Config, Json, Log, LogFormat, Output, Overrides, Source, Verbose, overrides
 from recsys.cli.state import begin
 from recsys.system import streams
 
@@ -21,7 +21,7 @@ def train(
     context: typer.Context,
     *,
     source: Source = None,
-    output: Output = MODELS,
+    output: Output = None,
     config: Config = None,
     set_: Overrides = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch and check the marts; write nothing.")] = False,

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from recsys.cli.options import (
-    MODELS,
     Config,
     Json,
     Log,
@@ -41,7 +40,7 @@ def tune(
         int | None, typer.Option(min=1, help="End when the study has so many trials, those of earlier runs among them.")
     ] = None,
     source: Source = None,
-    models: Models = MODELS,
+    models: Models = None,
     config: Config = None,
     set_: Overrides = None,
     json: Json = False,
@@ -64,6 +63,6 @@ def tune(
     trainer = Trainer(models_output_dir=models, settings=load_settings(config, overrides(set_, source)))
     check(trainer.settings, study)
     budget = session.budget(minutes, trials)
-    remembered = session.remembered(ReleaseStore(models), trainer.settings)
+    remembered = session.remembered(ReleaseStore(trainer.models_output_dir), trainer.settings)
     tuned = search(trainer.checked_ratings(), trainer.settings, study, budget, remembered=remembered)
     streams.tell(streams.as_json(tuned.as_json()) if json else tuned.as_toml(), end="\n" if json else "")
