@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from recsys.cli.options import Config, Json, Log, LogFormat, Output, Overrides, Source, Verbose, overrides
+from recsys.cli.screen import show
 from recsys.cli.state import begin
 from recsys.system import streams
 
@@ -61,3 +62,5 @@ def train(
     state.observed = False
     if not json:
         streams.tell(result.headline)
+        plain = output is None and config is None and not set_
+        show(result, trainer.models_output_dir, () if plain else ("--models", str(trainer.models_output_dir)))

@@ -64,7 +64,7 @@ class Warehouse:
         self._source = source
 
     def require_identity(self) -> None:
-        """Read what Snowflake is to be signed in to with: where that is missing, the run ends before it writes anything.
+        """Read what Snowflake is signed in to with: where that is missing, the run ends before it writes anything.
 
         Raises
         ------
