@@ -135,3 +135,15 @@ def test_an_output_that_is_a_file(tmp_path: Path) -> None:
     done = recsys("train", "--source", folder, *QUICK, cwd=tmp_path)
     assert done.returncode == 73
     assert "models" in done.stderr
+
+
+def test_a_shell_completes_commands_and_choices(tmp_path: Path) -> None:
+    """``--install-completion`` writes what a shell asks by, and what it then asks is answered."""
+    variables = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    installed = recsys("--install-completion", "bash", cwd=tmp_path, **variables)
+    assert installed.returncode == 0, installed.stderr
+    assert "_RECSYS_COMPLETE=complete_bash" in (tmp_path / ".bash_completions" / "recsys.sh").read_text()
+    for words, choices in (("recsys tra", ["train"]), ("recsys train --log-format ", ["human", "json"])):
+        asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_RECSYS_COMPLETE": "complete_bash"}
+        done = recsys(cwd=tmp_path, **asked)
+        assert (done.returncode, done.stdout.split()) == (0, choices)

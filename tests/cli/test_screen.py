@@ -89,8 +89,8 @@ def test_its_commands_work_as_they_stand_there(shown: str, folder: Path, tmp_pat
         assert "games from release" in on_a_terminal(*question, cwd=folder)
     assert serve == ["serve"]
     # Another test may have the port that it would take.
-    served = (*serve, "--port", "0", "--models", folder / "models")
-    with running("-m", "recsys", *served, log=tmp_path / "log") as (_, address):
+    port = ("--port", "0", "--models", str(folder / "models"))
+    with running("-m", "recsys", *serve, *port, log=tmp_path / "log") as (_, address):
         assert address.startswith("http://127.0.0.1:")
 
 

@@ -54,8 +54,8 @@ TableName: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--table",
-        help="In a database: the table, perhaps with its schema. [default: RECOMMENDATIONS, SIMILAR_GAMES, "
-        "USER_FACTORS, GAME_FACTORS or GAME_EMBEDDINGS]",
+        help="In a database: the table, perhaps with its schema.",
+        show_default="RECOMMENDATIONS, SIMILAR_GAMES, USER_FACTORS, GAME_FACTORS or GAME_EMBEDDINGS",
         metavar="NAME",
     ),
 ]
@@ -85,7 +85,11 @@ def recommendations(
     why: Annotated[bool, typer.Option("--why", help="Name for each the game that speaks most for it.")] = False,
     users: Annotated[
         Path | None,
-        typer.Option(help="Lists for these users alone: a file with an id in each line.", metavar="FILE"),
+        typer.Option(
+            help="Lists for these users alone: a file with an id in each line.",
+            show_default="all users",
+            metavar="FILE",
+        ),
     ] = None,
     table: TableName = None,
     recreate: Recreate = False,

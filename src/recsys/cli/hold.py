@@ -33,7 +33,7 @@ def _usage(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
 
 By: TypeAlias = Annotated[
     str | None,
-    typer.Option("--by", help="Who. [default: this user]", metavar="NAME", callback=_usage(checked_name)),
+    typer.Option("--by", help="Who.", show_default="this user", metavar="NAME", callback=_usage(checked_name)),
 ]
 reason_given = _usage(checked_reason)
 """Callback of a reason."""
@@ -47,7 +47,13 @@ def told(holds: Holds, found: Hold | None) -> str:
 def hold(
     context: typer.Context,
     reason: Annotated[
-        str | None, typer.Argument(help="Hold publishing, and say why.", metavar="REASON", callback=reason_given)
+        str | None,
+        typer.Argument(
+            help="Hold publishing, and say why.",
+            show_default="only say whether there is a hold",
+            metavar="REASON",
+            callback=reason_given,
+        ),
     ] = None,
     *,
     release: Annotated[bool, typer.Option("--release", help="Lift the hold.")] = False,

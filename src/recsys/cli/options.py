@@ -16,6 +16,9 @@ CURRENT = "current"
 """What the current release is called."""
 
 
+_OF_SETTINGS = "release.output of the settings"
+
+
 class LogFormat(StrEnum):
     """How events are written to stderr."""
 
@@ -23,9 +26,14 @@ class LogFormat(StrEnum):
     json = "json"
 
 
-_FOLDER = "Folder of the releases. [default: release.output of the settings]"
-Models: TypeAlias = Annotated[Path | None, typer.Option("--models", help=_FOLDER, metavar="DIR")]
-Output: TypeAlias = Annotated[Path | None, typer.Option("--output", help=_FOLDER, metavar="DIR")]
+Models: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--models", help="Folder of the releases.", show_default=_OF_SETTINGS, metavar="DIR"),
+]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--output", help="Folder of the releases.", show_default=_OF_SETTINGS, metavar="DIR"),
+]
 Release: TypeAlias = Annotated[
     str, typer.Option("--release", help="A release: its run id, or current.", metavar="NAME")
 ]
@@ -33,12 +41,14 @@ Source: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--source",
-        help="snowflake, sample, duckdb:FILE, or a folder of mart files. [default: source.url of the settings]",
+        help="snowflake, sample, duckdb:FILE, or a folder of mart files.",
+        show_default="source.url of the settings",
         metavar="SOURCE",
     ),
 ]
 Config: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="Settings file. [default: recsys.toml, if there is one]", metavar="FILE")
+    Path | None,
+    typer.Option("--config", help="Settings file.", show_default="recsys.toml, if there is one", metavar="FILE"),
 ]
 Overrides: TypeAlias = Annotated[
     list[str] | None, typer.Option("--set", help="Set one setting; may be repeated.", metavar="SECTION.KEY=VALUE")

@@ -106,7 +106,12 @@ def search(
 
 def recommend(
     context: typer.Context,
-    user: Annotated[str | None, typer.Argument(help="A user's id.", metavar="USER")] = None,
+    user: Annotated[
+        str | None,
+        typer.Argument(
+            help="A user's id.", show_default="somebody of whom --like, --rate and --dislike tell", metavar="USER"
+        ),
+    ] = None,
     *,
     like: Annotated[
         list[str] | None,
@@ -124,7 +129,7 @@ def recommend(
     ] = None,
     by: Annotated[
         Way | None,
-        typer.Option(help="Their players, their texts, or both. [default: taste for a user, else blend]"),
+        typer.Option(help="Their players, their texts, or both.", show_default="taste for a user, else blend"),
     ] = None,
     count: Count = 10,
     filter_: Conditions = None,

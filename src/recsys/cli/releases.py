@@ -72,11 +72,14 @@ def verify(
 def rollback(
     context: typer.Context,
     release: Annotated[
-        str | None, typer.Argument(help="A run id. [default: the release that the current one replaced]")
+        str | None, typer.Argument(help="A run id.", show_default="the release that the current one replaced")
     ] = None,
     *,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="Why; the hold says so.", metavar="TEXT", callback=reason_given)
+        str | None,
+        typer.Option(
+            "--reason", help="Why; the hold says so.", show_default="no reason", metavar="TEXT", callback=reason_given
+        ),
     ] = None,
     by: By = None,
     no_hold: Annotated[

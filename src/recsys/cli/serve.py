@@ -35,6 +35,7 @@ def serve(
         str | None,
         typer.Option(
             help="Append a JSON line for each request, with user ids and what was shown; - for stdout.",
+            show_default="none",
             metavar="FILE",
         ),
     ] = None,

@@ -32,13 +32,19 @@ def train(
     publish_anyway: Annotated[
         str | None,
         typer.Option(
-            help="Publish even if the gate refuses; the reason is recorded.", metavar="REASON", callback=_reason
+            help="Publish even if the gate refuses; the reason is recorded.",
+            show_default="the gate decides",
+            metavar="REASON",
+            callback=_reason,
         ),
     ] = None,
     accept_drift: Annotated[
         str | None,
         typer.Option(
-            help="Train even if the data drifted; the reason is recorded.", metavar="REASON", callback=_reason
+            help="Train even if the data drifted; the reason is recorded.",
+            show_default="drift ends the run",
+            metavar="REASON",
+            callback=_reason,
         ),
     ] = None,
     json: Json = False,

@@ -32,12 +32,17 @@ def tune(
         typer.Option(
             min=0,
             callback=is_finite,
-            help="End after so long. [default: 30, if --trials is not given]",
-            show_default=False,
+            help="End after so long.",
+            show_default="30, if --trials is not given",
         ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="End when the study has so many trials, those of earlier runs among them.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="End when the study has so many trials, those of earlier runs among them.",
+            show_default="no end",
+        ),
     ] = None,
     source: Source = None,
     models: Models = None,
