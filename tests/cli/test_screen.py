@@ -104,13 +104,14 @@ def test_a_run_with_nothing_new_shows_what_is_current(folder: Path, shown: str) 
 
 
 def test_programs_get_the_answer_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a pipe, in CI, and with ``--json`` there is no screen."""
+    """In a pipe, in CI, with ``--json`` and with events as JSON there is no screen."""
     done = subprocess.run(
         [sys.executable, "-m", "recsys", *TRAIN], cwd=folder, capture_output=True, text=True, timeout=300, check=True
     )
     assert len(done.stdout.splitlines()) == 1
     assert "Try it" not in done.stderr
     assert "Try it" not in on_a_terminal(*TRAIN, cwd=folder, CI="true")
+    assert "Try it" not in on_a_terminal(*TRAIN, "--log-format", "json", cwd=folder)
     assert json.loads(on_a_terminal(*TRAIN, "--json", cwd=folder).splitlines()[-1])["status"] == "nothing new"
 
 

@@ -68,5 +68,6 @@ def train(
     state.observed = False
     if not json:
         streams.tell(result.headline)
+    if not json and log_format is LogFormat.human:
         plain = output is None and config is None and not set_
         show(result, trainer.models_output_dir, () if plain else ("--models", str(trainer.models_output_dir)))
