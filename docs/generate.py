@@ -228,6 +228,7 @@ def parameter(command: str, given: Any) -> str:
         spelling = flags if given.is_flag or given.count else f"{flags} {value}"
     plain = given.default is not None and not callable(given.default) and given.default not in ([], (), "", False)
     value = "required" if given.required else f"`{given.default}`" if plain else ""
+    value = given.show_default if isinstance(given.show_default, str) else value
     return row(f"`{spelling}`", value, described(f"{command} {spelling}", about))
 
 

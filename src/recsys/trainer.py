@@ -43,7 +43,7 @@ class Trainer:
         (``account``, ``private_key_file``); what the environment says when not given. Other
         sources need none.
     models_output_dir
-        Folder of the releases; ``v1`` in it is the current one.
+        Folder of the releases; ``v1`` in it is the current one. The settings' when not given.
     source
         An open source, which stays open, or the text of ``--source``; the settings' when not
         given.
@@ -65,7 +65,7 @@ class Trainer:
     def __init__(  # noqa: PLR0913 - the contract's two, and what may be injected
         self,
         snowflake_creds: dict[str, str] | None = None,
-        models_output_dir: Path | str = "models",
+        models_output_dir: Path | str | None = None,
         *,
         source: Source | str | None = None,
         settings: Settings | None = None,
@@ -74,8 +74,9 @@ class Trainer:
         observers: Sequence[RunObserver] = (),
     ) -> None:
         self.snowflake_creds = variables(os.environ) if snowflake_creds is None else snowflake_creds
-        self.models_output_dir = local_path(models_output_dir, "the folder of the releases")
         self.settings = settings or load_settings()
+        folder = self.settings.release.output if models_output_dir is None else models_output_dir
+        self.models_output_dir = local_path(folder, "the folder of the releases")
         self.steps = Steps()
         self._embedding_model = embedding_model
         self._given_store = store

@@ -38,6 +38,7 @@ def recsys(*arguments: str | Path, cwd: Path, **environ: str) -> subprocess.Comp
     [
         (["train", "--bogus"], 2, "No such option: --bogus"),
         (["trian"], 2, "No such command"),
+        (["train"], 78, "To try without Snowflake: `recsys train --source sample`"),
         (["train", "--source", "nowhere"], 66, "nowhere"),
         (["train", "--source", "duckdb:none.db"], 66, "none.db"),
         (["train", "--source", "s3://bucket"], 78, "is an address, and only paths of this machine"),
@@ -54,6 +55,15 @@ def test_a_wrong_call_ends_with_one_line_and_its_code(
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "models" / "v1").exists()
+
+
+@pytest.mark.parametrize("given", [{}, {"SNOWFLAKE_ACCOUNT": "MYORG-ACC"}])
+def test_whoever_has_not_set_up_snowflake_is_left_with_nothing_to_clear_away(
+    tmp_path: Path, given: dict[str, str]
+) -> None:
+    """What signing in needs is read before the folder of the releases is made."""
+    assert recsys("train", cwd=tmp_path, **given).returncode == 78
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -125,3 +135,15 @@ def test_an_output_that_is_a_file(tmp_path: Path) -> None:
     done = recsys("train", "--source", folder, *QUICK, cwd=tmp_path)
     assert done.returncode == 73
     assert "models" in done.stderr
+
+
+def test_a_shell_completes_commands_and_choices(tmp_path: Path) -> None:
+    """``--install-completion`` writes what a shell asks by, and what it then asks is answered."""
+    variables = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    installed = recsys("--install-completion", "bash", cwd=tmp_path, **variables)
+    assert installed.returncode == 0, installed.stderr
+    assert "_RECSYS_COMPLETE=complete_bash" in (tmp_path / ".bash_completions" / "recsys.sh").read_text()
+    for words, choices in (("recsys tra", ["train"]), ("recsys train --log-format ", ["human", "json"])):
+        asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_RECSYS_COMPLETE": "complete_bash"}
+        done = recsys(cwd=tmp_path, **asked)
+        assert (done.returncode, done.stdout.split()) == (0, choices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,13 +34,32 @@ def test_every_command_takes_verbose(name: str) -> None:
     assert {"--verbose", "-v"} <= {flag for option in COMMANDS[name].params for flag in option.opts}
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_holds_where_an_option_is_left_out(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each shows its default, is required, or may be repeated; a flag is off, and what it turns on is in its help."""
+    assert run([*name.split()[1:], "--help"]) == 0
+    shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    for option in COMMANDS[name].params:
+        if option.required:
+            assert "[required]" in shown
+        elif getattr(option, "multiple", False):
+            assert "may be repeated" in option.help
+        elif not getattr(option, "is_flag", False):
+            default = option.show_default
+            words = (
+                f"({default})" if isinstance(default, str) else str(getattr(option.default, "value", option.default))
+            )
+            assert f"[default: {words}]" in shown, f"{name} {option.opts}"
+
+
 def test_an_option_means_the_same_on_every_command() -> None:
     """One help, one default and one form for each name; ``--by``, ``--release`` and ``-k`` depend on what is asked."""
     meanings: dict[str, set[tuple[object, ...]]] = {}
     for command in COMMANDS.values():
         for option in command.params:
             if option.param_type_name == "option":
-                meaning = (option.help, str(option.default), option.metavar, tuple(option.opts))
+                default = (str(option.default), option.show_default)
+                meaning = (option.help, *default, option.metavar, tuple(option.opts))
                 meanings.setdefault(option.opts[0], set()).add(meaning)
     assert {name for name, several in meanings.items() if len(several) > 1} == {"--by", "--release", "-k"}
 

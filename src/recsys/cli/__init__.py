@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import cache, compare, doctor, export, hold, prune, query, releases, report, serve, train, tune
+from recsys.cli import cache, compare, doctor, export, hold, init, prune, query, releases, report, serve, train, tune
 from recsys.cli.state import State
 from recsys.errors import RETRY
 from recsys.pipeline import github
@@ -36,10 +36,10 @@ app = typer.Typer(
     name="recsys",
     help="From clean warehouse tables to a verified recommender release.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init")(init.init)
 app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.command("tune")(tune.tune)

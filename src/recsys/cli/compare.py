@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import MODELS, Json, Models, Verbose
+from recsys.cli.options import Json, Models, Verbose, releases_folder
 from recsys.cli.state import begin
 from recsys.cli.tables import draw, ruled
 from recsys.system import streams
@@ -20,7 +20,7 @@ def compare(
     a: Annotated[str, typer.Argument(help="A release: its run id, or current.", metavar="A")],
     b: Annotated[str, typer.Argument(help="The other one.", metavar="B")],
     *,
-    models: Models = MODELS,
+    models: Models = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -29,7 +29,7 @@ def compare(
     from recsys.evaluation.comparison import compare as side_by_side
     from recsys.release.store import ReleaseStore
 
-    store = ReleaseStore(models)
+    store = ReleaseStore(releases_folder(models))
     comparison = side_by_side(store.manifest(a), store.manifest(b))
     if json:
         streams.answer(streams.as_json(comparison.as_json()))

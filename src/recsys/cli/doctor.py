@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 import sys
 import textwrap
 from shutil import get_terminal_size
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import MODELS, Config, Json, Output, Overrides, Source, Verbose, is_finite, overrides
+from recsys.cli.options import Config, Json, Output, Overrides, Source, Verbose, is_finite, overrides
 from recsys.cli.state import begin
 from recsys.cli.tables import WIDTH, aligned
 from recsys.system import streams
@@ -27,7 +26,7 @@ def doctor(
     context: typer.Context,
     *,
     source: Source = None,
-    output: Output = MODELS,
+    output: Output = None,
     config: Config = None,
     set_: Overrides = None,
     bench: Annotated[
@@ -60,7 +59,7 @@ def doctor(
         whole = {"status": "failed" if failed else "sound", "exit_code": code}
         rows = [each.as_json() for each in findings]
         speeds = {"bench": _measured(case)} if bench and fit else {}
-        streams.tell(json_.dumps({**whole, "checks": rows, **speeds}))
+        streams.tell(streams.as_json({**whole, "checks": rows, **speeds}))
         return code
     if bench:
         streams.tell(_table(_measured(case)) if fit else "nothing was measured: that needs encoder and model")

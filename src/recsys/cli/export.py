@@ -11,7 +11,6 @@ import typer
 
 from recsys.cli.options import (
     CURRENT,
-    MODELS,
     Config,
     Json,
     Log,
@@ -21,6 +20,7 @@ from recsys.cli.options import (
     Release,
     Verbose,
     overrides,
+    releases_folder,
 )
 from recsys.cli.query import Collapse, Conditions, Way, path_of
 from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Only, Pin, Scenario, read_rules
@@ -28,6 +28,7 @@ from recsys.cli.state import begin
 from recsys.system import streams
 
 if TYPE_CHECKING:
+    from recsys.config import Settings
     from recsys.export import Exported, Options
     from recsys.export.tables import What
     from recsys.serving import Recommender
@@ -53,8 +54,8 @@ TableName: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--table",
-        help="In a database: the table, perhaps with its schema. [default: RECOMMENDATIONS, SIMILAR_GAMES, "
-        "USER_FACTORS, GAME_FACTORS or GAME_EMBEDDINGS]",
+        help="In a database: the table, perhaps with its schema.",
+        show_default="RECOMMENDATIONS, SIMILAR_GAMES, USER_FACTORS, GAME_FACTORS or GAME_EMBEDDINGS",
         metavar="NAME",
     ),
 ]
@@ -84,11 +85,15 @@ def recommendations(
     why: Annotated[bool, typer.Option("--why", help="Name for each the game that speaks most for it.")] = False,
     users: Annotated[
         Path | None,
-        typer.Option(help="Lists for these users alone: a file with an id in each line.", metavar="FILE"),
+        typer.Option(
+            help="Lists for these users alone: a file with an id in each line.",
+            show_default="all users",
+            metavar="FILE",
+        ),
     ] = None,
     table: TableName = None,
     recreate: Recreate = False,
-    models: Models = MODELS,
+    models: Models = None,
     release: Release = CURRENT,
     config: Config = None,
     set_: Overrides = None,
@@ -98,15 +103,17 @@ def recommendations(
 ) -> None:
     """Write a list of games for every user, a row for each place."""
     begin(context, json=json, verbose=verbose, log_format=log_format)
+    from recsys.config import load_settings
     from recsys.export import Options
     from recsys.serving import ListOptions
 
-    recommender = _load(models, release)
+    settings = load_settings(config, overrides(set_))
+    recommender = _load(models, release, settings)
     asked = None if users is None else _read_ids(users, recommender)
     rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
     lists = ListOptions(k, filter_ or (), collapse, why, rules, scenario)
     options = Options(by.value, lists, asked)
-    _export("recommendations", recommender, options, _Place(target, table, recreate, config, set_), json=json)
+    _export("recommendations", recommender, options, _Place(target, table, recreate, settings), json=json)
 
 
 @app.command("similar")
@@ -128,7 +135,7 @@ def similar(
     scenario: Scenario = None,
     table: TableName = None,
     recreate: Recreate = False,
-    models: Models = MODELS,
+    models: Models = None,
     release: Release = CURRENT,
     config: Config = None,
     set_: Overrides = None,
@@ -138,13 +145,15 @@ def similar(
 ) -> None:
     """Write the games that are most like each game, a row for each place."""
     begin(context, json=json, verbose=verbose, log_format=log_format)
+    from recsys.config import load_settings
     from recsys.export import Options
     from recsys.serving import ListOptions
 
-    recommender = _load(models, release)
+    settings = load_settings(config, overrides(set_))
+    recommender = _load(models, release, settings)
     rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
     options = Options(by.value, ListOptions(k, filter_ or (), collapse, rules=rules, scenario=scenario))
-    _export("similar", recommender, options, _Place(target, table, recreate, config, set_), json=json)
+    _export("similar", recommender, options, _Place(target, table, recreate, settings), json=json)
 
 
 @app.command("factors")
@@ -155,7 +164,7 @@ def factors(
     of: Annotated[Of, typer.Option("--of", help="Whose.")] = Of.users,
     table: TableName = None,
     recreate: Recreate = False,
-    models: Models = MODELS,
+    models: Models = None,
     release: Release = CURRENT,
     config: Config = None,
     set_: Overrides = None,
@@ -165,10 +174,12 @@ def factors(
 ) -> None:
     """Write the factors of every user or game, a row for each."""
     begin(context, json=json, verbose=verbose, log_format=log_format)
+    from recsys.config import load_settings
     from recsys.export import Options
 
-    place = _Place(target, table, recreate, config, set_)
-    _export("factors", _load(models, release), Options(of=of.value), place, json=json)
+    settings = load_settings(config, overrides(set_))
+    place = _Place(target, table, recreate, settings)
+    _export("factors", _load(models, release, settings), Options(of=of.value), place, json=json)
 
 
 @app.command("embeddings")
@@ -178,7 +189,7 @@ def embeddings(
     *,
     table: TableName = None,
     recreate: Recreate = False,
-    models: Models = MODELS,
+    models: Models = None,
     release: Release = CURRENT,
     config: Config = None,
     set_: Overrides = None,
@@ -188,10 +199,12 @@ def embeddings(
 ) -> None:
     """Write the vector of every game's text, a row for each."""
     begin(context, json=json, verbose=verbose, log_format=log_format)
+    from recsys.config import load_settings
     from recsys.export import Options
 
-    place = _Place(target, table, recreate, config, set_)
-    _export("embeddings", _load(models, release), Options(), place, json=json)
+    settings = load_settings(config, overrides(set_))
+    place = _Place(target, table, recreate, settings)
+    _export("embeddings", _load(models, release, settings), Options(), place, json=json)
 
 
 class _Place(NamedTuple):
@@ -200,17 +213,14 @@ class _Place(NamedTuple):
     target: str
     table: str | None
     recreate: bool
-    config: Path | None
-    set_: list[str] | None
+    settings: Settings
 
 
 def _export(what: What, recommender: Recommender, options: Options, place: _Place, *, json: bool) -> None:
-    from recsys.config import load_settings
     from recsys.export import export, open_target, table_of
 
-    settings = load_settings(place.config, overrides(place.set_))
-    table = table_of(recommender, what, replace(options, threads=settings.cf.threads))
-    target = open_target(place.target, place.table or table.name, settings.snowflake)
+    table = table_of(recommender, what, replace(options, threads=place.settings.cf.threads))
+    target = open_target(place.target, place.table or table.name, place.settings.snowflake)
     done = export(table, target, recreate=place.recreate)
     for note in () if json else done.notes:
         streams.note(note)
@@ -224,10 +234,10 @@ def _sentence(done: Exported) -> str:
     return f"exported {done.rows:,} rows of release {done.release} to {done.target}{lists} ({done.seconds:.1f} s)"
 
 
-def _load(models: Path, release: str) -> Recommender:
+def _load(models: Path | None, release: str, settings: Settings) -> Recommender:
     from recsys.serving import load
 
-    return load(path_of(models, release))
+    return load(path_of(releases_folder(models, settings), release))
 
 
 def _read_ids(path: Path, recommender: Recommender) -> list[object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from recsys.cli.options import MODELS, Json, Models, Verbose
+from recsys.cli.options import Json, Models, Verbose, releases_folder
 from recsys.cli.state import begin
 from recsys.errors import ArgumentError
 from recsys.release.line import checked_name, checked_reason
@@ -33,7 +33,7 @@ def _usage(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
 
 By: TypeAlias = Annotated[
     str | None,
-    typer.Option("--by", help="Who. [default: this user]", metavar="NAME", callback=_usage(checked_name)),
+    typer.Option("--by", help="Who.", show_default="this user", metavar="NAME", callback=_usage(checked_name)),
 ]
 reason_given = _usage(checked_reason)
 """Callback of a reason."""
@@ -47,12 +47,18 @@ def told(holds: Holds, found: Hold | None) -> str:
 def hold(
     context: typer.Context,
     reason: Annotated[
-        str | None, typer.Argument(help="Hold publishing, and say why.", metavar="REASON", callback=reason_given)
+        str | None,
+        typer.Argument(
+            help="Hold publishing, and say why.",
+            show_default="only say whether there is a hold",
+            metavar="REASON",
+            callback=reason_given,
+        ),
     ] = None,
     *,
     release: Annotated[bool, typer.Option("--release", help="Lift the hold.")] = False,
     by: By = None,
-    models: Models = MODELS,
+    models: Models = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,7 +74,7 @@ def hold(
     begin(context, json=json, verbose=verbose)
     from recsys.release.store import ReleaseStore
 
-    holds = ReleaseStore(models).holds
+    holds = ReleaseStore(releases_folder(models)).holds
     found = holds.lift(by) if release else holds.current() if reason is None else holds.place(reason, by)
     status = "not held" if found is None else "lifted" if release else "held"
     if json:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-MODELS = Path("models")
-"""Folder of the releases where none is named."""
+if TYPE_CHECKING:
+    from recsys.config import Settings
+
 CURRENT = "current"
 """What the current release is called."""
+
+
+_OF_SETTINGS = "release.output of the settings"
 
 
 class LogFormat(StrEnum):
@@ -22,8 +26,14 @@ class LogFormat(StrEnum):
     json = "json"
 
 
-Models: TypeAlias = Annotated[Path, typer.Option("--models", help="Folder of the releases.", metavar="DIR")]
-Output: TypeAlias = Annotated[Path, typer.Option("--output", help="Folder of the releases.", metavar="DIR")]
+Models: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--models", help="Folder of the releases.", show_default=_OF_SETTINGS, metavar="DIR"),
+]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--output", help="Folder of the releases.", show_default=_OF_SETTINGS, metavar="DIR"),
+]
 Release: TypeAlias = Annotated[
     str, typer.Option("--release", help="A release: its run id, or current.", metavar="NAME")
 ]
@@ -31,12 +41,14 @@ Source: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--source",
-        help="snowflake, sample, duckdb:FILE, or a folder of mart files. [default: source.url of the settings]",
+        help="snowflake, sample, duckdb:FILE, or a folder of mart files.",
+        show_default="source.url of the settings",
         metavar="SOURCE",
     ),
 ]
 Config: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="Settings file. [default: recsys.toml, if there is one]", metavar="FILE")
+    Path | None,
+    typer.Option("--config", help="Settings file.", show_default="recsys.toml, if there is one", metavar="FILE"),
 ]
 Overrides: TypeAlias = Annotated[
     list[str] | None, typer.Option("--set", help="Set one setting; may be repeated.", metavar="SECTION.KEY=VALUE")
@@ -56,3 +68,20 @@ def is_finite(value: float | None) -> float | None:
 def overrides(set_: list[str] | None, source: str | None = None) -> list[str]:
     """Return what ``--set`` and ``--source`` change in the settings, as ``section.key=value`` texts."""
     return [*(set_ or []), *([] if source is None else [f"source.url={source}"])]
+
+
+def releases_folder(given: Path | None, settings: Settings | None = None) -> Path:
+    """Return the folder of the releases: the given one, else that of the settings.
+
+    Parameters
+    ----------
+    given
+        What ``--models`` names; no settings are looked for then.
+    settings
+        Those of a command that takes ``--config``; where there are none, ``recsys.toml`` and the environment are read.
+    """
+    if given is not None:
+        return given
+    from recsys.config import load_settings
+
+    return Path((settings or load_settings()).release.output)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_
 from typing import Annotated
 
 import typer
 
-from recsys.cli.options import MODELS, Config, Json, Models, Overrides, Verbose, overrides
+from recsys.cli.options import Config, Json, Models, Overrides, Verbose, overrides, releases_folder
 from recsys.cli.state import begin
 from recsys.system import streams
 
@@ -16,7 +15,7 @@ def prune(
     context: typer.Context,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")] = False,
-    models: Models = MODELS,
+    models: Models = None,
     config: Config = None,
     set_: Overrides = None,
     json: Json = False,
@@ -30,13 +29,14 @@ def prune(
     from recsys.config import load_settings
     from recsys.release.store import ReleaseStore
 
-    bounds = load_settings(config, overrides(set_)).release
-    store = ReleaseStore(models, keep=bounds.keep, max_age_days=bounds.max_age_days)
+    settings = load_settings(config, overrides(set_))
+    bounds = settings.release
+    store = ReleaseStore(releases_folder(models, settings), keep=bounds.keep, max_age_days=bounds.max_age_days)
     removed = store.superfluous() if dry_run else store.prune()
     stay = [name for name in store.names() if name not in removed]
     if json:
         status = "would be pruned" if dry_run else "pruned"
-        streams.tell(json_.dumps({"status": status, "removed": removed, "stay": stay}))
+        streams.tell(streams.as_json({"status": status, "removed": removed, "stay": stay}))
     else:
         gone = f"{'would remove' if dry_run else 'removed'} {', '.join(removed) or 'nothing'}"
         streams.tell(f"{gone}; {len(stay)} stay: {', '.join(stay)}" if stay else gone)

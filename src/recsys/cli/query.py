@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from recsys.cli.options import CURRENT, MODELS, Json, Models, Release, Verbose
+from recsys.cli.options import CURRENT, Json, Models, Release, Verbose, releases_folder
 from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Only, Pin, Scenario, read_rules
 from recsys.cli.state import State, begin
 from recsys.cli.tables import draw, ruled
@@ -59,7 +59,7 @@ def similar(
     at_most: AtMost = None,
     pin: Pin = None,
     scenario: Scenario = None,
-    models: Models = MODELS,
+    models: Models = None,
     release: Release = CURRENT,
     json: Json = False,
     verbose: Verbose = False,
@@ -91,7 +91,7 @@ def search(
     at_most: AtMost = None,
     pin: Pin = None,
     scenario: Scenario = None,
-    models: Models = MODELS,
+    models: Models = None,
     release: Release = CURRENT,
     json: Json = False,
     verbose: Verbose = False,
@@ -106,7 +106,12 @@ def search(
 
 def recommend(
     context: typer.Context,
-    user: Annotated[str | None, typer.Argument(help="A user's id.", metavar="USER")] = None,
+    user: Annotated[
+        str | None,
+        typer.Argument(
+            help="A user's id.", show_default="somebody of whom --like, --rate and --dislike tell", metavar="USER"
+        ),
+    ] = None,
     *,
     like: Annotated[
         list[str] | None,
@@ -124,7 +129,7 @@ def recommend(
     ] = None,
     by: Annotated[
         Way | None,
-        typer.Option(help="Their players, their texts, or both. [default: taste for a user, else blend]"),
+        typer.Option(help="Their players, their texts, or both.", show_default="taste for a user, else blend"),
     ] = None,
     count: Count = 10,
     filter_: Conditions = None,
@@ -137,7 +142,7 @@ def recommend(
     at_most: AtMost = None,
     pin: Pin = None,
     scenario: Scenario = None,
-    models: Models = MODELS,
+    models: Models = None,
     release: Release = CURRENT,
     json: Json = False,
     verbose: Verbose = False,
@@ -198,10 +203,10 @@ def path_of(models: Path, release: str) -> Path:
     return models / LINK if release == CURRENT else ReleaseStore(models).path(release)
 
 
-def _load(models: Path, release: str, state: State) -> Recommender:
+def _load(models: Path | None, release: str, state: State) -> Recommender:
     from recsys.serving import load
 
-    return load(path_of(models, release), encoder=state.encoder)
+    return load(path_of(releases_folder(models), release), encoder=state.encoder)
 
 
 def _tell(recommender: Recommender, answer: Answer, asked: Mapping[str, object], question: str, *, json: bool) -> None:

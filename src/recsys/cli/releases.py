@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli.hold import By, reason_given, told
-from recsys.cli.options import CURRENT, MODELS, Json, Models, Verbose
+from recsys.cli.options import CURRENT, Json, Models, Verbose, releases_folder
 from recsys.cli.state import begin
 from recsys.cli.tables import aligned
 from recsys.system import streams
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _COUNTED = ("games", "ratings", "users")
 
 
-def releases(context: typer.Context, *, models: Models = MODELS, json: Json = False, verbose: Verbose = False) -> None:
+def releases(context: typer.Context, *, models: Models = None, json: Json = False, verbose: Verbose = False) -> None:
     """List the releases in the order in which they were published, whatever the clock said."""
     from recsys.errors import ReleaseError
 
@@ -40,7 +40,7 @@ def releases(context: typer.Context, *, models: Models = MODELS, json: Json = Fa
     if json:
         streams.answer(streams.as_json([_row(entry, hold) for entry in entries]))
         return
-    text = _table(entries) if entries else f"there are no releases in {models}; `recsys train` publishes one"
+    text = _table(entries) if entries else f"there are no releases in {store.root}; `recsys train` publishes one"
     streams.answer(text if hold is None else f"{text}\n\n{told(store.holds, hold)}")
 
 
@@ -48,7 +48,7 @@ def verify(
     context: typer.Context,
     release: Annotated[str, typer.Argument(help="A run id, or current.", metavar="[RELEASE]")] = CURRENT,
     *,
-    models: Models = MODELS,
+    models: Models = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -72,17 +72,20 @@ def verify(
 def rollback(
     context: typer.Context,
     release: Annotated[
-        str | None, typer.Argument(help="A run id. [default: the release that the current one replaced]")
+        str | None, typer.Argument(help="A run id.", show_default="the release that the current one replaced")
     ] = None,
     *,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="Why; the hold says so.", metavar="TEXT", callback=reason_given)
+        str | None,
+        typer.Option(
+            "--reason", help="Why; the hold says so.", show_default="no reason", metavar="TEXT", callback=reason_given
+        ),
     ] = None,
     by: By = None,
     no_hold: Annotated[
         bool, typer.Option("--no-hold", help="Do not hold: the next run may publish the same again.")
     ] = False,
-    models: Models = MODELS,
+    models: Models = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -110,7 +113,7 @@ def show(
     context: typer.Context,
     release: Annotated[str, typer.Argument(help="A run id, or current.")],
     *,
-    models: Models = MODELS,
+    models: Models = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -136,11 +139,11 @@ def _current(store: ReleaseStore, *, needed: bool) -> str | None:
         return None
 
 
-def _store(context: typer.Context, models: Path, *, json: bool, verbose: bool) -> ReleaseStore:
+def _store(context: typer.Context, models: Path | None, *, json: bool, verbose: bool) -> ReleaseStore:
     begin(context, json=json, verbose=verbose)
     from recsys.release.store import ReleaseStore
 
-    return ReleaseStore(models)
+    return ReleaseStore(releases_folder(models))
 
 
 def _row(entry: Entry, hold: Hold | None) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import CURRENT, MODELS, Models, Verbose
+from recsys.cli.options import CURRENT, Models, Verbose, releases_folder
 from recsys.cli.state import begin
 from recsys.system import streams
 from recsys.system.paths import local_path
@@ -21,7 +21,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write; - for stdout.", metavar="FILE")] = Path(
         "report.html"
     ),
-    models: Models = MODELS,
+    models: Models = None,
     verbose: Verbose = False,
 ) -> None:
     """Render the page of a release from its own files, compared with the release that it replaced."""
@@ -31,7 +31,7 @@ def report(
 
     require_extra()
     out = out if str(out) == "-" else local_path(out, "--out")
-    store = ReleaseStore(models)
+    store = ReleaseStore(releases_folder(models))
     manifest = store.manifest(release)
     before = manifest.replaces if manifest.replaces in store.names() else None
     page = render_report(store.path(release), None if before is None else store.path(before))

@@ -35,7 +35,12 @@ Bury: TypeAlias = Annotated[
 ]
 Diversity: TypeAlias = Annotated[
     float | None,
-    typer.Option("--diversity", help="How far to avoid games whose texts are alike, from 0 to 1.", metavar="SHARE"),
+    typer.Option(
+        "--diversity",
+        help="How far to avoid games whose texts are alike, from 0 to 1.",
+        show_default="not at all",
+        metavar="SHARE",
+    ),
 ]
 AtMost: TypeAlias = Annotated[
     list[str] | None,
@@ -50,7 +55,10 @@ Pin: TypeAlias = Annotated[
     list[str] | None, typer.Option("--pin", help="A game that comes first; may be repeated.", metavar="ID")
 ]
 Scenario: TypeAlias = Annotated[
-    str | None, typer.Option("--scenario", help="One of the release's scenarios, whose rules hold too.", metavar="NAME")
+    str | None,
+    typer.Option(
+        "--scenario", help="One of the release's scenarios, whose rules hold too.", show_default="none", metavar="NAME"
+    ),
 ]
 
 

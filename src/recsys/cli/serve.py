@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import CURRENT, MODELS, Log, LogFormat, Models, Release, Verbose, is_finite
+from recsys.cli.options import CURRENT, Log, LogFormat, Models, Release, Verbose, is_finite, releases_folder
 from recsys.cli.state import begin
 from recsys.system import streams, working
 
@@ -35,10 +35,11 @@ def serve(
         str | None,
         typer.Option(
             help="Append a JSON line for each request, with user ids and what was shown; - for stdout.",
+            show_default="none",
             metavar="FILE",
         ),
     ] = None,
-    models: Models = MODELS,
+    models: Models = None,
     release: Release = CURRENT,
     log_format: Log = LogFormat.human,
     verbose: Verbose = False,
@@ -60,7 +61,7 @@ def serve(
         # The command line's own watch would end the process at once, requests and all.
         state.hand_over_signals()
 
-    path = path_of(models, release)
+    path = path_of(releases_folder(models), release)
     options = ServiceOptions(token_from_environment(os.environ), access_log, timeout)
     if workers > 1:
         task = WorkerTask(path, poll, options, wait, log_format.value, verbose)

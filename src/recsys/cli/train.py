@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import MODELS, Config, Json, Log, LogFormat, Output, Overrides, Source, Verbose, overrides
+from recsys.cli.options import Config, Json, Log, LogFormat, Output, Overrides, Source, Verbose, overrides
+from recsys.cli.screen import show
 from recsys.cli.state import begin
 from recsys.system import streams
 
@@ -21,7 +22,7 @@ def train(
     context: typer.Context,
     *,
     source: Source = None,
-    output: Output = MODELS,
+    output: Output = None,
     config: Config = None,
     set_: Overrides = None,
     dry_run: Annotated[
@@ -33,13 +34,19 @@ def train(
     publish_anyway: Annotated[
         str | None,
         typer.Option(
-            help="Publish even if the gate refuses; the reason is recorded.", metavar="REASON", callback=_reason
+            help="Publish even if the gate refuses; the reason is recorded.",
+            show_default="the gate decides",
+            metavar="REASON",
+            callback=_reason,
         ),
     ] = None,
     accept_drift: Annotated[
         str | None,
         typer.Option(
-            help="Train even if the data drifted; the reason is recorded.", metavar="REASON", callback=_reason
+            help="Train even if the data drifted; the reason is recorded.",
+            show_default="drift ends the run",
+            metavar="REASON",
+            callback=_reason,
         ),
     ] = None,
     json: Json = False,
@@ -63,3 +70,6 @@ def train(
     state.observed = False
     if not json:
         streams.tell(result.headline)
+    if not json and log_format is LogFormat.human:
+        plain = output is None and config is None and not set_
+        show(result, trainer.models_output_dir, () if plain else ("--models", str(trainer.models_output_dir)))

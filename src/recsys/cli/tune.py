@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from recsys.cli.options import (
-    MODELS,
     Config,
     Json,
     Log,
@@ -33,15 +32,20 @@ def tune(
         typer.Option(
             min=0,
             callback=is_finite,
-            help="End after so long. [default: 30, if --trials is not given]",
-            show_default=False,
+            help="End after so long.",
+            show_default="30, if --trials is not given",
         ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="End when the study has so many trials, those of earlier runs among them.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="End when the study has so many trials, those of earlier runs among them.",
+            show_default="no end",
+        ),
     ] = None,
     source: Source = None,
-    models: Models = MODELS,
+    models: Models = None,
     config: Config = None,
     set_: Overrides = None,
     json: Json = False,
@@ -64,6 +68,6 @@ def tune(
     trainer = Trainer(models_output_dir=models, settings=load_settings(config, overrides(set_, source)))
     check(trainer.settings, study)
     budget = session.budget(minutes, trials)
-    remembered = session.remembered(ReleaseStore(models), trainer.settings)
+    remembered = session.remembered(ReleaseStore(trainer.models_output_dir), trainer.settings)
     tuned = search(trainer.checked_ratings(), trainer.settings, study, budget, remembered=remembered)
     streams.tell(streams.as_json(tuned.as_json()) if json else tuned.as_toml(), end="\n" if json else "")

@@ -26,7 +26,7 @@ class Case:
     Attributes
     ----------
     output
-        Folder of the releases.
+        Folder of the releases; None for that of the settings.
     limit_s
         Seconds that the examination may take.
     config
@@ -45,7 +45,7 @@ class Case:
         Why the source's role is refused; set where it is.
     """
 
-    output: Path
+    output: Path | None
     limit_s: float
     config: Path | None = None
     overrides: Sequence[str] = ()
@@ -68,4 +68,6 @@ class Case:
         """Where a run would publish."""
         from recsys.release.store import ReleaseStore
 
-        return ReleaseStore(self.output, keep=self.settings.release.keep)
+        bounds = self.settings.release
+        folder = bounds.output if self.output is None else self.output
+        return ReleaseStore(folder, keep=bounds.keep, max_age_days=bounds.max_age_days)

@@ -31,8 +31,8 @@ CF_LIBRARIES = ("numpy", "scipy", "implicit", "numba")
 """What the CF half is computed with, as far as it is installed."""
 
 _LIMIT_S = 10
-_NO_INPUT = {"observers", "scenario"}
-"""Sections of the settings that are no part of what a half is; scenarios stand in the manifest by themselves."""
+_NO_INPUT: dict[str, bool | set[str]] = {"observers": True, "scenario": True, "release": {"output"}}
+"""What of the settings is no part of what a half is; scenarios stand in the manifest by themselves."""
 
 
 def content_provenance(
@@ -57,7 +57,10 @@ def content_provenance(
         trained_by=run_id,
         rows={"games": len(games)},
         fingerprint=games_fingerprint([games[column] for column in games.columns]),
-        settings={**settings.model_dump(mode="json", exclude={"cf", *_NO_INPUT}), "recipe": dict(encoder.recipe)},
+        settings={
+            **settings.model_dump(mode="json", exclude={"cf": True, **_NO_INPUT}),
+            "recipe": dict(encoder.recipe),
+        },
         code=code_digest(),
         libraries=versions(CONTENT_LIBRARIES),
         query_id=query_id,
@@ -71,7 +74,7 @@ def cf_provenance(run_id: str, ratings: Ratings, settings: Settings, query_id: s
         trained_by=run_id,
         rows={"ratings": ratings.matrix.nnz, "users": len(ratings.users), "games": len(ratings.items)},
         fingerprint=ratings_fingerprint(ratings.users, ratings.items, ratings.matrix, ratings.rated_at),
-        settings=settings.model_dump(mode="json", exclude={"content", *_NO_INPUT}),
+        settings=settings.model_dump(mode="json", exclude={"content": True, **_NO_INPUT}),
         code=code_digest(),
         libraries=versions(CF_LIBRARIES),
         query_id=query_id,

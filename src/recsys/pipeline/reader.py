@@ -63,6 +63,19 @@ class Warehouse:
         self._credentials = credentials
         self._source = source
 
+    def require_identity(self) -> None:
+        """Read what Snowflake is signed in to with: where that is missing, the run ends before it writes anything.
+
+        Raises
+        ------
+        ConfigError, AuthenticationFailed
+            If it is not complete, or the private key is none.
+        """
+        if self._source is None and self._settings.source.url == "snowflake":
+            from recsys.sources.snowflake import Credentials
+
+            Credentials.from_mapping(self._credentials)
+
     @contextmanager
     def opened(self) -> Iterator[Source]:
         """Yield the source; what is opened here is closed here."""

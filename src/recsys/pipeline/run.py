@@ -102,6 +102,7 @@ class Run:
     def staging(self) -> Iterator[Staging]:
         """Yield a release in the making; the run is watched while it lasts."""
         _ = self.scenarios  # what contradicts itself ends the run before it begins
+        self.reader.warehouse.require_identity()
         log.info("run begins", extra=keys(run_id=self.run_id, output=self.store.root))
         with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
             yield staging

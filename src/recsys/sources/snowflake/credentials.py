@@ -160,6 +160,12 @@ class _Reading:
         return self.spelling.get(name, self._prefix + name)
 
     def credentials(self) -> Credentials:
+        if not self.values and self._prefix == PREFIX:
+            raise ConfigError(
+                "Snowflake is the source, and no SNOWFLAKE_* variable is set: docs/snowflake.md lists them, and"
+                " `recsys init` writes their names into .env.example. To try without Snowflake:"
+                " `recsys train --source sample`"
+            )
         account = self._account()
         sign_in = self._sign_in()
         if not self.get("USER") and sign_in in {SignIn.KEY_PAIR, SignIn.PASSWORD, None}:
