@@ -60,31 +60,7 @@ EXITS = {
 
 EXIT_INTRO = """Only 69 and 75 are worth a retry: one, after some minutes. Whatever else ends a run would end the
 next one too. 3 is no fault of the run: somebody should look at it.
-
-```sh
-recsys train; code=$?
-case $code in 69 | 75) sleep 300; recsys train; code=$? ;; esac
-exit $code
-```
-
-```python
-# Airflow: one retry, and only of what may pass by itself.
-from airflow.exceptions import AirflowFailException
-from airflow.operators.python import PythonOperator
-
-
-def train():
-    import subprocess
-
-    code = subprocess.run(["recsys", "train", "--log-format", "json"]).returncode
-    if code in {69, 75}:
-        raise RuntimeError(f"recsys train ended with {code}: worth a retry")
-    if code:
-        raise AirflowFailException(f"recsys train ended with {code}: no retry helps")
-
-
-PythonOperator(task_id="recsys_train", python_callable=train, retries=1)
-```
+[production.md](production.md#the-contract-of-a-run) has that for bash, Airflow, Kubernetes and systemd.
 """
 
 FAILURES = """

@@ -125,7 +125,7 @@ def test_the_command_prunes_also_under_a_hold(models: Path, capsys: pytest.Captu
     """First it says what would go, then it removes that; the settings decide, and a hold does not."""
     store_of(models).holds.place("sale week")
     command = ["prune", "--models", str(models), "--set", "release.max_age_days=15"]
-    assert run([*command, "--dry-run"]) == 0
+    assert run([*command, "--preview"]) == 0
     assert capsys.readouterr().out == "would remove a, b; 2 stay: c, d\n"
     assert run([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"status": "pruned", "removed": ["a", "b"], "stay": ["c", "d"]}

@@ -14,7 +14,7 @@ from recsys.system import streams
 def prune(
     context: typer.Context,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what would be removed; remove nothing.")] = False,
     models: Models = None,
     config: Config = None,
     set_: Overrides = None,
@@ -32,11 +32,11 @@ def prune(
     settings = load_settings(config, overrides(set_))
     bounds = settings.release
     store = ReleaseStore(releases_folder(models, settings), keep=bounds.keep, max_age_days=bounds.max_age_days)
-    removed = store.superfluous() if dry_run else store.prune()
+    removed = store.superfluous() if preview else store.prune()
     stay = [name for name in store.names() if name not in removed]
     if json:
-        status = "would be pruned" if dry_run else "pruned"
+        status = "would be pruned" if preview else "pruned"
         streams.tell(streams.as_json({"status": status, "removed": removed, "stay": stay}))
     else:
-        gone = f"{'would remove' if dry_run else 'removed'} {', '.join(removed) or 'nothing'}"
+        gone = f"{'would remove' if preview else 'removed'} {', '.join(removed) or 'nothing'}"
         streams.tell(f"{gone}; {len(stay)} stay: {', '.join(stay)}" if stay else gone)
