@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[1]
 def python(*arguments: object) -> str:
     """Run a module of the benchmarks from the project's root, and return what it printed."""
     command = [sys.executable, "-m", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=300).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=550).stdout
 
 
 def script(name: str, *arguments: str, data: Path) -> list[list[str]]:
     """Run a script of the benchmarks on the marts in ``data``, and return the cells of the table it printed."""
     command = [sys.executable, f"benchmarks/{name}.py", *arguments]
     environment = {**os.environ, "RECSYS_REAL_DATA": str(data)}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=300, env=environment)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=550, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 

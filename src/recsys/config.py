@@ -264,11 +264,11 @@ class GateSettings(Documented):
 
 
 class ReleaseSettings(Documented):
-    """The release store."""
+    """The release store; no part of what it keeps: another bound or folder trains nothing anew."""
 
     output: Annotated[_Path, Field(min_length=1)] = "models"
     """Folder of the releases, which ``train`` writes and all other commands read; ``--output`` and ``--models`` on the
-    command line. No input of a release."""
+    command line."""
     keep: Annotated[int, Field(ge=1)] = 5
     """Releases that stay; older ones are removed after a run that published or found nothing new. The current one and
     the one that it replaced count, and stay, also with 1."""

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 from standins.snowflake.faults import Fault
 
 _START_S = 60.0
-_LIFE_S = 1800
+_LIFE_S = 7200
 
 
 class StandIn:
