@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import duckdb
@@ -64,8 +65,14 @@ def test_every_command_runs_on_the_sample(tmp_path: Path) -> None:
             assert "--source sample" in recsys(*command, code=78)
         elif command == ["serve"]:
             models = tmp_path / "recommender"
-            with running("-m", "recsys", "serve", "--port", "0", "--models", models, log=tmp_path / "log") as (_, url):
-                assert url.startswith("http://")
+            with (
+                running("-m", "recsys", "serve", "--port", "0", "--models", models, log=tmp_path / "log") as (
+                    _,
+                    address,
+                ),
+                urllib.request.urlopen(address, timeout=60) as page,
+            ):
+                assert page.status == 200
         else:
             recsys(*command)
 
