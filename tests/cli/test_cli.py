@@ -63,6 +63,7 @@ def test_whoever_has_not_set_up_snowflake_is_left_with_nothing_to_clear_away(
 ) -> None:
     """What signing in needs is read before the folder of the releases is made."""
     assert recsys("train", cwd=tmp_path, **given).returncode == 78
+    assert recsys("train", "--dry-run", cwd=tmp_path, **given).returncode == 78
     assert list(tmp_path.iterdir()) == []
 
 

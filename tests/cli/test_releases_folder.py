@@ -32,7 +32,7 @@ READING = {
     "export factors": ["factors.parquet"],
     "export embeddings": ["vectors.parquet"],
 }
-"""The commands that take ``--models``, with what else each needs; ``tune`` trains, too."""
+"""The commands that take ``--models``, with what else each needs; ``tune`` trains, and ``prune`` names no folder."""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def taking(flag: str, group: Any, name: str = "") -> set[str]:
 
 def test_every_command_that_reads_releases_is_tried_here() -> None:
     """A new one joins the table."""
-    assert taking("--models", get_command(app)) == {*READING, "tune"}
+    assert taking("--models", get_command(app)) == {*READING, "tune", "prune"}
 
 
 @pytest.mark.parametrize("command", READING)
@@ -94,6 +94,13 @@ def test_a_run_publishes_there_and_the_folder_is_no_input(place: Path, capsys: p
     (place / "recsys.toml").write_text('[release]\noutput = "moved"\n')
     assert run(["train", "--source", "marts", *QUICK]) == 0
     assert "nothing new: moved/releases/" in capsys.readouterr().out
+
+
+def test_the_doctor_looks_there(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unless it is told where a run would publish."""
+    for named, folder in (((), "elsewhere"), (("--output", "here"), "here")):
+        run(["doctor", "--source", "sample", *named])
+        assert f"{folder} is not there yet, and can be made" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_trainer_takes_the_folder_of_the_settings(place: Path) -> None:

@@ -39,7 +39,7 @@ def rehearse(run: Run, *, force: bool = False) -> Outlook:
     RecsysError
         The first that the run would end with; the others are warnings of the log.
     """
-    _ = run.scenarios
+    run.require_set_up()
     store, standing, outlook = run.store, Standing(None, None), None
     ahead: list[RecsysError] = []
     with _noted(ahead):

@@ -98,11 +98,21 @@ class Run:
             self._audience.failed(Failure.of(error))
             raise
 
+    def require_set_up(self) -> None:
+        """Look at what can be known before anything is written: what contradicts itself, or is missing, ends the run.
+
+        Raises
+        ------
+        ConfigError, AuthenticationFailed
+            Of the scenarios, or of what signs in to Snowflake.
+        """
+        _ = self.scenarios
+        self.reader.warehouse.require_identity()
+
     @contextmanager
     def staging(self) -> Iterator[Staging]:
         """Yield a release in the making; the run is watched while it lasts."""
-        _ = self.scenarios  # what contradicts itself ends the run before it begins
-        self.reader.warehouse.require_identity()
+        self.require_set_up()
         log.info("run begins", extra=keys(run_id=self.run_id, output=self.store.root))
         with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
             yield staging
