@@ -54,11 +54,11 @@ def test_people_read_a_line_for_each_check(here: Path, capsys: Capture) -> None:
     assert "\n✓ games     ANALYTICS.MART_GAMES: 40 rows, all columns there\n" in said
     assert "\n– role      files have none" in said
     assert said.splitlines()[-1].startswith("everything is there for a run")
-    assert run(["doctor", "--source", "nowhere", "--limit", "300"]) == 69
+    assert run(["doctor", "--source", "nowhere", "--limit", "300"]) == 66
     said = capsys.readouterr().out
     assert "\n✗ source    source folder" in said
     assert "\n– games     not looked at: it needs role\n" in said
-    assert said.splitlines()[-1].endswith("checks failed, the first is source: exit code 69")
+    assert said.splitlines()[-1].endswith("checks failed, the first is source: exit code 66")
     assert here.is_dir()
 
 
@@ -200,7 +200,7 @@ BROKEN: dict[str, tuple[Spoil, str, type[errors.RecsysError], str]] = {
     "no folder": (
         arguments("--source", "nowhere"),
         "source",
-        errors.SourceUnavailable,
+        errors.SourceNotFound,
         "cannot be read: No such file",
     ),
     "missing table": (without_a_table, "ratings", errors.QueryFailed, "MART_USER_RATINGS"),

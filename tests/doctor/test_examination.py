@@ -6,6 +6,7 @@ import re
 import threading
 from pathlib import Path
 
+from conftest import require_engine
 from recsys.cli import doctor as command
 from recsys.config import Settings
 from recsys.doctor import Case, State, examine, exit_code
@@ -13,6 +14,7 @@ from recsys.doctor.bench import measured
 from recsys.doctor.examination import CHECKS, Check
 from recsys.doctor.findings import Seen
 from recsys.doctor.machine import SNOWFLAKE, TRAINING, encoder
+from recsys.doctor.marts import _bounded
 from recsys.embedding import open_encoder
 from recsys.embedding.bench import Way, best
 from recsys.embedding.plan import Plan
@@ -89,6 +91,13 @@ def test_every_check_is_on_the_page() -> None:
     assert [name for cell, _ in rows for name in re.findall(r"`(\w+)`", cell)] == [check.name for check in CHECKS]
 
 
+def test_snowflake_is_asked_to_hurry() -> None:
+    """Its own limits end before the doctor's, unless the settings are stricter."""
+    bounded = _bounded(Settings.model_validate({"snowflake": {"login_timeout_s": 2}}), 5.5).snowflake
+    assert (bounded.deadline_s, bounded.login_timeout_s) == (5.5, 2)
+    assert (bounded.network_timeout_s, bounded.statement_timeout_s) == (5, 5)
+
+
 def test_the_memory_of_a_container(tmp_path: Path) -> None:
     """What is left of its bound, or of the machine where that is less; a bound beyond the machine is none."""
     meminfo = tmp_path / "meminfo"
@@ -131,14 +140,15 @@ def test_the_fastest_way_is_pinned() -> None:
 
 
 def test_the_bench_measures_each_way_there_is(tmp_path: Path) -> None:
-    """Each engine in both precisions; what it pins is taken by the settings that it names."""
+    """In both precisions, as far as settings leave them open; what it pins is taken by the settings that it names."""
+    require_engine("openvino")
     case = Case(tmp_path, 60)
-    case.settings = Settings()
+    case.settings = Settings.model_validate({"content": {"engine": "openvino"}})
     encoder(case)
     speeds = measured(case, 2)
     ways = speeds["ways"]
     assert isinstance(ways, list)
-    assert {way["precision"] for way in ways} == {"float32", "bfloat16"}
+    assert [(way["engine"], way["precision"]) for way in ways] == [("openvino", "float32"), ("openvino", "bfloat16")]
     assert all(way["per_second"] > 0 for way in ways)
     told = command._table(speeds)
     assert all(way["engine"] in told for way in ways)

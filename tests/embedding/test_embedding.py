@@ -396,7 +396,7 @@ def chosen(settings: dict[str, str], hardware: Hardware, engines: str, *, bert: 
     [
         (AMX, {"device": "cuda:1"}, ConfigError, "no such device"),
         (AMX, {"device": "mps"}, ConfigError, "no such device"),
-        (AMX, {"engine": "openvino"}, MissingExtra, r"recsys\[openvino\]"),
+        (AMX, {"engine": "openvino"}, MissingExtra, r"recsys-releases\[openvino\]"),
     ],
 )
 def test_what_is_named_is_taken_or_is_an_error(

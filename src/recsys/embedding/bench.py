@@ -53,12 +53,12 @@ class Way:
 
 
 def measure(settings: ContentSettings, texts: Sequence[str]) -> Iterator[Way]:
-    """Encode the same texts in every way that this machine has; nothing is kept.
+    """Encode the same texts in every way that this machine has and the settings leave open; nothing is kept.
 
     Parameters
     ----------
     settings
-        ``model``, ``threads`` and ``batch_tokens`` are used.
+        What they name is kept to.
     texts
         Some texts of usual length.
     """
@@ -90,8 +90,10 @@ def _plans(settings: ContentSettings) -> Iterator[Plan]:
     hardware, torch = probe(), is_installed("torch")
     cpu = [name for name in ("openvino", "torch") if is_installed(name) and (name == "torch" or is_bert(settings))]
     there = [("cpu", engine) for engine in cpu]
-    there += [(name, "torch") for name in ("cuda", "mps") if torch and getattr(hardware, name)]
+    gpu = "cuda" if not settings.device.startswith("cuda:") else settings.device
+    there += [(name, "torch") for name, has in ((gpu, hardware.cuda), ("mps", hardware.mps)) if torch and has]
     for device, engine in there:
         for precision in ("float32", "bfloat16"):
             way = {"device": device, "engine": engine, "precision": precision}
-            yield choose(settings.model_copy(update=way), hardware, bert=is_bert(settings))
+            if all(getattr(settings, name) in {"auto", value} for name, value in way.items()):
+                yield choose(settings.model_copy(update=way), hardware, bert=is_bert(settings))
