@@ -79,6 +79,20 @@ class SourceSettings(Documented):
         return self
 
 
+class DbtSettings(Documented):
+    """What dbt says of the marts that it built; see docs/dbt.md."""
+
+    target: str = ""
+    """Folder of dbt's artifacts, such as ``../warehouse/target``: where they say that something the marts are made of
+    failed, was skipped or is stale, nothing is trained; empty: dbt is not asked."""
+
+    @field_validator("target")
+    @classmethod
+    def _is_here(cls, path: str) -> str:
+        refuse_address(path, "the folder")
+        return path
+
+
 class SnowflakeSettings(Documented):
     """How Snowflake is asked; who asks, and with which secret, comes from ``SNOWFLAKE_*`` alone."""
 
@@ -288,6 +302,7 @@ class Settings(Documented):
     """All settings of a run."""
 
     source: SourceSettings = SourceSettings()
+    dbt: DbtSettings = DbtSettings()
     snowflake: SnowflakeSettings = SnowflakeSettings()
     data: DataSettings = DataSettings()
     content: ContentSettings = ContentSettings()
