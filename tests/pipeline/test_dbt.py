@@ -217,8 +217,11 @@ def test_results_of_a_command_that_did_not_build_the_marts_are_refused(tmp_path:
 
 
 def test_a_part_of_the_graph_may_be_built_and_is_counted(tmp_path: Path) -> None:
-    """Of the games alone, whose staging an earlier command built."""
-    build = check_upstream(str(Target(tmp_path / "target", "games-alone").folder), MARTS[:1])
+    """Of the games alone, whose staging an earlier command built; what is only part of other queries is never built."""
+    target = Target(tmp_path / "target", "games-alone")
+    target.edit("manifest.json", lambda manifest: manifest["nodes"].update({"model.games.inlined": {}}))
+    target.edit("manifest.json", lambda manifest: manifest["parent_map"][GAMES].append("model.games.inlined"))
+    build = check_upstream(str(target.folder), MARTS[:1])
     assert (build.nodes, build.left_out) == (1, 1)
 
 
@@ -248,7 +251,12 @@ def test_a_mart_is_found_by_the_name_of_its_table(target: Target, table: str) ->
 
 
 def test_a_table_that_dbt_does_not_build_is_refused(target: Target) -> None:
-    """With what there is; a test's table of failures counts as little as one of another schema."""
+    """With what there is; neither what is only part of other queries nor a test's table of failures is a mart."""
+    inlined = {"schema": "MARTS", "alias": "mart_games"}
+    failures = {**inlined, "relation_name": "MARTS.mart_games"}
+    target.edit(
+        "manifest.json", lambda manifest: manifest["nodes"].update({"model.a.b": inlined, "test.a.b": failures})
+    )
     refused = target.refusal("MARTS.MART_GAMES", kind=ConfigError)
     assert (
         "no node of manifest.json builds MARTS.MART_GAMES; it has analytics.mart_games, analytics.mart_user" in refused
