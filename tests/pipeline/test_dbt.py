@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
+from factories.dbt_target import DATA, GAMES, STAGED, Target
 from factories.tables import RECIPE, TableSource, WordEncoder, games, ratings
 from recsys import Trainer
 from recsys.config import Settings
@@ -17,62 +17,17 @@ from recsys.pipeline.dbt import check_upstream
 from recsys.release.verify import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
-DATA = Path(__file__).parents[1] / "data" / "dbt"
 MARTS = ("ANALYTICS.MART_GAMES", "ANALYTICS.MART_USER_RATINGS")
 RANGE = "test.games.in_range_mart_user_ratings_0__RATING__10.5423581355"
-GAMES, STAGED = "model.games.mart_games", "model.games.stg_games"
 
 
-class Target:
-    """A folder of dbt's files, as one night left them."""
-
-    def __init__(self, folder: Path, built: str = "built", looked_at: str = "fresh") -> None:
-        self.folder = folder
-        folder.mkdir()
-        self._take("manifest.json", "manifest.json")
-        self._take(f"run_results-{built}.json", "run_results.json")
-        self._take(f"sources-{looked_at}.json", "sources.json")
-
-    def _take(self, recorded: str, name: str) -> None:
-        (self.folder / name).write_text((DATA / recorded).read_text(encoding="utf-8"), encoding="utf-8")
-
-    def edit(self, name: str, change: Callable[[dict[str, Any]], object]) -> None:
-        """Change what a file says."""
-        path = self.folder / name
-        content = json.loads(path.read_text(encoding="utf-8"))
-        change(content)
-        path.write_text(json.dumps(content), encoding="utf-8")
-
-    def status(self, node: str, status: str, message: str | None = None) -> None:
-        """Let dbt say something else of one node, or say something of one more."""
-
-        def change(run: dict[str, Any]) -> None:
-            others = [each for each in run["results"] if each["unique_id"] != node]
-            run["results"] = [*others, {"unique_id": node, "status": status, "message": message}]
-
-        self.edit("run_results.json", change)
-
-    def add_test(self, name: str, reads: list[str], at: str | None = None) -> None:
-        """Add a test of some nodes that failed; it stands at one of them, or at none."""
-
-        def change(manifest: dict[str, Any]) -> None:
-            manifest["nodes"][name] = {} if at is None else {"attached_node": at}
-            manifest["parent_map"][name] = reads
-
-        self.edit("manifest.json", change)
-        self.status(name, "fail", "Got 3 results, configured to fail if != 0")
-
-    def add_table(self, name: str, parents: list[str]) -> None:
-        """Add a table that dbt made of others."""
-        self.edit("manifest.json", lambda manifest: manifest["parent_map"].update({name: parents}))
-
-    def refusal(self, *tables: str, kind: type[RecsysError] = DataContractError) -> str:
-        """Return why the marts are refused."""
-        with pytest.raises(kind) as refused:
-            check_upstream(str(self.folder), tables or MARTS)
-        return str(refused.value)
+def refusal(target: Target, *tables: str, kind: type[RecsysError] = DataContractError) -> str:
+    """Return why the marts are refused."""
+    with pytest.raises(kind) as refused:
+        check_upstream(str(target.folder), tables or MARTS)
+    return str(refused.value)
 
 
 @pytest.fixture
@@ -98,7 +53,7 @@ def test_a_night_that_built_the_marts_lets_the_run_begin(target: Target, caplog:
 def test_a_failed_test_of_a_mart_is_refused(tmp_path: Path) -> None:
     """With its name, status and message, and the exit code of a broken contract."""
     target = Target(tmp_path / "target", built="test-failed")
-    refused = target.refusal()
+    refused = refusal(target)
     assert f"{RANGE} (fail): Got 3016 results, configured to fail if != 0" in refused
     assert "relationships" not in refused, "a warning is no reason"
     assert DataContractError.exit_code == 65
@@ -106,7 +61,7 @@ def test_a_failed_test_of_a_mart_is_refused(tmp_path: Path) -> None:
 
 def test_a_failed_model_is_refused_with_all_that_was_skipped_for_it(tmp_path: Path) -> None:
     """By name and status; dbt's message is on one line."""
-    refused = Target(tmp_path / "target", built="model-failed").refusal()
+    refused = refusal(Target(tmp_path / "target", built="model-failed"))
     assert f"{STAGED} (error): Runtime Error in model stg_games" in refused
     assert 'Referenced column "blurb" not found' in refused
     assert "\n" not in refused
@@ -116,7 +71,7 @@ def test_a_failed_model_is_refused_with_all_that_was_skipped_for_it(tmp_path: Pa
 
 def test_a_stale_source_is_refused(tmp_path: Path) -> None:
     """With the time of its newest row and the limit; one that dbt warns of is no reason alone."""
-    refused = Target(tmp_path / "target", looked_at="stale").refusal()
+    refused = refusal(Target(tmp_path / "target", looked_at="stale"))
     assert "source.games.raw.games (error): its newest row was loaded at 2026-" in refused
     assert "and the limit is 50 hours" in refused
     assert "raw.ratings" not in refused
@@ -133,7 +88,7 @@ def test_a_source_that_dbt_warns_of_is_a_warning(tmp_path: Path, caplog: pytest.
 
 def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     """Models, tests and sources, in one message: first what failed, then what was skipped for it."""
-    refused = Target(tmp_path / "target", "model-failed", "stale").refusal()
+    refused = refusal(Target(tmp_path / "target", "model-failed", "stale"))
     failed = [refused.index(name) for name in (STAGED, RANGE, "source.games.raw.games (error)")]
     assert max(failed) < refused.index("(skipped)")
 
@@ -150,13 +105,13 @@ def test_a_source_whose_age_is_not_known_is_refused(target: Target, looked_at: d
 
     target.edit("sources.json", change)
     said = "(runtime error): Binder Error" if looked_at else "(not looked at): 'dbt source freshness' failed there"
-    assert f"{games} {said}" in target.refusal()
+    assert f"{games} {said}" in refusal(target)
 
 
 def test_sources_that_are_not_timed_need_no_look(target: Target) -> None:
     """Where dbt is told of no age for a source of the marts, ``sources.json`` is not asked for."""
     (target.folder / "sources.json").unlink()
-    assert "'dbt source freshness' writes; run it before recsys" in target.refusal(kind=ConfigError)
+    assert "'dbt source freshness' writes; run it before recsys" in refusal(target, kind=ConfigError)
     untimed = {"warn_after": {"count": None, "period": None}, "error_after": {"count": None, "period": None}}
     target.edit("manifest.json", lambda all_: all_["sources"]["source.games.raw.games"].update(freshness=untimed))
     target.edit("manifest.json", lambda all_: all_["sources"]["source.games.raw.ratings"].pop("freshness"))
@@ -167,7 +122,7 @@ def test_sources_that_are_not_timed_need_no_look(target: Target) -> None:
 def test_only_what_is_known_to_be_good_passes(target: Target, status: str) -> None:
     """A status that this version does not know is refused by name."""
     target.status(STAGED, status, "so it went")
-    assert f"{STAGED} ({status}): so it went" in target.refusal()
+    assert f"{STAGED} ({status}): so it went" in refusal(target)
 
 
 def test_what_is_not_upstream_does_not_matter(target: Target) -> None:
@@ -197,20 +152,20 @@ def test_tests_of_what_the_marts_are_made_of_matter(target: Target, reads: list[
     """At staging, at a source, or queries of their own over these, or over a mart and a table not made of it."""
     target.add_table("model.games.control", ["source.games.raw.games"])
     target.add_test("test.games.added", reads, at)
-    assert "test.games.added (fail): Got 3 results" in target.refusal()
+    assert "test.games.added (fail): Got 3 results" in refusal(target)
 
 
 def test_unit_tests_matter(target: Target) -> None:
     """They stand in no node of the manifest, and in its map of parents."""
     target.status("unit_test.games.stg_ratings.a_game_rated_twice_counts_once", "fail", "actual differs from expected")
-    assert "actual differs from expected" in target.refusal()
+    assert "actual differs from expected" in refusal(target)
     assert check_upstream(str(target.folder), MARTS[:1]).tests == 3, "of the games alone it says nothing"
 
 
 @pytest.mark.parametrize(("built", "told"), [("compiled", "anything"), ("games-alone", MARTS[1])])
 def test_results_of_a_command_that_did_not_build_the_marts_are_refused(tmp_path: Path, built: str, told: str) -> None:
     """``dbt compile`` calls every node a success; dbt keeps the results of its last command alone."""
-    refused = Target(tmp_path / "target", built).refusal(kind=ConfigError)
+    refused = refusal(Target(tmp_path / "target", built), kind=ConfigError)
     assert f"did not build {told}" in refused
     assert "let 'dbt build'" in refused
     assert ConfigError.exit_code == 78
@@ -231,23 +186,23 @@ def test_a_file_that_is_missing_or_torn_says_what_to_run(target: Target, name: s
     path, command = target.folder / name, "source freshness" if name == "sources.json" else "build"
     whole = path.read_text(encoding="utf-8")
     path.unlink()
-    assert f"there is no {path}, which 'dbt {command}' writes" in target.refusal(kind=ConfigError)
+    assert f"there is no {path}, which 'dbt {command}' writes" in refusal(target, kind=ConfigError)
     path.mkdir()
-    assert f"{path} cannot be read (Is a directory)" in target.refusal(kind=ConfigError)
+    assert f"{path} cannot be read (Is a directory)" in refusal(target, kind=ConfigError)
     path.rmdir()
     path.write_text(whole[: len(whole) // 2], encoding="utf-8")
-    torn = target.refusal(kind=ConfigError)
+    torn = refusal(target, kind=ConfigError)
     assert f"{path} is not what dbt writes: the file: Invalid JSON" in torn
     assert f"run 'dbt {command}' again" in torn
     path.write_text("{}", encoding="utf-8")
-    assert "Field required" in target.refusal(kind=ConfigError)
+    assert "Field required" in refusal(target, kind=ConfigError)
 
 
 @pytest.mark.parametrize("table", ["mart_games", "Analytics.Mart_Games", "warehouse.ANALYTICS.MART_GAMES"])
 def test_a_mart_is_found_by_the_name_of_its_table(target: Target, table: str) -> None:
     """In any case, with as much of it as the settings give."""
     target.status(GAMES, "error")
-    assert GAMES in target.refusal(table)
+    assert GAMES in refusal(target, table)
 
 
 def test_a_table_that_dbt_does_not_build_is_refused(target: Target) -> None:
@@ -257,7 +212,7 @@ def test_a_table_that_dbt_does_not_build_is_refused(target: Target) -> None:
     target.edit(
         "manifest.json", lambda manifest: manifest["nodes"].update({"model.a.b": inlined, "test.a.b": failures})
     )
-    refused = target.refusal("MARTS.MART_GAMES", kind=ConfigError)
+    refused = refusal(target, "MARTS.MART_GAMES", kind=ConfigError)
     assert (
         "no node of manifest.json builds MARTS.MART_GAMES; it has analytics.mart_games, analytics.mart_user" in refused
     )
@@ -267,8 +222,8 @@ def test_a_name_that_two_tables_have_is_refused(target: Target) -> None:
     """Both are named; with the schema there is one."""
     other = {"database": "warehouse", "schema": "OLD", "alias": "mart_games", "relation_name": "OLD.mart_games"}
     target.edit("manifest.json", lambda manifest: manifest["nodes"].update({"model.games.old": other}))
-    assert "2 nodes of manifest.json build a MART_GAMES: model.games.mart_games, model.games.old" in target.refusal(
-        "MART_GAMES", kind=ConfigError
+    assert "2 nodes of manifest.json build a MART_GAMES: model.games.mart_games, model.games.old" in refusal(
+        target, "MART_GAMES", kind=ConfigError
     )
     assert check_upstream(str(target.folder), MARTS).nodes == 4
 
