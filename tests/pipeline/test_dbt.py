@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARTS = ("ANALYTICS.MART_GAMES", "ANALYTICS.MART_USER_RATINGS")
-RANGE = "test.games.in_range_mart_user_ratings_0__RATING__10.5423581355"
+RANGE = "test.games.in_range_mart_user_ratings_0__10__RATING.ea141ec56d"
 
 
 def refusal(target: Target, *tables: str, kind: type[RecsysError] = DataContractError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from project import EXAMPLE, ROOT, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PAGE = (EXAMPLE / "README.md").read_text(encoding="utf-8")
 DATA = ROOT / "tests" / "data" / "dbt"
@@ -130,3 +132,15 @@ def test_what_commands_leave_is_not_committed(project: Project, said: dict[str, 
     added = {path.name for path in project.folder.iterdir()} - {path.name for path in EXAMPLE.iterdir()}
     assert added <= ignored
     assert "recsys.toml" not in ignored
+
+
+def test_the_models_of_recsys_init_are_built(tmp_path: Path) -> None:
+    """Both marts that ``recsys init`` writes, on the example's staging, under their contract and tests."""
+    project = Project.copied(tmp_path / "dbt")
+    shutil.rmtree(project.folder / "models" / "marts")
+    for name in ("recsys.toml", "tests/generic/in_range.sql"):
+        (project.folder / name).unlink()
+    for line in ("python load.py", "recsys init", "dbt build"):
+        done = project.run(line)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 table models" in done.stdout
