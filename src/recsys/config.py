@@ -82,15 +82,8 @@ class SourceSettings(Documented):
 class DbtSettings(Documented):
     """What dbt says of the marts that it built; see docs/dbt.md."""
 
-    target: str = ""
-    """Folder of dbt's artifacts, such as ``../warehouse/target``: where they say that something the marts are made of
-    failed, was skipped or is stale, nothing is trained; empty: dbt is not asked."""
-
-    @field_validator("target")
-    @classmethod
-    def _is_here(cls, path: str) -> str:
-        refuse_address(path, "the folder")
-        return path
+    target: _Path = ""
+    """Folder ``target`` of dbt: marts that its files call broken or stale are not trained on; empty: not asked."""
 
 
 class SnowflakeSettings(Documented):
