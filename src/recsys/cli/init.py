@@ -30,6 +30,7 @@ TEMPLATES = {
 SETTINGS = "recsys.toml"
 CHANGED = {
     "source": ("url", "games_table", "ratings_table", "time_column", "game_columns"),
+    "dbt": ("target",),
     "snowflake": ("deadline_s", "query_tag", "require_read_only"),
     "data": ("rating_min", "rating_max", "max_unknown"),
     "content": ("model", "cache_dir"),

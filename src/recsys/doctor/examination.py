@@ -61,6 +61,7 @@ CHECKS = (
     Check("encoder", machine.encoder, ("model",)),
     Check("cache", machine.cache, ("settings",)),
     Check("page", machine.page),
+    Check("dbt", marts.dbt, ("settings",)),
     Check("source", marts.source, ("settings", "packages")),
     Check("role", marts.role, ("source",)),
     Check("games", marts.games, ("role",)),

@@ -1,4 +1,4 @@
-"""The source and its two marts: reached, readable, there, filled, and meeting each other."""
+"""The two marts: built by dbt, their source reached, readable, there, filled, and meeting each other."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ _SHARE = 0.8
 """Of the time that may be waited: Snowflake's own limits end first, and say what they waited for."""
 _A_DAY = timedelta(days=1)
 """Time zones may take as much."""
+
+
+def dbt(case: Case) -> Seen:
+    """Say what dbt left of the marts, where a run asks for that."""
+    from recsys.pipeline.dbt import check_upstream
+
+    named, target = case.settings.source, case.settings.dbt.target
+    if not target:
+        return Seen("it is not asked: dbt.target names no folder", applies=False)
+    build = check_upstream(target, (named.games_table, named.ratings_table))
+    counts = f"{build.nodes} nodes, {build.tests} tests and {build.sources} sources"
+    return Seen(f"the marts and all above them are sound: {counts}, built at {build.generated_at}", vars(build))
 
 
 def source(case: Case) -> Seen:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from recsys.pipeline.dbt import DbtBuild
     from recsys.release.metrics import Metrics
 
 Status: TypeAlias = Literal["published", "nothing new", "checked", "trained"]
@@ -72,6 +73,9 @@ class RunResult:
         What went wrong with observers of the run, by name; it decided nothing.
     outlook
         What a run would do, by a dry run; None after any other.
+    dbt
+        The run of dbt that built the marts; None where ``dbt.target`` names none. It is told here and not in the
+        release: the same data make the same one, whichever run of dbt they come from.
     """
 
     status: Status
@@ -84,6 +88,7 @@ class RunResult:
     trial: dict[str, object] | None = None
     observers: dict[str, str] = field(default_factory=dict)
     outlook: Outlook | None = None
+    dbt: DbtBuild | None = None
 
     @property
     def headline(self) -> str:

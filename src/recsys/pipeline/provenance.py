@@ -31,9 +31,9 @@ CF_LIBRARIES = ("numpy", "scipy", "implicit", "numba")
 """What the CF half is computed with, as far as it is installed."""
 
 _LIMIT_S = 10
-_NO_INPUT = {"observers": True, "scenario": True, "release": True}
-"""Sections that are no part of what a half is: who hears of it, where it lies and how long; scenarios stand in the
-manifest by themselves."""
+_NO_INPUT = {"dbt": True, "observers": True, "scenario": True, "release": True}
+"""Sections that are no part of what a half is: who vouches for its data, who hears of it, where it lies and how long;
+scenarios stand in the manifest by themselves."""
 
 
 def content_provenance(

@@ -16,6 +16,7 @@ from recsys.marts.headings import refuse_twins
 from recsys.marts.join import Meeting
 from recsys.marts.query import MartQuery
 from recsys.marts.schema import ENCODED, RATING_COLUMNS, USER_ID
+from recsys.pipeline.dbt import check_upstream
 from recsys.sources import Describes, open_source
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from recsys.config import Settings
     from recsys.marts.ids import IdMap
     from recsys.marts.ratings import Ratings
+    from recsys.pipeline.dbt import DbtBuild
     from recsys.sources import Source
     from recsys.system.steps import Steps
 
@@ -134,6 +136,8 @@ class MartReader:
         Counts of what was read and left out.
     repairs
         What was mended, by kind.
+    dbt
+        The run of dbt that built them; None where ``dbt.target`` names none, and before they are read.
     """
 
     settings: Settings
@@ -142,6 +146,7 @@ class MartReader:
     steps: Steps
     rows: dict[str, int] = field(default_factory=dict)
     repairs: dict[str, int] = field(default_factory=dict)
+    dbt: DbtBuild | None = None
 
     @property
     def games_query(self) -> MartQuery:
@@ -155,6 +160,7 @@ class MartReader:
 
     def games(self) -> pd.DataFrame:
         """Fetch and check the games alone."""
+        self._ask_dbt(self.settings.source.games_table)
         return check_games(self._fetched("games", self.games_query), self.settings.data, self.settings.source)
 
     def ratings(self, known: IdMap | None = None) -> Ratings:
@@ -166,12 +172,14 @@ class MartReader:
             Ids of the catalogue that they are joined with; None for none.
         """
         data, source = self.settings.data, self.settings.source
+        self._ask_dbt(source.ratings_table)
         ratings = check_ratings(self._fetched("ratings", self.ratings_query), data, source)
         _refuse_dates_to_come(ratings, source.time_column)
         return ratings if known is None else check_join(ratings, known, data, source)
 
     def both(self) -> Marts:
         """Read both marts over one connection, and report every rule that either breaks at once."""
+        self._ask_dbt(self.settings.source.games_table, self.settings.source.ratings_table)
         with self.warehouse.opened() as source:
             try:
                 games = self._fetched("games", self.games_query)
@@ -185,6 +193,11 @@ class MartReader:
             _refuse_dates_to_come(marts.ratings, self.settings.source.time_column)
         self._count(marts)
         return marts
+
+    def _ask_dbt(self, *tables: str) -> None:
+        """Hold the last run of dbt against the marts, before anything is fetched; see :func:`check_upstream`."""
+        if self.settings.dbt.target:
+            self.dbt = check_upstream(self.settings.dbt.target, tables)
 
     def _fetched(self, mart: str, query: str) -> pd.DataFrame:
         step = f"fetch_{mart}"

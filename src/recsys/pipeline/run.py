@@ -266,7 +266,9 @@ class Run:
         steps, reader = self.steps, self.reader
         counts = dict(reader.rows), dict(reader.repairs), dict(steps.seconds), dict(steps.peak_mb)
         trial = None if proof is None else proof.as_json()
-        return self._audience.done(RunResult(status, self.run_id, path, *counts, trial, outlook=outlook))
+        return self._audience.done(
+            RunResult(status, self.run_id, path, *counts, trial, outlook=outlook, dbt=reader.dbt)
+        )
 
     def _page(self) -> Callable[[Staging, RunFacts], bytes] | None:
         """Return what draws the page; None where that is not installed, which is said."""
