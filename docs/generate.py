@@ -34,7 +34,8 @@ that does not exist is an error, and so is a value outside its bounds; all of th
 upper and lower case, and a variable that is empty counts as unset.
 
 In the environment `RECSYS_SECTION__KEY` is always taken for a setting, and a name that is one slip from one, such as
-one underscore instead of two, is an error that says so. Other variables with `RECSYS_` are left alone: Kubernetes makes some.
+one underscore instead of two, is an error that says so. Other variables with `RECSYS_` are left alone:
+Kubernetes makes some.
 
 ```toml
 # recsys.toml
