@@ -301,6 +301,17 @@ def test_workers_share_the_address(models: Path, tmp_path: Path) -> None:
     assert "Traceback" not in log.read_text()
 
 
+def test_a_signal_that_comes_before_the_server_listens_for_it_ends_it(models: Path, tmp_path: Path) -> None:
+    """Its address was told already: whoever reads it may ask for the end at once."""
+    code = (
+        "import os, signal, sys, uvicorn; run = uvicorn.Server.run;"
+        "uvicorn.Server.run = lambda *a, **k: (os.kill(os.getpid(), signal.SIGTERM), run(*a, **k));"
+        "from recsys.cli import main; main(['serve', '--models', sys.argv[1], '--port', '0'])"
+    )
+    with running("-c", code, models, log=tmp_path / "log") as (process, _):
+        assert process.wait(timeout=60) == 143
+
+
 def children(process: int) -> list[int]:
     """Return the workers of a server, without what Python keeps beside them."""
     path = Path(f"/proc/{process}/task/{process}/children")

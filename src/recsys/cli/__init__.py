@@ -18,7 +18,6 @@ import typer
 from recsys import __version__
 from recsys.cli import cache, compare, doctor, export, hold, init, prune, query, releases, report, serve, train, tune
 from recsys.cli.state import State
-from recsys.errors import RETRY
 from recsys.pipeline import github
 from recsys.pipeline.observers import failure_line
 from recsys.pipeline.outcome import Failure
@@ -142,27 +141,16 @@ def _logs_json(arguments: Sequence[str]) -> bool:
 
 def _last_words(arguments: Sequence[str], name: str, code: int) -> tuple[str, str]:
     failure = replace(_INTERRUPTED, message=f"interrupted by {name}; ended at once", exit_code=code)
-    event = json_event(log.name, "error", "failed", time.time(), _told(failure)) + "\n"
+    event = json_event(log.name, "error", "failed", time.time(), failure.to_json()) + "\n"
     line = f"{failure_line(failure)}\n" if "--json" in arguments else ""
     return event if _logs_json(arguments) else f"\nrecsys: error: {failure.message}\n", line
-
-
-def _told(failure: Failure) -> dict[str, object]:
-    """Return what the one event of a failure says."""
-    return {
-        "error": failure.kind,
-        "message": failure.message,
-        "exit_code": failure.exit_code,
-        "next_step": failure.next_step,
-        "retry": failure.exit_code in RETRY,
-    }
 
 
 def _failed(state: State, failure: Failure, error: Exception | None = None) -> int:
     if not state.observed:
         github.summarize(f"❌ {failure.message}", failure.trial)
     if state.json_log:
-        log.error("failed", extra=keys(**_told(failure)), exc_info=error)
+        log.error("failed", extra=keys(**failure.to_json()), exc_info=error)
     else:
         streams.note(f"recsys: error: {failure.message}")
     github.announce(failure.kind, failure.message)

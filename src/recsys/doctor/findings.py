@@ -66,7 +66,7 @@ class Finding:
 
     def as_json(self) -> dict[str, object]:
         """Return the finding ready for JSON."""
-        failed = {} if self.failure is None else {"error": self.failure.kind, "exit_code": self.failure.exit_code}
+        failed = {} if self.failure is None else self.failure.to_json()
         return {"check": self.check, "state": self.state.value, "text": self.text, **failed, "facts": self.facts}
 
 

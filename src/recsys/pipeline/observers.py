@@ -12,7 +12,6 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import RETRY
 from recsys.pipeline.outcome import headlines
 from recsys.system.log import events, keys
 from recsys.system.streams import answer, as_json, tell
@@ -77,14 +76,7 @@ class JsonLine(RunObserver):
 
 def failure_line(failure: Failure) -> str:
     """Return the JSON object that tells a failure."""
-    line: dict[str, object] = {
-        "status": "failed",
-        "error": failure.kind,
-        "message": failure.message,
-        "exit_code": failure.exit_code,
-        "next_step": failure.next_step,
-        "retry": failure.exit_code in RETRY,
-    }
+    line: dict[str, object] = {"status": "failed", **failure.to_json()}
     if failure.hold is not None:
         line["hold"] = failure.hold
     if failure.observers:

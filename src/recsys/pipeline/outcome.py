@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
-from recsys.errors import UNFORESEEN, PublishingHeld, QualityGateFailed, RecsysError
+from recsys.errors import RETRY, UNFORESEEN, PublishingHeld, QualityGateFailed, RecsysError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,6 +162,16 @@ class Failure:
             return cls(type(error).__name__, str(error), error.exit_code, error.next_step, trial, hold=hold)
         bug = f"this is a bug, please report it: {type(error).__name__}: {error}; -v shows the traceback"
         return cls("Unforeseen", bug, UNFORESEEN)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what logs, programs and the doctor are told of a failure."""
+        return {
+            "error": self.kind,
+            "message": self.message,
+            "exit_code": self.exit_code,
+            "next_step": self.next_step,
+            "retry": self.exit_code in RETRY,
+        }
 
 
 def headlines(trial: dict[str, object]) -> dict[str, object]:

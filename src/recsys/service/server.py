@@ -21,6 +21,8 @@ from recsys.system.log import events, keys
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import uvicorn
+
     from recsys.service.front import ServiceOptions
     from recsys.serving import Recommender
 
@@ -101,9 +103,9 @@ def serve_on(
         uvicorn.Config(app, http=BoundedProtocol, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     )
     gc.freeze()  # what is loaded stays: to look through it time and again would stop every request
-    begun()
-    received: list[int] = []
-    with _recorded(received), _switching(_SWITCH):
+    # Before anybody hears of the address: a signal that comes before uvicorn listens for it ends the server, too.
+    with _recorded(server) as received, _switching(_SWITCH):
+        begun()
         server.run(sockets=[listening])
     return 128 + received[0] if received else 0
 
@@ -123,11 +125,17 @@ def listen(host: str, port: int, every: float, *, has_token: bool) -> tuple[sock
 
 
 @contextmanager
-def _recorded(received: list[int]) -> Iterator[None]:
-    """Record the signals that uvicorn hands on when it has shut down."""
-    before = {number: signal.signal(number, lambda got, _: received.append(got)) for number in SIGNALS}
+def _recorded(server: uvicorn.Server) -> Iterator[list[int]]:
+    """Record the signals that come before uvicorn has handlers of its own, and those that it hands on at its end."""
+    received: list[int] = []
+
+    def record(number: int, _: object) -> None:
+        received.append(number)
+        server.should_exit = True
+
+    before = {number: signal.signal(number, record) for number in SIGNALS}
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
