@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 from recsys.errors import RecsysError
@@ -60,6 +61,9 @@ def _let_anybody_trace() -> None:
 
 def serve(files: dict[str, bytes], facts: RunFacts) -> None:
     """Fork a publisher for every line; write its process id, and its exit code when it has ended."""
+    # From Python 3.12 on a fork beside threads warns; those that libraries have started here are idle, and a child does
+    # nothing that waits for them.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for line in sys.stdin:
         go, signal = os.pipe()
         pid = os.fork()

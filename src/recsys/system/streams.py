@@ -52,6 +52,7 @@ class Stream(io.TextIOBase):
 
     def __init__(self, beneath: TextIO | None, *, again: bool = True) -> None:
         self._beneath = beneath
+        self._lost: TextIO | None = None
         self._again = again
         self.failure: Exception | None = None
         self.encoding = getattr(beneath, "encoding", None) or "utf-8"
@@ -108,7 +109,8 @@ class Stream(io.TextIOBase):
             write(self._beneath)
         except Exception as error:  # noqa: BLE001 - somebody else's stream may raise anything, and none of it counts
             if not self._again:
-                self.failure, self._beneath = error, None
+                # Kept: one that is finalized is flushed once more, and from Python 3.13 on that failure is printed.
+                self.failure, self._beneath, self._lost = error, None, self._beneath
 
 
 def _put(beneath: TextIO, text: str) -> None:
