@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -19,10 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import require
-from factories.exported import held, small_table
-from recsys.errors import RecsysError
-from recsys.export import export, open_target
-from standins.fault_injection import FAULTS, SYSCALLS, Point, calls_in
+from factories.exported import held
+from standins.export_tables import put
+from standins.fault_injection import FAULTS, SYSCALLS, Forking, Outcome, Point, calls_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,45 +43,17 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def put(text: str, release: str) -> int:
-    """Export a small table; return the exit code of the command line."""
-    try:
-        export(small_table(release), open_target(text, "RECOMMENDATIONS"))
-    except RecsysError as error:
-        return error.exit_code
-    except BaseException:  # noqa: BLE001 - a bug: the test shows the code
-        return 70
-    return 0
-
-
-def put_under(strace: list[str], text: str, release: str) -> int:
-    """Export in a process of its own, under a tracer; return its exit code, negative for a signal."""
-    go, ready = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(ready)
-        ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1), 0, 0, 0)  # where Yama asks for that: any tracer may
-        os.read(go, 1)
-        os._exit(put(text, release))
-    os.close(go)
-    tracer = subprocess.Popen(["strace", "-p", str(pid), *strace], stderr=subprocess.PIPE, text=True)
-    try:
-        assert tracer.stderr is not None
-        assert "attached" in tracer.stderr.readline()
-        os.write(ready, b"\n")
-        _, status = os.waitpid(pid, 0)
-        tracer.wait()
-    finally:
-        os.close(ready)
-        tracer.kill()
-        tracer.communicate()
-    return os.waitstatus_to_exitcode(status)
+@pytest.fixture
+def exporter(folder: Path) -> Iterator[Forking]:
+    """Return what exports in processes of its own."""
+    with Forking("export_tables", folder, folder / "stderr") as forking:
+        yield forking
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("before", ["old", ""], ids=["replaced", "made"])
-def test_every_fault_leaves_a_whole_table(kind: str, before: str, folder: Path) -> None:
+def test_every_fault_leaves_a_whole_table(kind: str, before: str, folder: Path, exporter: Forking) -> None:
     """At every point: the old table or the new one; exit 0 means new; the next export succeeds, and leaves nothing."""
     scheme, _, name = kind.rpartition(":")
     path, template = folder / "at" / name, folder / "template"
@@ -92,10 +61,9 @@ def test_every_fault_leaves_a_whole_table(kind: str, before: str, folder: Path) 
     path.parent.mkdir()
     if before:
         assert put(text, "old") == 0
-    assert put(str(folder / "warm.parquet"), "warm") == put(f"duckdb:{folder / 'warm.duckdb'}", "warm") == 0  # imports
     shutil.copytree(path.parent, template)
     trace = folder / "trace"
-    assert put_under(["-o", str(trace), f"--trace={','.join(SYSCALLS)}"], text, "new") == 0
+    assert exporter.run(text, "new", strace=["-o", str(trace), f"--trace={','.join(SYSCALLS)}"]) == Outcome(0, "")
     assert held(path) == "new"
     calls = calls_in(trace)
     assert calls["fsync"] + calls["fdatasync"] >= 1
@@ -110,7 +78,7 @@ def test_every_fault_leaves_a_whole_table(kind: str, before: str, folder: Path) 
     for point in chosen:
         shutil.rmtree(path.parent)
         shutil.copytree(template, path.parent)
-        code = put_under(["-o", "/dev/null", *point.options()], text, "new")
+        code = exporter.run(text, "new", strace=["-o", "/dev/null", *point.options()]).code
         context = f"{kind} {point}: exit {code}"
         # DuckDB itself aborts where some of its files cannot be opened: that is a kill, too.
         killed = {-signal.SIGKILL, -signal.SIGABRT} if scheme else {-signal.SIGKILL}

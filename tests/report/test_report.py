@@ -308,7 +308,7 @@ def test_what_newcomers_lack_is_said(
 
 def test_the_missing_extra_is_named() -> None:
     """Where a package is not installed, the error names the extra before anything else is done."""
-    with pytest.raises(MissingExtra, match=r"recsys\[report\]"):
+    with pytest.raises(MissingExtra, match=r"recsys-releases\[report\]"):
         require_extra(find=lambda name: None if name == "vl_convert" else name)
 
 

@@ -55,20 +55,21 @@ class Outcome:
     said: str
 
 
-class Publisher:
-    """A process that publishes on demand; see ``publish_parts.py``.
+class Forking:
+    """A process that forks to do its work; see ``forking.py``. A context manager that ends it.
 
     Parameters
     ----------
-    parts
-        Folder with the parts; beside it a folder ``warm`` with a release.
+    module, argument
+        What is run, with its one argument.
+    errors
+        Takes what it says on stderr.
     """
 
-    def __init__(self, parts: Path) -> None:
-        self._errors = (parts.parent / f"{parts.name}.stderr").open("w+")
-        script = Path(__file__).with_name("publish_parts.py")
+    def __init__(self, module: str, argument: Path, errors: Path) -> None:
+        self._errors = errors.open("w+")
         self._process = subprocess.Popen(
-            [sys.executable, str(script), str(parts)],
+            [sys.executable, "-m", f"standins.{module}", str(argument)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -87,6 +88,45 @@ class Publisher:
         self._in.close()
         self._process.wait()
         self._errors.close()
+
+    def run(self, *fields: object, strace: list[str] | None = None) -> Outcome:
+        """Do the work once, in a fork.
+
+        Parameters
+        ----------
+        fields
+            What is worked on.
+        strace
+            Options of the tracer that is attached to the fork; none when not given.
+        """
+        self._errors.seek(0)
+        self._errors.truncate()
+        self._say("\t".join(map(str, fields)))
+        pid = self._out.readline().strip()
+        tracer = _attach(pid, strace) if strace else None
+        self._say("go")
+        code = int(self._out.readline())
+        if tracer:
+            tracer.wait()
+        self._errors.seek(0)
+        return Outcome(code, self._errors.read())
+
+    def _say(self, line: str) -> None:
+        self._in.write(line + "\n")
+        self._in.flush()
+
+
+class Publisher(Forking):
+    """A process that publishes on demand; see ``publish_parts.py``.
+
+    Parameters
+    ----------
+    parts
+        Folder with the parts; beside it a folder ``warm`` with a release.
+    """
+
+    def __init__(self, parts: Path) -> None:
+        super().__init__("publish_parts", parts, parts.parent / f"{parts.name}.stderr")
 
     def publish(
         self,
@@ -108,21 +148,7 @@ class Publisher:
         check
             Put in front of the checking process's command; ``["here"]`` for none.
         """
-        self._errors.seek(0)
-        self._errors.truncate()
-        self._say("\t".join([str(models), run_id, str(keep), *(check or [])]))
-        pid = self._out.readline().strip()
-        tracer = _attach(pid, strace) if strace else None
-        self._say("go")
-        code = int(self._out.readline())
-        if tracer:
-            tracer.wait()
-        self._errors.seek(0)
-        return Outcome(code, self._errors.read())
-
-    def _say(self, line: str) -> None:
-        self._in.write(line + "\n")
-        self._in.flush()
+        return self.run(models, run_id, keep, *(check or []), strace=strace)
 
 
 def _attach(pid: str, options: list[str]) -> subprocess.Popen[str]:
@@ -136,7 +162,7 @@ def _attach(pid: str, options: list[str]) -> subprocess.Popen[str]:
 def _python_path() -> str:
     import recsys
 
-    return str(Path(recsys.__file__).parents[1])
+    return os.pathsep.join([str(Path(__file__).parents[1]), str(Path(recsys.__file__).parents[1])])
 
 
 def calls_in(trace: Path) -> Counter[str]:

@@ -334,7 +334,7 @@ def test_where_there_is_nothing_to_search(
 
 def test_a_missing_extra_is_named() -> None:
     """Without Optuna the error says what to install."""
-    with pytest.raises(MissingExtra, match=r"recsys\[tune\]"):
+    with pytest.raises(MissingExtra, match=r"recsys-releases\[tune\]"):
         require_extra(lambda _: None)
     require_extra()
 
