@@ -1,6 +1,6 @@
 """Exports small tables again and again, each time in a process of its own: what fault tests make fail.
 
-Started as ``python -m standins.export_tables FOLDER``, it exports once to each kind of file in ``FOLDER``, which imports
+Started as ``python -m standins.export_tables FOLDER``, it exports once to each kind of file there, which imports
 everything. Each line on stdin is ``TARGET RELEASE``; see :func:`standins.forking.serve`.
 """
 
