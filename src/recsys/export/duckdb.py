@@ -66,7 +66,9 @@ class DuckDBTarget:
                         remove(staged / left)
                 with self._written(staged / self._path.name, schema, recreate=recreate, alone=True) as write:
                     yield write
-                if beside := sorted(set(os.listdir(staged)) - {self._path.name}):
+                with writing(f"look through {staged}"):
+                    beside = sorted(set(os.listdir(staged)) - {self._path.name})
+                if beside:
                     raise ArtifactWriteError(
                         f"cannot write {self.name}: rows are left in {staged / beside[0]}; run again"
                     )
