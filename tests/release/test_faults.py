@@ -21,6 +21,7 @@ import pytest
 from conftest import require
 from factories.small_release import make_parts
 from recsys.release.check import check_here
+from recsys.release.hold import HOLD
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
 from standins.fault_injection import (
@@ -93,10 +94,11 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 @dataclass(frozen=True)
 class Trace:
-    """The system calls of one undisturbed publish: how many, the bytes of each write, and the checker's opens."""
+    """The system calls of one undisturbed publish; of some, which calls of ``openat``."""
 
     calls: Counter[str]
     sizes: list[int]
+    looks_for_hold: list[int]
     checker_opens: list[int]
 
     def points(self) -> list[Point]:
@@ -123,7 +125,8 @@ def trace(stage: Stage) -> Trace:
         check=["strace", "-o", str(checker), "--trace=openat"],
     )
     assert outcome == Outcome(0, "")
-    return Trace(calls_in(publisher), write_sizes(publisher), opens_below(checker, stage.models))
+    looks = opens_below(publisher, stage.models / HOLD)
+    return Trace(calls_in(publisher), write_sizes(publisher), looks, opens_below(checker, stage.models))
 
 
 def test_the_trace_shows_every_write_of_a_publish(trace: Trace) -> None:
@@ -144,6 +147,7 @@ def test_the_trace_shows_every_write_of_a_publish(trace: Trace) -> None:
     assert trace.calls["unlinkat"] + trace.calls["unlink"] + trace.calls["rmdir"] >= files + 1
     assert trace.calls["openat"] >= 3 * files
     assert len(trace.checker_opens) >= files
+    assert len(trace.looks_for_hold) == 2, "at the beginning, and again before the switch"
     assert not {"open", "creat", "writev", "link", "linkat", "renameat", "renameat2"} & set(trace.calls)
 
 
@@ -182,7 +186,7 @@ def test_every_fault_leaves_a_whole_release(stage: Stage, trace: Trace) -> None:
         ]
     outcomes: Counter[str] = Counter()
     for point in points:
-        outcomes[_try(stage, point)] += 1
+        outcomes[_try(stage, trace, point)] += 1
     print(f"{len(points)} of {len(trace.points())} fault points (seed {SEED}): {dict(outcomes)}")  # noqa: T201
     assert outcomes["old"] > 0
     assert sum(outcomes.values()) == len(points)
@@ -272,7 +276,7 @@ def _try_rollback(stage: Stage, point: Point, *, held: bool) -> str:
     return "moved" if current == "first" else "stayed"
 
 
-def _try(stage: Stage, point: Point) -> str:
+def _try(stage: Stage, trace: Trace, point: Point) -> str:
     """Make one point fail and look at what is left; return which release is current."""
     stage.reset()
     if point.where == "publisher":
@@ -280,7 +284,9 @@ def _try(stage: Stage, point: Point) -> str:
     else:
         outcome = stage.publisher.publish(stage.models, "new", check=["strace", "-o", "/dev/null", *point.options()])
     context = f"{point}: exit {outcome.code}, {outcome.said}"
-    assert outcome.code in ({-9} if point.fault == "KILL" and point.where == "publisher" else {0, 73}), context
+    looks = point.where == "publisher" and point.syscall == "openat" and point.number in trace.looks_for_hold
+    expected = {-9} if point.fault == "KILL" and point.where == "publisher" else {3} if looks else {0, 73}
+    assert outcome.code in expected, context  # a hold that cannot be looked at holds
     assert "Traceback" not in outcome.said, context
     release = load_release(stage.models / "v1")
     check_here(release.path)
