@@ -9,7 +9,9 @@ are dated, as the gate's hold-out is, drawn at random otherwise. Then:
 3. ``items``: the item-item half, for both exponents and some regularizations, on from the best at an edge; with each
    of them all weights.
 
-What is added must be surely better than the factors alone, or it stays out. A stage that is left out, since its
+What is added must be better than the factors alone by more than one standard error, or it stays out (the rule of one
+standard error: Breiman et al., Classification and Regression Trees, 1984). Two would leave out a half that the gate's
+own hold-out, with several times the users, calls surely better. A stage that is left out, since its
 settings are given or the time is up, keeps what the recipe has.
 """
 
@@ -66,6 +68,8 @@ _DRAW = 101
 """Of the hold-out, away from those of the search for factors."""
 _CELLS = 24_000_000
 """Scores of users × games that all weights are tried on at once: beyond, fewer users are scored."""
+_ERRORS = 1.0
+"""Standard errors by which what is added must be better than the factors alone."""
 _NEIGHBOURS = 100
 """Of a game, while weights are tried: half of what training takes, at an eighth of the time."""
 
@@ -134,7 +138,7 @@ class BlendSearch:
             self.complete, best = False, self._best
             log.info("the time is up: what is added to the factors is the best so far")
         scores, recipe = best
-        if recipe == self.start or not surely_better(scores, alone, self.split.people):
+        if recipe == self.start or not surely_better(scores, alone, self.split.people, _ERRORS):
             return self.start
         log.info(
             "searched what is added to the factors",
