@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from recsys.marts import column_counts, column_sums
 from recsys.models.fading import fading
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Popularity:
     def of(cls, train: Ratings) -> Popularity:
         """Count the training part's ratings."""
         items = train.matrix.shape[1]
-        return cls(np.bincount(train.matrix.indices, minlength=items).astype(np.float32))
+        return cls(column_counts(train.matrix.indices, items).astype(np.float32))
 
     def scores(self, users: npt.NDArray[np.int32]) -> Scores:
         """Return the counts for each of ``users``; see :class:`Contender`."""
@@ -87,7 +88,7 @@ class PopularLately:
         """Count the training part's ratings, each by what is left of it."""
         assert train.rated_at is not None
         left = fading(train.rated_at, half_life)
-        counts = np.bincount(train.matrix.indices, left, minlength=train.matrix.shape[1])
+        counts = column_sums(train.matrix.indices, left, train.matrix.shape[1])
         return cls(counts.astype(np.float32), half_life)
 
     def scores(self, users: npt.NDArray[np.int32]) -> Scores:

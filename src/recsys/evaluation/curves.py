@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys.evaluation.contenders import CF, Factors
 from recsys.evaluation.scores import mean_ndcg
+from recsys.marts import column_counts
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,7 +58,7 @@ def exposure(evaluation: Evaluation, split: Split) -> dict[str, object]:
         its share of the training ratings; ``recommended``: by contender, its share of the first k
         places of all lists; ``shown``: by contender, how many of its games stand in anybody's.
     """
-    raters = np.bincount(split.train.matrix.indices, minlength=split.train.matrix.shape[1])
+    raters = column_counts(split.train.matrix.indices, split.train.matrix.shape[1])
     order = np.argsort(-raters, kind="stable")
     starts = np.linspace(0, len(order), min(SECTIONS, len(order)) + 1).astype(np.int64)[:-1]
     recommended, shown = {}, {}

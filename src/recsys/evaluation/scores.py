@@ -12,6 +12,7 @@ import numpy as np
 
 from recsys.errors import QualityGateFailed
 from recsys.evaluation.result import ContenderScores, Evaluation
+from recsys.marts import column_counts
 from recsys.ranking import metrics
 from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, entries, hits
 from recsys.system.log import events, keys
@@ -160,10 +161,10 @@ class _Judge:
         return numbers
 
     @cached_property
-    def raters(self) -> npt.NDArray[np.intp]:
+    def raters(self) -> npt.NDArray[np.int64]:
         """How many users rated each game in the training part."""
         matrix = self.split.train.matrix
-        return np.bincount(matrix.indices, minlength=matrix.shape[1])
+        return column_counts(matrix.indices, matrix.shape[1])
 
     def score(self, name: str, lists: npt.NDArray[np.int32]) -> ContenderScores:
         """Score one contender's lists."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from recsys.marts.counts import column_counts
 from recsys.marts.ids import Id, IdMap, meaning
 from recsys.marts.schema import GAME_ID
 
@@ -101,12 +102,12 @@ class Meeting:
         indices
             int, (ratings,): the code of each rating's game.
         """
-        return cls(items, np.bincount(indices, minlength=len(items)), catalogue, catalogue.locate(items) < 0)
+        return cls(items, column_counts(indices, len(items)), catalogue, catalogue.locate(items) < 0)
 
     @classmethod
     def however_spelled(cls, items: IdMap, indices: npt.NDArray[np.integer], catalogue: IdMap) -> Self:
         """Compare ids by what they mean; parameters are those of :meth:`of`."""
-        counts = np.bincount(indices, minlength=len(items))
+        counts = column_counts(indices, len(items))
         return cls(items, counts, catalogue, catalogue.codes_of(_spelled(items, catalogue)) < 0)
 
     @property

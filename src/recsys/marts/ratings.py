@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys.marts.cells import ARROW_TYPES
 from recsys.marts.contract import SAMPLES, ContractReport, check_spellings, has_columns
+from recsys.marts.counts import column_counts
 from recsys.marts.frames import codes_of
 from recsys.marts.ids import IdMap, NotAnId
 from recsys.marts.plain import is_nothing
@@ -227,7 +228,7 @@ def _assemble(
     pairs = pairs[order]
     starts = np.flatnonzero(np.concatenate(([True], pairs[1:] != pairs[:-1])))
     kept = pairs[starts]
-    indptr = np.concatenate(([0], np.cumsum(np.bincount(kept // shape[1], minlength=shape[0]))))
+    indptr = np.concatenate(([0], np.cumsum(column_counts(kept // shape[1], shape[0]))))
     data = np.maximum.reduceat(values[order], starts)
-    matrix = sp.csr_matrix((data, (kept % shape[1]).astype(np.int32), indptr.astype(np.int32)), shape=shape)
+    matrix = sp.csr_matrix((data, (kept % shape[1]).astype(np.int32), indptr), shape=shape)  # int64 beyond 2^31 entries
     return Ratings(users[1], items[1], matrix, None if times is None else np.maximum.reduceat(times[order], starts))

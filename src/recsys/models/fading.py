@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.errors import ConfigError
+from recsys.marts import column_counts, column_sums
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -96,8 +97,8 @@ def trend(
     numpy.ndarray
         float32, (games,): standardised over the games that were rated; 0 for the others.
     """
-    faded = np.bincount(indices, fading(rated_at, half_life, now), minlength=games)
-    counts = np.bincount(indices, minlength=games)
+    faded = column_sums(indices, fading(rated_at, half_life, now), games)
+    counts = column_counts(indices, games)
     rated = counts > 0
     ratio = np.log((faded + _FEW_LATELY) / (counts + _FEW))
     spread = float(ratio[rated].std()) if rated.any() else 0.0

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+    import scipy.sparse as sp
 
     from recsys.models.cf import CollaborativeFilter
+    from recsys.models.recipe import CfRecipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +57,19 @@ class FoldIn:
     @classmethod
     def of(cls, model: CollaborativeFilter) -> Self:
         """Take the objective from a trained model; a like counts as the mean of those it was trained on."""
-        from recsys.models.confidence import aligned, stored
+        from recsys.models.confidence import stored
         from recsys.models.solvers import solver_of
+        from recsys.models.solvers.blocks import gramian
 
         recipe, solver = model.recipe, solver_of(model.recipe)
         weights = stored(model.ratings, model.confidence)
-        ageless = aligned(model.ratings.data, recipe.confidence, recipe.like_threshold)  # as a visitor's likes are
-        liked = ageless[ageless >= _at_threshold(recipe.confidence, recipe.like_threshold)]
-        like = solver.scale(recipe) * (float(liked.mean()) if len(liked) else 1.0)
+        like = solver.scale(recipe) * _mean_like(model.ratings, recipe)
         objective = solver.objective(recipe, weights)
         alpha = objective.unobserved
-        factors = model.item_factors.astype(np.float64)
+        squares = gramian(model.item_factors, exact=True)
         _, games = solver.table_size(weights)
         overlap = alpha if objective.overlap == "unrated" else 0.0
-        return cls(
-            alpha * (factors.T @ factors), alpha * games, objective.regularization, objective.exponent, overlap, like
-        )
+        return cls(alpha * squares, alpha * games, objective.regularization, objective.exponent, overlap, like)
 
     def user(
         self,
@@ -182,6 +181,19 @@ def _divided(normal: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) ->
     return solved.astype(np.float64, copy=False)
 
 
-def _at_threshold(confidence: str, like_threshold: float) -> float:
-    """Return the confidence from which on a game was liked."""
-    return like_threshold if confidence == "rating" else 1.0
+def _mean_like(ratings: sp.csr_matrix, recipe: CfRecipe) -> float:
+    """Return the mean confidence of the ratings that are likes, ageless as a visitor's likes are; 1 where none is."""
+    from recsys.models.confidence import scale_top, weigh
+    from recsys.models.solvers.blocks import blocks, summed
+
+    top = scale_top(ratings.data)
+    threshold = recipe.like_threshold if recipe.confidence == "rating" else 1.0
+
+    def part(block: tuple[int, int]) -> npt.NDArray[np.float64]:
+        some = ratings.data[slice(*ratings.indptr[list(block)])]
+        confidence = weigh(some, recipe.confidence, recipe.like_threshold, top)
+        liked = confidence[confidence >= threshold]
+        return np.array([liked.sum(dtype=np.float64), len(liked)])
+
+    likes, number = summed(part, blocks(ratings.shape[0]), (2,))
+    return float(likes / number) if number else 1.0

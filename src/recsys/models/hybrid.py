@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
+from recsys.marts import column_counts
 from recsys.models.folding import FoldIn
+from recsys.models.solvers.blocks import blocks, summed
 from recsys.release.arrays import HybridFile, hybrid_bytes, read_hybrid
 from recsys.release.durable import write_bytes
 from recsys.release.layout import HYBRID
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.models.cf import CollaborativeFilter
+    from recsys.models.solvers.blocks import Block, Doubles
 
     Floats = npt.NDArray[np.float32]
 
@@ -95,20 +98,17 @@ class HybridRecommender:
         """
         from threadpoolctl import threadpool_limits
 
-        counts = np.bincount(model.ratings.indices, minlength=len(model.items))
+        counts = column_counts(model.ratings.indices, len(model.items))
         n = np.where(codes >= 0, counts[codes], 0)
         self.trust = (n / (n + HALF_TRUST)).astype(np.float32)
         own = np.where(codes[:, None] >= 0, model.item_factors[codes], np.float32(0))
         features = content_features(vectors, tags)
-        rated = np.flatnonzero(own.any(axis=1))
         with threadpool_limits(1, "blas"):  # the same bytes on any number of cores
-            predict, self.ridge = fit_ridge(features[rated], own[rated], self.trust[rated])
+            predict, self.ridge = fit_ridge(features, own, np.where(own.any(axis=1), self.trust, np.float32(0)))
             mapped = predict(features)
+            self.folding = FoldIn.of(model)
         self.factors = self.trust[:, None] * own + (1 - self.trust[:, None]) * mapped
-        users = model.user_factors
-        active = np.count_nonzero(users.any(axis=1))
-        self.mean_user = (users.sum(axis=0, dtype=np.float64) / max(active, 1)).astype(np.float32)
-        self.folding = FoldIn.of(model)
+        self.mean_user = _mean_user(model.user_factors)
         return self
 
     def fold_in(self, liked: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Floats:
@@ -246,7 +246,7 @@ def fit_ridge(features: Floats, targets: Floats, weights: Floats) -> tuple[Any, 
     targets
         float32, (rows, factors).
     weights
-        float32, (rows,), positive.
+        float32, (rows,): 0 for a row that is left out.
 
     Returns
     -------
@@ -256,25 +256,55 @@ def fit_ridge(features: Floats, targets: Floats, weights: Floats) -> tuple[Any, 
         λ.
     """
     w = weights.astype(np.float64)
-    share = w / max(w.sum(), 1e-12)
-    middle, level = share @ features, share @ targets
-    root = np.sqrt(w)[:, None]
-    x, y = root * (features - middle), root * (targets - level)
-    values, basis = np.linalg.eigh(x.T @ x)
-    rotated, moments = x @ basis, (x @ basis).T @ y
-    errors = []
-    for ridge in RIDGES:
-        shrunk = rotated / (np.maximum(values, 0) + ridge)
-        leverage = np.minimum(np.einsum("ij,ij->i", shrunk, rotated) + share, 0.99)
-        errors.append(float((((y - shrunk @ moments) / (1 - leverage)[:, None]) ** 2).sum()))
-    best = RIDGES[int(np.argmin(errors))]
-    coefficients = basis @ (moments / (np.maximum(values, 0) + best)[:, None])
+    share, root = w / max(w.sum(), 1e-12), np.sqrt(w)[:, None]
+    parts, (columns, factors) = blocks(len(features)), (features.shape[1], targets.shape[1])
+    middle = summed(lambda block: share[slice(*block)] @ features[slice(*block)], parts, (columns,))
+    level = summed(lambda block: share[slice(*block)] @ targets[slice(*block)], parts, (factors,))
+
+    def scaled(block: Block) -> tuple[Doubles, Doubles]:
+        rows = slice(*block)
+        return root[rows] * (features[rows] - middle), root[rows] * (targets[rows] - level)
+
+    def products(block: Block) -> Doubles:
+        x, y = scaled(block)
+        return x.T @ np.hstack((x, y))
+
+    sums = summed(products, parts, (columns, columns + factors))
+    values, basis = np.linalg.eigh(sums[:, :columns])
+    moments, values = basis.T @ sums[:, columns:], np.maximum(values, 0)
+
+    def errors(block: Block) -> Doubles:
+        x, y = scaled(block)
+        rotated, own = x @ basis, share[slice(*block)]
+        found = np.zeros(len(RIDGES))
+        for place, ridge in enumerate(RIDGES):
+            shrunk = rotated / (values + ridge)
+            leverage = np.minimum(np.einsum("ij,ij->i", shrunk, rotated) + own, 0.99)
+            found[place] = (((y - shrunk @ moments) / (1 - leverage)[:, None]) ** 2).sum()
+        return found
+
+    best = RIDGES[int(np.argmin(summed(errors, parts, (len(RIDGES),))))]
+    coefficients = basis @ (moments / (values + best)[:, None])
 
     def predict(rows: Floats) -> Floats:
-        predicted: Floats = ((rows - middle) @ coefficients + level).astype(np.float32)
+        predicted = np.empty((len(rows), factors), dtype=np.float32)
+        for start, stop in blocks(len(rows)):
+            predicted[start:stop] = (rows[start:stop] - middle) @ coefficients + level
         return predicted
 
     return predict, best
+
+
+def _mean_user(users: Floats) -> Floats:
+    """Return the mean factors of the users who have any; float32, (factors,)."""
+
+    def part(block: Block) -> Doubles:
+        rows = users[slice(*block)]
+        return np.append(rows.sum(axis=0, dtype=np.float64), np.count_nonzero(rows.any(axis=1)))
+
+    sums = summed(part, blocks(len(users)), (users.shape[1] + 1,))
+    mean: Floats = (sums[:-1] / max(sums[-1], 1)).astype(np.float32)
+    return mean
 
 
 def _file(folder: Path | str) -> Path:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from recsys.errors import Diverged
+from recsys.marts import column_sums
 from recsys.models.fading import dated, trend
 from recsys.models.item_kernels import add_rows, find_words, gram_rows, solve_games
 from recsys.release.arrays import ItemItemFile
@@ -105,7 +106,7 @@ class ItemItem:
             found = fit_item_item(weights, recipe.item_exponent, recipe.item_regularization, threads=threads)
             matrix = Rows(found.indptr.astype(np.int64), found.indices, found.data)
             people = max(int(np.count_nonzero(np.diff(weights.indptr))), 1)
-            mean = np.bincount(weights.indices, weights.data, minlength=games) / people
+            mean = column_sums(weights.indices, weights.data, games) / people
             usual = np.asarray(mean @ found, dtype=np.float32)
         return cls(matrix, added, usual)
 

@@ -44,12 +44,13 @@ def games_table(games: pd.DataFrame | pa.Table, items: IdMap, indices: npt.NDArr
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from recsys.marts import column_counts
     from recsys.marts.ids import id_array_of, python_ids
 
     names = games.column_names if isinstance(games, pa.Table) else list(games.columns)
     catalogue = {name: _column(games, name) for name in names if name not in _LEFT_OUT}
     ids = id_array_of(_column(games, _ID))
-    counts = np.append(np.bincount(indices, minlength=len(items)), 0)  # the last one stands for "unknown": -1
+    counts = np.append(column_counts(indices, len(items)), 0)  # the last one stands for "unknown": -1
     ratings = counts[items.codes_of(python_ids(ids))].astype(np.int64)
     table = pa.table({_ID: ids, **catalogue, N_RATINGS: ratings})
     buffer = io.BytesIO()

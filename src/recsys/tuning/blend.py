@@ -25,6 +25,7 @@ import numpy as np
 
 from recsys.errors import Diverged
 from recsys.evaluation.bootstrap import surely_better
+from recsys.marts import column_sums
 from recsys.models.confidence import confidence
 from recsys.models.fading import dated, fading, left_by_time, trend
 from recsys.models.item_item import fit_item_item
@@ -312,7 +313,7 @@ def lately_half_life(ratings: Ratings, like_threshold: float, seed: int, half_li
     rated_at, games = split.rated_at, split.train.shape[1]
 
     def score(half_life: float) -> float:
-        faded = np.bincount(split.train.indices, fading(rated_at, half_life), minlength=games).astype(np.float32)
+        faded = column_sums(split.train.indices, fading(rated_at, half_life), games).astype(np.float32)
         return float(split.judged(lambda block: np.tile(faded, (len(split.users[block]), 1))).mean())
 
     return max(half_lives, key=score)

@@ -102,7 +102,7 @@ def test_equals_implicit_for_its_objective(confidence: sp.csr_matrix) -> None:
 def test_threads_change_no_bit(confidence: sp.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread and three give the same bytes, also where rows are solved in many blocks."""
     monkeypatch.setattr("recsys.models.solvers.ials._BLOCK_WORK", 500)
-    monkeypatch.setattr("recsys.models.solvers.ials._BLOCK_ROWS", 37)
+    monkeypatch.setattr("recsys.models.solvers.blocks.ROWS", 37)
     start = initial_factors(USERS, ITEMS, DEPTH, 3)
     one, three = (factorize(confidence, Objective(0.1), start, iterations=3, threads=n) for n in (1, 3))
     assert one.users.tobytes() == three.users.tobytes()

@@ -9,6 +9,7 @@ import numpy as np
 from recsys.evaluation.contenders import CONTENT
 from recsys.evaluation.holdout import part
 from recsys.evaluation.newcomers.rankings import HYBRID, WITHOUT_CONTENT, Rankings, TooFew
+from recsys.marts import column_counts
 from recsys.ranking import metrics
 from recsys.ranking.hashing import id_hashes
 from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, entries
@@ -107,7 +108,7 @@ class _Fold:
         liked = sample.liked
         self.relevant = liked[:, np.flatnonzero(cold)]
         self.profile = part(liked, ~cold[liked.indices])
-        self.tags = _tag_popularity(sample.tags, np.bincount(model.ratings.indices, minlength=len(cold)), cold)
+        self.tags = _tag_popularity(sample.tags, column_counts(model.ratings.indices, len(cold)), cold)
 
     def able(self) -> npt.NDArray[np.int64]:
         """Return the users who like games on either side."""

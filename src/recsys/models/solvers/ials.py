@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import DataContractError, Diverged
+from recsys.models.solvers.blocks import blocks, gramian, normal_rows, row_sums, total
 from recsys.models.solvers.cg import Kernel, compiled
 from recsys.models.solvers.objective import Factors, Objective, table_size
 from recsys.system.cores import usable_cores
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[np.float32]
 
-_BLOCK_ROWS = 8192
-"""Rows of one dense product: fixed, so that sums do not depend on the number of threads."""
 _BLOCK_WORK = 200_000
 """Ratings (plus a share for each row) of one block that a thread solves."""
 _CG_STEPS = 3
@@ -78,10 +77,10 @@ class Ials:
         """
         users, items = (max(number, 1) for number in self.table_size(confidence))
         entries = max(len(confidence.data), 1)
-        total = float(confidence.data.sum(dtype=np.float64)) or 1.0
-        alpha = recipe.unobserved * total / (users * items)
+        sum_ = total(row_sums(confidence)) or 1.0
+        alpha = recipe.unobserved * sum_ / (users * items)
         noise = (np.sqrt(users / entries) + np.sqrt(items / entries)) / (1 + recipe.unobserved)
-        weight = (1 + recipe.unobserved) * total / np.sqrt(users * items)
+        weight = (1 + recipe.unobserved) * sum_ / np.sqrt(users * items)
         return Objective(float(recipe.regularization * noise * weight ** (1 - recipe.exponent)), alpha, recipe.exponent)
 
     def table_size(self, confidence: csr_matrix) -> tuple[int, int]:
@@ -117,10 +116,10 @@ class Ials:
 
 def initial_factors(users: int, items: int, factors: int, seed: int) -> Factors:
     """Draw small normal factors, of the size of Rendle et al. (standard deviation 0.1/√d)."""
-    rng = np.random.default_rng(seed)
-    scale = np.float32(0.1 / np.sqrt(factors))
-    draw = [rng.standard_normal((n, factors), dtype=np.float32) * scale for n in (users, items)]
-    return Factors(draw[0], draw[1])
+    drawn = [
+        normal_rows(rows, factors, 0.1 / np.sqrt(factors), [seed, side]) for side, rows in enumerate((users, items))
+    ]
+    return Factors(*drawn)
 
 
 def factorize(  # noqa: PLR0913 - the last four have defaults
@@ -203,19 +202,11 @@ class _Side:
         self.factors[np.diff(self.indptr) == 0] = 0  # or the first turn of the other side would see them
         self.indices = confidence.indices.astype(np.int32, copy=False)
         self.data = confidence.data.astype(np.float32, copy=False)
-        self.ridge = objective.ridge(_row_sums(confidence), others)
+        self.ridge = objective.ridge(row_sums(confidence), others)
         work = self.indptr + 8 * np.arange(len(self.indptr))
         cuts = np.searchsorted(work, np.arange(0, work[-1], _BLOCK_WORK))
         self.blocks = _pairs(np.unique(np.append(cuts, len(self.factors))))
-        self.dense = _pairs(np.unique(np.append(np.arange(0, len(self.factors), _BLOCK_ROWS), len(self.factors))))
-
-    def gramian(self, pool: ThreadPoolExecutor) -> NDArray[np.float64]:
-        def one(block: tuple[int, int]) -> NDArray[np.float64]:
-            rows = self.factors[slice(*block)]
-            return (rows.T @ rows).astype(np.float64)
-
-        width = self.factors.shape[1]
-        return sum(pool.map(one, self.dense), np.zeros((width, width)))
+        self.dense = blocks(len(self.factors))
 
     def rotate(self, pool: ThreadPoolExecutor, basis: Array) -> None:
         def one(block: tuple[int, int]) -> None:
@@ -257,10 +248,10 @@ class _Solver:
         return Factors(self.users.factors, self.items.factors)
 
     def _turn(self, pool: ThreadPoolExecutor, solved: _Side, fixed: _Side) -> None:
-        gramian = fixed.gramian(pool)
-        if not np.isfinite(gramian).all():
+        squares = gramian(fixed.factors, pool.map)
+        if not np.isfinite(squares).all():
             return  # diverged: `factorize` says so in the words of the settings
-        weights, vectors = np.linalg.eigh(gramian)
+        weights, vectors = np.linalg.eigh(squares)
         self.basis = self.basis @ vectors
         rotation = vectors.astype(np.float32)
         for side in (solved, fixed):
@@ -268,11 +259,6 @@ class _Solver:
         alpha = self.objective.unobserved
         diagonal = (alpha * np.maximum(weights, 0)).astype(np.float32)
         solved.solve(pool, self.kernel, fixed.factors, diagonal, alpha if self.objective.overlap == "unrated" else 0.0)
-
-
-def _row_sums(matrix: csr_matrix) -> NDArray[np.float64]:
-    sums = np.concatenate(([0.0], np.cumsum(matrix.data, dtype=np.float64)))
-    return np.diff(sums[matrix.indptr])
 
 
 def _pairs(cuts: NDArray[np.int64]) -> list[tuple[int, int]]:

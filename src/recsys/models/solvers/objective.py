@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from recsys.marts import column_counts
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -39,4 +41,5 @@ class Objective:
 
 def table_size(indptr: npt.NDArray[np.integer[Any]], indices: npt.NDArray[np.integer[Any]]) -> tuple[int, int]:
     """Return how many rows and how many columns of a CSR matrix have an entry: the users and games that there are."""
-    return int(np.count_nonzero(np.diff(indptr))), int(np.count_nonzero(np.bincount(indices)))
+    columns = int(indices.max(initial=-1)) + 1
+    return int(np.count_nonzero(np.diff(indptr))), int(np.count_nonzero(column_counts(indices, columns)))
