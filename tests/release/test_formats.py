@@ -6,7 +6,7 @@ import io
 import json
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +17,12 @@ from factories.small_release import Parts, make_parts, npz
 from recsys.errors import ArtifactCorrupt
 from recsys.release.arrays import (
     ItemItemFile,
-    interactions_bytes,
-    item_item_bytes,
     read_factors,
     read_hybrid,
     read_interactions,
     read_item_item,
+    write_interactions,
+    write_item_item,
 )
 from recsys.release.formats import read_game_ids, read_games, read_index, read_mappings, read_vectors
 from recsys.release.layout import FACTORS, GAMES, HYBRID, INDEX, INTERACTIONS, ITEM_ITEM, MAPPINGS, METADATA
@@ -45,6 +45,13 @@ READERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
+def written(write: Callable[[BinaryIO, Any], None], file: object) -> bytes:
+    """Return what is written of a file."""
+    out = io.BytesIO()
+    write(out, file)
+    return out.getvalue()
+
+
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     """Return the parts of a small release, with the optional file."""
@@ -57,7 +64,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
         trend=np.zeros(items, dtype=np.float32),
         usual=np.zeros(items, dtype=np.float32),
     )
-    return replace(made, files=made.files | {ITEM_ITEM: bytes(item_item_bytes(half))})
+    return replace(made, files=made.files | {ITEM_ITEM: written(write_item_item, half)})
 
 
 def _problem(read: Callable[[bytes], object], data: bytes) -> str:
@@ -153,10 +160,10 @@ def test_confidence_is_kept_where_there_is_one(parts: Parts) -> None:
     """The confidence of a rating as trained is optional: older files have none, and lose no byte for it."""
     stored = read_interactions(parts.files[INTERACTIONS])
     assert stored.confidence is not None
-    assert read_interactions(bytes(interactions_bytes(replace(stored, confidence=None)))).confidence is None
-    assert bytes(interactions_bytes(stored)) == parts.files[INTERACTIONS]
+    assert read_interactions(written(write_interactions, replace(stored, confidence=None))).confidence is None
+    assert written(write_interactions, stored) == parts.files[INTERACTIONS]
     confidence = np.linspace(0, 1, len(stored.ratings), dtype=np.float32)
-    again = read_interactions(bytes(interactions_bytes(replace(stored, confidence=confidence))))
+    again = read_interactions(written(write_interactions, replace(stored, confidence=confidence)))
     assert again.confidence is not None
     np.testing.assert_array_equal(again.confidence, confidence)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,15 +23,15 @@ from recsys.ranking.top import Scored, top_k
 from recsys.release.arrays import (
     FactorsFile,
     InteractionsFile,
-    factors_bytes,
-    interactions_bytes,
-    item_item_bytes,
     read_factors,
     read_interactions,
     read_item_item,
+    write_factors,
+    write_interactions,
+    write_item_item,
 )
-from recsys.release.durable import make_folder, write_bytes
-from recsys.release.formats import id_kinds, mappings_bytes, model_bytes, read_mappings
+from recsys.release.durable import make_folder, write_bytes, write_file
+from recsys.release.formats import id_kinds, mappings_bytes, read_mappings, write_model
 from recsys.release.layout import CF_FILES, FACTORS, INTERACTIONS, ITEM_ITEM, MAPPINGS, MODEL
 from recsys.release.path import folder_at
 from recsys.system.paths import local_path
@@ -233,16 +234,16 @@ class CollaborativeFilter:
         """
         folder = local_path(path, "the folder of the model")
         make_folder(folder)
-        write_bytes(folder / MODEL, model_bytes(self.als_model))
+        write_file(folder / MODEL, partial(write_model, model=self.als_model))
         write_bytes(folder / MAPPINGS, mappings_bytes(self.users, self.items))
         kinds, recipe = id_kinds(self.users, self.items), self.recipe.as_json()
         factors = FactorsFile(self.user_factors, self.item_factors, self.recommendable, kinds, recipe)
-        write_bytes(folder / FACTORS, factors_bytes(factors))
+        write_file(folder / FACTORS, partial(write_factors, file=factors))
         ratings = self.ratings
         rated = InteractionsFile(ratings.indptr, ratings.indices, ratings.data, self.confidence)
-        write_bytes(folder / INTERACTIONS, interactions_bytes(rated))
+        write_file(folder / INTERACTIONS, partial(write_interactions, file=rated))
         if self.item_item is not None:
-            write_bytes(folder / ITEM_ITEM, item_item_bytes(self.item_item.as_file()))
+            write_file(folder / ITEM_ITEM, partial(write_item_item, file=self.item_item.as_file()))
         else:
             (folder / ITEM_ITEM).unlink(missing_ok=True)  # an earlier model's, in a folder that is written again
 

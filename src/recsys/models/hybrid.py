@@ -16,6 +16,7 @@ Answering needs numpy alone; :meth:`HybridRecommender.load` reads no other file 
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from recsys.errors import ArtifactCorrupt, NotInModel, ReleaseNotFound
 from recsys.marts import column_counts
 from recsys.models.folding import FoldIn
 from recsys.models.solvers.blocks import blocks, summed
-from recsys.release.arrays import HybridFile, hybrid_bytes, read_hybrid
-from recsys.release.durable import write_bytes
+from recsys.release.arrays import HybridFile, read_hybrid, write_hybrid
+from recsys.release.durable import write_file
 from recsys.release.layout import HYBRID
 from recsys.system.log import events, keys
 from recsys.system.paths import local_path
@@ -176,7 +177,7 @@ class HybridRecommender:
         ArtifactWriteError
             If it cannot be written whole.
         """
-        write_bytes(_file(path), hybrid_bytes(self.as_file()))
+        write_file(_file(path), partial(write_hybrid, file=self.as_file()))
 
     def as_file(self) -> HybridFile:
         """Return what ``hybrid.npz`` holds of it."""

@@ -1,24 +1,27 @@
 """The three files of arrays: what the CF half learned, who rated what, and the factors for everybody.
 
-Readers take bytes, check every array, and pass over arrays that they do not know. Whatever is wrong is an
-:class:`~recsys.errors.ArtifactCorrupt` that names the file and the fault.
+Readers take a file's content, check every array, and pass over arrays that they do not know; the arrays are views of
+it, for reading. Whatever is wrong is an :class:`~recsys.errors.ArtifactCorrupt` that names the file and the fault.
+Writers write a stream: :func:`recsys.release.durable.write_file`.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
 
 from recsys.release.damage import expect, reading
 from recsys.release.layout import FACTORS, HYBRID, INTERACTIONS, ITEM_ITEM
-from recsys.release.npz import Field, npz_bytes, read_npz
+from recsys.release.npz import Field, read_npz, write_npz
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
     import numpy.typing as npt
+
+    from recsys.release.durable import Buffer
 
     Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -145,7 +148,7 @@ class ItemItemFile:
     usual: Floats
 
 
-def read_factors(data: bytes) -> FactorsFile:
+def read_factors(data: Buffer) -> FactorsFile:
     """Return what ``cf_factors.npz`` holds.
 
     Raises
@@ -165,11 +168,12 @@ def read_factors(data: bytes) -> FactorsFile:
     return FactorsFile(users, items, flags, kinds, recipe)  # type: ignore[arg-type] # the kinds were checked
 
 
-def factors_bytes(file: FactorsFile) -> memoryview:
-    """Return the content of ``cf_factors.npz``."""
+def write_factors(out: BinaryIO, file: FactorsFile) -> None:
+    """Write ``cf_factors.npz``."""
     import numpy as np
 
-    return npz_bytes(
+    write_npz(
+        out,
         user_factors=file.user_factors,
         item_factors=file.item_factors,
         recommendable=file.recommendable,
@@ -178,7 +182,7 @@ def factors_bytes(file: FactorsFile) -> memoryview:
     )
 
 
-def read_interactions(data: bytes) -> InteractionsFile:
+def read_interactions(data: Buffer) -> InteractionsFile:
     """Return what ``interactions.npz`` holds.
 
     Raises
@@ -202,13 +206,13 @@ def read_interactions(data: bytes) -> InteractionsFile:
     return file
 
 
-def interactions_bytes(file: InteractionsFile) -> memoryview:
-    """Return the content of ``interactions.npz``; without a confidence there is no such array."""
+def write_interactions(out: BinaryIO, file: InteractionsFile) -> None:
+    """Write ``interactions.npz``; without a confidence there is no such array."""
     confidence = {} if file.confidence is None else {"confidence": file.confidence}
-    return npz_bytes(indptr=file.indptr, indices=file.indices, ratings=file.ratings, **confidence)
+    write_npz(out, indptr=file.indptr, indices=file.indices, ratings=file.ratings, **confidence)
 
 
-def read_hybrid(data: bytes) -> HybridFile:
+def read_hybrid(data: Buffer) -> HybridFile:
     """Return what ``hybrid.npz`` holds.
 
     Raises
@@ -226,11 +230,12 @@ def read_hybrid(data: bytes) -> HybridFile:
     return file
 
 
-def hybrid_bytes(file: HybridFile) -> memoryview:
-    """Return the content of ``hybrid.npz``."""
+def write_hybrid(out: BinaryIO, file: HybridFile) -> None:
+    """Write ``hybrid.npz``."""
     import numpy as np
 
-    return npz_bytes(
+    write_npz(
+        out,
         factors=file.factors,
         trust=file.trust,
         mean_user=file.mean_user,
@@ -240,7 +245,7 @@ def hybrid_bytes(file: HybridFile) -> memoryview:
     )
 
 
-def read_item_item(data: bytes) -> ItemItemFile:
+def read_item_item(data: Buffer) -> ItemItemFile:
     """Return what ``item_item.npz`` holds.
 
     Raises
@@ -260,6 +265,6 @@ def read_item_item(data: bytes) -> ItemItemFile:
     return file
 
 
-def item_item_bytes(file: ItemItemFile) -> memoryview:
-    """Return the content of ``item_item.npz``."""
-    return npz_bytes(indptr=file.indptr, indices=file.indices, values=file.values, trend=file.trend, usual=file.usual)
+def write_item_item(out: BinaryIO, file: ItemItemFile) -> None:
+    """Write ``item_item.npz``."""
+    write_npz(out, indptr=file.indptr, indices=file.indices, values=file.values, trend=file.trend, usual=file.usual)

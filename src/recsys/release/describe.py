@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError
 from recsys.release.formats import read_game_ids, read_index
 from recsys.release.layout import METADATA
 from recsys.release.manifest import ArrayFacts
-from recsys.release.npz import open_npz
+from recsys.release.npz import arrays_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,8 +53,8 @@ def _index(path: Path) -> dict[str, ArrayFacts]:
 
 
 def _npz(path: Path) -> dict[str, ArrayFacts]:
-    with open_npz(path) as arrays:
-        return {name: _array(arrays[name].shape, arrays[name].dtype) for name in arrays.files}
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return {name: _array(array.shape, array.dtype) for name, array in arrays_of(memoryview(mapped)).items()}
 
 
 def _parquet(path: Path) -> dict[str, ArrayFacts]:

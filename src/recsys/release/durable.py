@@ -1,4 +1,4 @@
-"""Writing that lasts: every byte flushed, read back and compared; every rename flushed too.
+"""Writing that lasts: every byte flushed, read back and compared; every rename flushed too. Files are streams.
 
 The one place where an ``OSError`` of writing becomes an
 :class:`~recsys.errors.ArtifactWriteError`. Nothing here knows what a release is.
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from recsys.errors import ArtifactWriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""The content of a file, in memory or mapped."""
 
 TEMPORARY = ".partial"
 """Suffix of a file that is being written; a leftover one is never read and may be deleted."""
@@ -63,20 +67,25 @@ def _failure(what: str, error: OSError) -> ArtifactWriteError:
     return failure
 
 
-def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
+def write_bytes(path: Path, data: Buffer) -> str:
+    """Write a file that is in memory; see :func:`write_file`."""
+    return write_file(path, lambda file: file.write(data))
+
+
+def write_file(path: Path, fill: Callable[[BinaryIO], object]) -> str:
     """Write a file so that it is there whole, on the disk, or not at all.
 
-    The bytes go to a temporary name, are flushed, read back and compared with what was meant, and
-    the file takes its name in one atomic step. A disk that reports success and stores something
-    else is seen here.
+    The bytes go to a temporary name, are hashed as they are written, flushed, read back and compared with what was
+    meant, and the file takes its name in one atomic step. A disk that reports success and stores something else is seen
+    here.
 
     Parameters
     ----------
     path
         The file; one that exists is replaced, and so is a link. Its folder must exist. A folder, device or pipe is
         refused.
-    data
-        The content.
+    fill
+        Writes the content, from its beginning to its end, into what it is given.
 
     Returns
     -------
@@ -94,8 +103,7 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
         if path.exists() and not path.is_file():
             raise ArtifactWriteError(f"cannot write {path}: it is no plain file, and would be gone; name another")
         try:
-            _write_flushed(temporary, data)
-            meant = hashlib.sha256(data).hexdigest()
+            meant = _write_flushed(temporary, fill)
             _compare(temporary, meant)
             _replace(temporary, path)
         except BaseException:
@@ -106,16 +114,39 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> str:
     return meant
 
 
-def _write_flushed(path: Path, data: bytes | bytearray | memoryview) -> None:
+class _Hashed(io.RawIOBase):
+    """Writes whole pieces to a descriptor, and hashes them."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._digest = descriptor, hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        whole = rest = memoryview(data).cast("B")
+        self._digest.update(whole)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        return len(whole)
+
+
+def _write_flushed(path: Path, fill: Callable[[BinaryIO], object]) -> str:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
-        rest = memoryview(data).cast("B")
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-        # Drop the cached pages, so that reading back asks the disk and not our own memory.
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        hashed = _Hashed(descriptor)
+        with io.BufferedWriter(hashed, _CHUNK) as file:
+            fill(file)
+            file.flush()
+            os.fsync(descriptor)
+            # Drop the cached pages, so that reading back asks the disk and not our own memory.
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        return hashed.digest
     finally:
         os.close(descriptor)
 

@@ -1,6 +1,6 @@
 """The content of the files of a release that are no arrays, read and written here and nowhere else.
 
-Readers take bytes. Whatever is wrong with them is an :class:`~recsys.errors.ArtifactCorrupt` that names
+Readers take a file's content. Whatever is wrong with it is an :class:`~recsys.errors.ArtifactCorrupt` that names
 the file and the fault. Nothing is unpickled; ``cf_model.pkl`` is the matter of :mod:`recsys.release.unpickle`,
 and files of arrays that of :mod:`recsys.release.arrays`.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from recsys.errors import ArtifactCorrupt
 from recsys.release.damage import expect, reading
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from recsys.marts.ids import Id, IdMap
     from recsys.release.arrays import IdKind
+    from recsys.release.durable import Buffer
 
     Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -35,7 +36,7 @@ PICKLE_PROTOCOL = 5
 _NAMES = ("GAME_ID", "NAME", "CATEGORIES", "MECHANICS", "N_RATINGS")
 
 
-def read_index(data: bytes) -> faiss.IndexFlatL2:
+def read_index(data: Buffer) -> faiss.IndexFlatL2:
     """Return the index of ``rag_index.faiss``; row i is the i-th id of ``metadata.json``.
 
     Raises
@@ -53,7 +54,7 @@ def read_index(data: bytes) -> faiss.IndexFlatL2:
     return index
 
 
-def read_vectors(data: bytes) -> Floats:
+def read_vectors(data: Buffer) -> Floats:
     """Return the vectors of ``rag_index.faiss``, float32, (games, dimension); fails as :func:`read_index`."""
     index = read_index(data)
     vectors: Floats = index.reconstruct_n(0, index.ntotal)
@@ -71,7 +72,7 @@ def index_bytes(index: faiss.IndexFlatL2) -> memoryview:
     return data
 
 
-def read_game_ids(data: bytes) -> list[Id]:
+def read_game_ids(data: Buffer) -> list[Id]:
     """Return the ids of the catalogue's games that ``metadata.json`` holds, in the order of the index.
 
     Raises
@@ -80,7 +81,7 @@ def read_game_ids(data: bytes) -> list[Id]:
         If it holds no list of distinct whole numbers or texts.
     """
     with reading(METADATA):
-        ids = json.loads(data)["ids"]
+        ids = json.loads(bytes(data))["ids"]
     sound = isinstance(ids, list) and all(type(id_) in {int, str} for id_ in ids)
     expect(METADATA, sound=sound, problem="its ids are no list of whole numbers or texts")
     expect(METADATA, sound=len(set(ids)) == len(ids), problem="it holds an id twice")
@@ -93,7 +94,7 @@ def game_ids_bytes(ids: Sequence[Id]) -> bytes:
     return json.dumps({"ids": ids}, allow_nan=False, ensure_ascii=False).encode()
 
 
-def read_mappings(data: bytes, kinds: tuple[IdKind, IdKind]) -> tuple[IdMap, IdMap]:
+def read_mappings(data: Buffer, kinds: tuple[IdKind, IdKind]) -> tuple[IdMap, IdMap]:
     """Return the maps of users and of rated games that ``cf_mappings.json`` holds.
 
     Parameters
@@ -113,7 +114,7 @@ def read_mappings(data: bytes, kinds: tuple[IdKind, IdKind]) -> tuple[IdMap, IdM
 
     maps = []
     with reading(MAPPINGS):
-        tree = json.loads(data)
+        tree = json.loads(bytes(data))
         for name, kind in zip(("user_id_to_idx", "item_id_to_idx"), kinds, strict=True):
             mapping = tree[name]
             if list(mapping.values()) != list(range(len(mapping))):
@@ -148,12 +149,12 @@ def mappings_bytes(users: IdMap, items: IdMap) -> bytes:
     return json.dumps(mappings, ensure_ascii=False).encode()
 
 
-def model_bytes(model: AlternatingLeastSquares) -> bytes:
-    """Return the content of ``cf_model.pkl``; :func:`recsys.release.unpickle.load_als` reads it."""
-    return pickle.dumps(model, protocol=PICKLE_PROTOCOL)
+def write_model(out: BinaryIO, model: AlternatingLeastSquares) -> None:
+    """Write ``cf_model.pkl``; :func:`recsys.release.unpickle.load_als` reads it."""
+    pickle.dump(model, out, protocol=PICKLE_PROTOCOL)
 
 
-def read_games(data: bytes) -> pa.Table:
+def read_games(data: Buffer) -> pa.Table:
     """Return the table of ``games.parquet``, which :func:`recsys.release.games.games_table` writes.
 
     Raises

@@ -1,4 +1,4 @@
-"""Loading a release: verified bytes in, arrays and an index out. Nothing is unpickled."""
+"""Loading a release: verified files in, arrays (as they lie there) and an index out. Nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease
     """
     verified = verify(local_path(path, "the release"), keep=LOADED_FILES, key=key or key_from_environment())
     path, manifest, contents = verified.path, verified.manifest, dict(verified.contents)
-    del verified  # and with it the bytes of the index as soon as they are parsed: they are most of the memory
+    del verified  # and with it the map of the index as soon as that is parsed
     try:
         release = _parsed(path, manifest, contents)
     except ArtifactCorrupt as error:
@@ -120,7 +120,7 @@ def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease
     return release
 
 
-def _parsed(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> LoadedRelease:
+def _parsed(path: Path, manifest: Manifest, contents: dict[str, memoryview]) -> LoadedRelease:
     index = read_index(contents.pop(INDEX))
     factors = read_factors(contents[FACTORS])
     stored = read_interactions(contents[INTERACTIONS])

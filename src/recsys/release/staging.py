@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError
 from recsys.release.describe import describe
-from recsys.release.durable import flush_folder, sha256_of, write_bytes, writing
+from recsys.release.durable import Buffer, flush_folder, sha256_of, write_bytes, writing
 from recsys.release.facts import Facts
 from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
 from recsys.release.manifest import FORMAT, FileFacts, GoldenAnswer, Manifest, Provenance, Step, digest_file
@@ -111,7 +111,7 @@ class Staging(Standing):
         self.replaces = None if current is None else current.name
         self._publish = publish
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: Buffer) -> None:
         """Write one file of the release.
 
         Raises

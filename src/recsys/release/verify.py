@@ -1,13 +1,15 @@
 """Verification: every size and checksum of a release, before a byte of it is parsed.
 
-Each file is read once; the bytes that were hashed are the bytes that are returned, so nothing can
-change between the check and the parsing. What is not asked for is hashed in pieces and forgotten.
+Each file is opened once and hashed in pieces; one that is asked for is mapped from the very file that was hashed. A
+release is never rewritten in place: what replaces or prunes it leaves the files that somebody has mapped as they are.
 """
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +17,7 @@ from recsys.errors import ArtifactCorrupt
 from recsys.release.layout import DIGEST, MANIFEST, OPTIONAL_FILES, SIGNATURE
 from recsys.release.path import follow
 from recsys.release.seal import REPAIR, open_plain, read_seal, unreadable
+from recsys.system.cores import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 Read = TypeVar("Read")
 
 _CHUNK = 1 << 20
+_THREADS = 4
+"""Files of a large release that are hashed at once at most."""
+_LARGE = 64 << 20
+"""Bytes of a release whose hashing is worth a thread."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,24 @@ class VerifiedFiles:
     manifest
         What it says about itself.
     contents
-        The bytes of the files that were asked for, by name.
+        The content of the files that were asked for, by name: mapped from the disk, for reading.
     """
 
     path: Path
     manifest: Manifest
-    contents: Mapping[str, bytes]
+    contents: Mapping[str, memoryview]
+
+
+class MappedFile(mmap.mmap):
+    """A file of a release in memory, as far as it is looked at; it keeps no descriptor that a caller must close.
+
+    Attributes
+    ----------
+    path
+        The file.
+    """
+
+    path: Path
 
 
 def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) -> VerifiedFiles:
@@ -55,7 +74,7 @@ def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) 
         The release's folder, or a link to it: it is resolved once, and everything is opened below
         the folder that it pointed to.
     keep
-        Names of the files whose bytes are kept in memory and returned; those that a release may lack, if it has them.
+        Names of the files whose content is returned; those that a release may lack, if it has them.
     key
         When given, the release must carry the signature of this key.
 
@@ -113,33 +132,44 @@ def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedF
         raise ArtifactCorrupt(f"{folder}: {_listed(extra)} was not published with this release; remove it, or {REPAIR}")
     if missing := expected - names:
         raise ArtifactCorrupt(f"{folder}: {_listed(missing)} is missing; {REPAIR}")
-    contents = {}
-    for name, facts in manifest.files.items():
-        data = _checked(folder / name, facts, keep=name in keep)
-        if data is not None:
-            contents[name] = data
+    checked = _checked_all(folder, manifest.files, keep)
+    contents = {name: data for name, data in checked.items() if data is not None}
     if absent := set(keep) - set(contents) - OPTIONAL_FILES:
         raise ArtifactCorrupt(f"{folder}: {_listed(absent)} is no part of this release, and is needed here; {REPAIR}")
     return VerifiedFiles(folder, manifest, contents)
 
 
-def _checked(path: Path, facts: FileFacts, *, keep: bool) -> bytes | None:
-    data, digest = b"", hashlib.sha256()
+def _checked_all(folder: Path, files: Mapping[str, FileFacts], keep: Collection[str]) -> dict[str, memoryview | None]:
+    def check(name: str) -> memoryview | None:
+        return _checked(folder / name, files[name], keep=name in keep)
+
+    if sum(facts.size for facts in files.values()) < _LARGE:
+        return {name: check(name) for name in files}
+    largest_first = sorted(files, key=lambda name: -files[name].size)
+    with ThreadPoolExecutor(min(usable_cores(), _THREADS), thread_name_prefix="hashing") as threads:
+        checked = dict(zip(largest_first, threads.map(check, largest_first), strict=True))
+    return {name: checked[name] for name in files}
+
+
+def _checked(path: Path, facts: FileFacts, *, keep: bool) -> memoryview | None:
+    digest = hashlib.sha256()
     with open_plain(path) as file:
         if (size := os.fstat(file.fileno()).st_size) != facts.size:
             raise ArtifactCorrupt(f"{path} has {size} bytes instead of {facts.size}; {REPAIR}")
-        if keep:
-            data = file.readall()
-            digest.update(data)
-        else:
-            while piece := file.read(_CHUNK):
-                digest.update(piece)
-    if digest.hexdigest() != facts.sha256:
-        raise ArtifactCorrupt(
-            f"{path} is not what was published: SHA-256 {digest.hexdigest()[:12]}… instead of {facts.sha256[:12]}…;"
-            f" {REPAIR}"
-        )
-    return data if keep else None
+        while piece := file.read(_CHUNK):  # not through the map: a disk that fails is an error here, and no signal
+            digest.update(piece)
+        if digest.hexdigest() != facts.sha256:
+            raise ArtifactCorrupt(
+                f"{path} is not what was published: SHA-256 {digest.hexdigest()[:12]}… instead of"
+                f" {facts.sha256[:12]}…; {REPAIR}"
+            )
+        if not keep:
+            return None
+        if not size:  # nothing cannot be mapped
+            return memoryview(b"")
+        mapped = MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped.path = path
+    return memoryview(mapped)
 
 
 def _listed(names: Collection[str]) -> str:

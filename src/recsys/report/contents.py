@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.marts.ids import Id, IdMap
+    from recsys.release.durable import Buffer
     from recsys.release.manifest import Manifest, Provenance, Step
     from recsys.release.metrics import Metrics
     from recsys.release.records import Json
@@ -220,7 +221,9 @@ def read_contents(folder: Path, facts: Facts | None = None) -> Contents:
     key = key_from_environment()
     if (folder / MANIFEST).is_file():
         manifest = read_manifest(folder, key)
-        contents = verify(folder, keep=[name for name in PAGE_FILES if name in manifest.files], key=key).contents
+        contents: Mapping[str, Buffer] = verify(
+            folder, keep=[name for name in PAGE_FILES if name in manifest.files], key=key
+        ).contents
         facts = Facts.of(manifest)
     else:
         contents = {name: (folder / name).read_bytes() for name in PAGE_FILES if (folder / name).is_file()}
@@ -230,17 +233,17 @@ def read_contents(folder: Path, facts: Facts | None = None) -> Contents:
         raise ArtifactCorrupt(f"{folder} cannot be shown: {error}") from error
 
 
-def _parsed(facts: Facts, contents: Mapping[str, bytes]) -> Contents:
+def _parsed(facts: Facts, contents: Mapping[str, Buffer]) -> Contents:
     return Contents(
         facts,
-        metrics=read_metrics(contents[METRICS]) if METRICS in contents else None,
+        metrics=read_metrics(bytes(contents[METRICS])) if METRICS in contents else None,
         catalogue=_catalogue(contents[GAMES]) if GAMES in contents else None,
         vectors=read_vectors(contents[INDEX]) if INDEX in contents else None,
         taste=_taste(contents) if FACTORS in contents else None,
     )
 
 
-def _catalogue(data: bytes) -> Catalogue:
+def _catalogue(data: Buffer) -> Catalogue:
     from recsys.marts.ids import id_array, python_ids
 
     table = read_games(data)
@@ -249,7 +252,7 @@ def _catalogue(data: bytes) -> Catalogue:
     return Catalogue(ids, names, tags, np.asarray(table["N_RATINGS"]))
 
 
-def _taste(contents: Mapping[str, bytes]) -> Taste:
+def _taste(contents: Mapping[str, Buffer]) -> Taste:
     factors, stored = read_factors(contents[FACTORS]), read_interactions(contents[INTERACTIONS])
     users, items = read_mappings(contents[MAPPINGS], factors.id_kinds)
     recipe = CfRecipe.from_json(factors.recipe)
