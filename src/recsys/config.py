@@ -274,14 +274,14 @@ class ReleaseSettings(Documented):
     """The release store; no part of what it keeps: another bound or folder trains nothing anew."""
 
     output: Annotated[_Path, Field(min_length=1)] = "models"
-    """Folder of the releases, which ``train`` writes and all other commands read; ``--output`` and ``--models`` on the
-    command line."""
+    """Folder of the releases, which ``train`` writes and others read; ``--output`` and ``--models`` beat it."""
     keep: Annotated[int, Field(ge=1)] = 5
     """Releases that stay; older ones are removed after a run that published or found nothing new. The current one and
     the one that it replaced count, and stay, also with 1."""
     max_age_days: Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)] = 0.0
-    """Releases that were published longer ago are removed too, also the one that the current one replaced, so that
-    who was forgotten in the marts is forgotten here; the current one stays. 0: no bound."""
+    """Releases older than this go too, save the current one: whom the marts forget is forgotten here; 0: none."""
+    user_factors: bool = True
+    """Whether a release holds its users' factors, which no answer needs; ``false`` leaves out ``cf_model.pkl``."""
 
 
 class ObserverSettings(Documented):
@@ -315,10 +315,10 @@ class Settings(Documented):
         return scenarios
 
 
-def keys_of(section: str) -> tuple[str, ...]:
-    """Return the names of the settings of a section; of ``scenario``, those that each scenario has."""
-    default = Settings.model_fields[section].default
-    return tuple((ScenarioSettings if isinstance(default, dict) else type(default)).model_fields)
+def sections() -> dict[str, tuple[str, ...]]:
+    """Return the names of the settings of each section; of ``scenario``, those that each scenario has."""
+    kinds = {name: type(field.default) for name, field in Settings.model_fields.items()}
+    return {name: tuple((ScenarioSettings if kind is dict else kind).model_fields) for name, kind in kinds.items()}
 
 
 def load_settings(
@@ -342,8 +342,7 @@ def load_settings(
     ConfigError
         Naming every wrong or unknown setting at once.
     """
-    sections = {name: keys_of(name) for name in Settings.model_fields}
-    source = SettingsSource.read(sections, config, overrides, os.environ if environ is None else environ)
+    source = SettingsSource.read(sections(), config, overrides, os.environ if environ is None else environ)
     try:
         return Settings.model_validate(source.tables)
     except ValidationError as error:

@@ -107,7 +107,7 @@ def test_similar_factors_and_embeddings(ask: Any, served: Recommender, tmp_path:
     ask("factors", tmp_path / "games.parquet", "--of", "games")
     for name, key, column, ids, vectors in (
         ("embeddings", "GAME_ID", "EMBEDDING", at.catalogue.ids, at.content.vectors),
-        ("users", "USER_ID", "FACTORS", at.people.users.ids(), at.people.factors),
+        ("users", "USER_ID", "FACTORS", at.people.users.ids(), at.people.factors.many(np.arange(len(at.people.users)))),
         ("games", "GAME_ID", "FACTORS", [at.catalogue.ids[row] for row in at.taste.rows], at.taste.factors),
     ):
         table = pq.read_table(tmp_path / f"{name}.parquet")

@@ -6,7 +6,9 @@ import io
 import json
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pytest
 
 from factories.small_release import Parts, make_parts, npz
 from recsys.errors import ArtifactCorrupt
+from recsys.marts.ids import IdMap
 from recsys.release.arrays import (
     ItemItemFile,
     read_factors,
@@ -24,8 +27,28 @@ from recsys.release.arrays import (
     write_interactions,
     write_item_item,
 )
-from recsys.release.formats import read_game_ids, read_games, read_index, read_mappings, read_vectors
-from recsys.release.layout import FACTORS, GAMES, HYBRID, INDEX, INTERACTIONS, ITEM_ITEM, MAPPINGS, METADATA
+from recsys.release.formats import (
+    id_kinds,
+    read_game_ids,
+    read_games,
+    read_ids,
+    read_index,
+    read_vectors,
+    write_ids,
+    write_mappings,
+)
+from recsys.release.layout import (
+    FACTORS,
+    GAMES,
+    HYBRID,
+    INDEX,
+    INTERACTIONS,
+    ITEM_ITEM,
+    ITEMS,
+    MAPPINGS,
+    METADATA,
+    USERS,
+)
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
 
@@ -33,10 +56,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from recsys.marts.ids import Id
+
 READERS: dict[str, Callable[[bytes], object]] = {
     INDEX: read_index,
     METADATA: read_game_ids,
-    MAPPINGS: lambda data: read_mappings(data, ("integer", "integer")),
+    MAPPINGS: lambda data: read_ids({MAPPINGS: data}, ("integer", "integer")),
     FACTORS: read_factors,
     INTERACTIONS: read_interactions,
     HYBRID: read_hybrid,
@@ -45,10 +70,10 @@ READERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
-def written(write: Callable[[BinaryIO, Any], None], file: object) -> bytes:
+def written(write: Callable[..., None], *file: object) -> bytes:
     """Return what is written of a file."""
     out = io.BytesIO()
-    write(out, file)
+    write(out, *file)
     return out.getvalue()
 
 
@@ -101,7 +126,7 @@ def test_any_bytes_are_read_or_damage_that_names_the_file(parts: Parts, name: st
 @pytest.mark.parametrize(
     ("name", "change", "problem"),
     [
-        (FACTORS, {"user_factors": None}, "holds no array user_factors"),
+        (FACTORS, {"item_factors": None}, "holds no array item_factors"),
         (FACTORS, {"item_factors": np.zeros((20, 8))}, "2 dimensions of float64 instead of 2 of float32"),
         (FACTORS, {"id_types": np.array(["integer", "uuid"])}, "its ids are"),
         (FACTORS, {"recipe": np.array("[]")}, "its recipe is no JSON object"),
@@ -135,10 +160,62 @@ def test_rows_of_the_factors_follow_the_order_of_the_ids() -> None:
     """Codes are places in the ascending order of ids: numbered in another order they are damage."""
     mapping = {"user_id_to_idx": {"2": 0, "10": 1}, "item_id_to_idx": {"b": 0, "a": 1}}
     with pytest.raises(ArtifactCorrupt, match="item_id_to_idx are not in ascending order"):
-        read_mappings(json.dumps(mapping).encode(), ("integer", "string"))
+        read_ids({MAPPINGS: json.dumps(mapping).encode()}, ("integer", "string"))
     mapping["item_id_to_idx"] = {}
-    users, items = read_mappings(json.dumps(mapping).encode(), ("integer", "string"))
+    users, items = read_ids({MAPPINGS: json.dumps(mapping).encode()}, ("integer", "string"))
     assert (users.ids(), len(items)) == ([2, 10], 0)
+
+
+BEYOND = 2**80
+"""No 64 bits hold it."""
+
+
+@pytest.mark.parametrize(
+    ("users", "items"),
+    [([3, 1, 2], [10, 20]), (["b", "ä", "a", "\U0001f3b2"], [7]), ([5, BEYOND], ["x", 'q"uote']), ([-4, 0, 4], [1])],
+)
+def test_ids_come_back_from_either_file(users: list[Id], items: list[Id]) -> None:
+    """Whole numbers of any width and texts: mapped from Arrow or read from JSON, the ids are the same, in one order."""
+    maps = IdMap.of(users), IdMap.of(items)
+    kinds = id_kinds(*maps)
+    both = {USERS: written(partial(write_ids, ids=maps[0])), ITEMS: written(partial(write_ids, ids=maps[1]))}
+    mappings = {MAPPINGS: written(partial(write_mappings, users=maps[0], items=maps[1]))}
+    for contents in (both, mappings, both | mappings, {MAPPINGS: mappings[MAPPINGS], USERS: both[USERS]}):
+        assert read_ids(contents, kinds) == maps
+    again, _ = read_ids(both, kinds)
+    assert [again.code_of(id_) for id_ in again.ids()] == list(range(len(users)))
+    assert [again.code_of(id_) for id_ in (None, 1.5, True, Decimal("NaN"), "none such", 10**30, -(10**30))] == [
+        None
+    ] * 7
+
+
+def test_mappings_are_streamed_as_json_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Piece by piece, ``cf_mappings.json`` has the bytes that it had in one: no reader sees a difference."""
+    monkeypatch.setattr("recsys.release.formats._IDS", 3)
+    users, items = IdMap.of([f"ü{number}" for number in range(8)]), IdMap.of(range(4))
+    whole = {
+        "user_id_to_idx": {str(id_): code for code, id_ in enumerate(users.ids())},
+        "item_id_to_idx": {str(id_): code for code, id_ in enumerate(items.ids())},
+    }
+    expected = json.dumps(whole, ensure_ascii=False).encode()
+    assert written(partial(write_mappings, users=users, items=items)) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (pa.array([2, 1]), "not in ascending order"),
+        (pa.array([1, 1]), "not in ascending order"),
+        (pa.array([1, None]), "not in ascending order"),
+        (pa.array([1.0, 2.0]), "of type double"),
+        (pa.array(["a", "b"]), "its ids are no integer and integer"),
+    ],
+)
+def test_other_ids_are_damage(values: pa.Array, problem: str) -> None:
+    """A user's row is the place of their id: out of order it would be somebody else's."""
+    items = written(partial(write_ids, ids=IdMap.of([1])))
+    with pytest.raises(ArtifactCorrupt, match=problem):
+        read_ids({USERS: written(partial(write_ids, ids=IdMap(values))), ITEMS: items}, ("integer", "integer"))
 
 
 def test_a_table_without_its_columns_is_damage() -> None:
@@ -173,7 +250,7 @@ def test_what_a_later_version_adds_is_passed_over(tmp_path: Path, parts: Parts) 
     stored = read_interactions(parts.files[INTERACTIONS])
     arrays = {"indptr": stored.indptr, "indices": stored.indices, "ratings": stored.ratings}
     more = {
-        INTERACTIONS: npz(**arrays, confidence=stored.ratings, later=np.zeros(3)),
+        INTERACTIONS: npz(**arrays, confidence=stored.confidence, later=np.zeros(3)),
         "later.bin": b"later",
     }
     store = ReleaseStore(tmp_path, check=lambda *_: None)

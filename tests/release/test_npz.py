@@ -13,9 +13,10 @@ from implicit.cpu.als import AlternatingLeastSquares
 from factories.small_release import make_parts
 from recsys.errors import ArtifactCorrupt
 from recsys.release.formats import PICKLE_PROTOCOL, write_model
+from recsys.release.mapped import MappedFile
 from recsys.release.npz import ALIGNED, Field, arrays_of, read_npz, write_npz
 from recsys.release.store import ReleaseStore
-from recsys.release.verify import MappedFile, verify
+from recsys.release.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -147,11 +147,11 @@ def test_links_pipes_and_folders_are_no_files(release: Path, tmp_path: Path) -> 
 
 def test_a_newer_format_is_incompatible(release: Path) -> None:
     """It is not called corrupt: the message says to upgrade."""
-    manifest = json.loads((release / MANIFEST).read_bytes()) | {"format": 3, "invention": True}
+    manifest = json.loads((release / MANIFEST).read_bytes()) | {"format": 4, "invention": True}
     (release / MANIFEST).write_bytes(json.dumps(manifest).encode())
     reseal(release)
     with pytest.raises(
-        IncompatibleArtifact, match=r"has format 3\.\d; this version reads format 1.0 to 2.x: install a newer"
+        IncompatibleArtifact, match=r"has format 4\.\d; this version reads format 1.0 to 3.x: install a newer"
     ):
         load_release(release)
 

@@ -171,11 +171,13 @@ def test_what_is_missing_is_named(nights: Nights, tmp_path: Path) -> None:
     """Without metrics.json the models are shown all the same; with it alone, the scores are."""
     for name in ("games.parquet", "rag_index.faiss", "cf_factors.npz", "interactions.npz", "cf_mappings.json"):
         shutil.copy(nights.second / name, tmp_path)
-    models = _Reader(render_report(tmp_path).decode())
-    assert models.missing == [
+    expected = [
         "verdict", "scores", "changes", "curve", "exposure", "newcomers", "scenarios", "resources", "drift", "moved",
-        "search",
     ]  # fmt: skip
+    assert _Reader(render_report(tmp_path).decode()).missing == [*expected, "users", "search"]
+    shutil.copy(nights.second / "hybrid.npz", tmp_path)  # which folds users in
+    models = _Reader(render_report(tmp_path).decode())
+    assert models.missing == [*expected, "search"]
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(nights.second / "metrics.json", alone)

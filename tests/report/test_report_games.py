@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from recsys.marts.ids import IdMap
+from recsys.models.folding import FoldIn
 from recsys.models.taste import Blending
+from recsys.models.users import FoldedUsers
 from recsys.report.contents import Catalogue, Contents, Facts, Taste, unit_rows
 from recsys.report.games import moved, nearest, well_known
 from recsys.report.map import Label, drawn_map, place_labels, project
@@ -20,16 +22,23 @@ def release(vectors: np.ndarray, factors: np.ndarray, seed: int = 0, users: int 
     games = len(vectors)
     rated = rng.random((users, games)) < np.linspace(0.9, 0.3, games)
     user, game = np.nonzero(rated)
+    indptr = np.append(0, np.cumsum(rated.sum(axis=1)))
     taste = Taste(
         users=IdMap.of(range(1000, 1000 + users)),
         items=IdMap.of(range(games)),
-        user_factors=unit_rows(rng.normal(size=(users, factors.shape[1])).astype(np.float32)),
         item_factors=factors.astype(np.float32),
         recommendable=np.arange(games) != 1,
-        indptr=np.append(0, np.cumsum(rated.sum(axis=1))),
+        indptr=indptr,
         indices=game.astype(np.int32),
         ratings=rng.integers(5, 11, len(user)).astype(np.float32),
-        confidence=np.ones(len(user), dtype=np.float32),
+        folded=FoldedUsers(
+            FoldIn(np.eye(factors.shape[1]), 1.0, 0.1, 1.0, 0.0, 1.0),
+            factors.astype(np.float32),
+            indptr,
+            game.astype(np.int32),
+            np.ones(len(user), dtype=np.float32),
+            1.0,
+        ),
         blending=Blending(factors.astype(np.float32), None, 0.0),
     )
     names = [f"Game {number}" for number in range(games)]
@@ -108,13 +117,14 @@ def test_sample_users_get_the_best_of_what_they_have_not_rated() -> None:
     contents = random_release(3)
     half = contents.taste
     assert half is not None
+    assert half.folded is not None
     shown = {user["alias"]: user for user in samples(contents, None)["users"]}
     for code in range(len(half.users)):
         user = shown.pop(half.alias(code), None)
         if user is None:
             continue
         rated = set(half.indices[half.indptr[code] : half.indptr[code + 1]].tolist())
-        scores = half.item_factors @ half.user_factors[code]
+        scores = half.item_factors @ half.folded.of(code)
         order = [game for game in np.argsort(-scores) if game not in rated and game != 1]
         assert user["recommended"] == [f"Game {game}" for game in order[:8]]
         assert user["rated"] == len(rated)

@@ -77,7 +77,7 @@ def test_reasons_are_shares_of_the_score(served: Recommender) -> None:
 def test_the_file_is_part_of_the_release(store: Path) -> None:
     """It is described, verified, and missed where the recipe asks for it."""
     manifest = ReleaseStore(store).manifest()
-    assert manifest.format == 2
+    assert manifest.format == 3
     assert manifest.files[ITEM_ITEM].arrays["trend"].dtype == "float32"
     assert (store / "v1" / ITEM_ITEM).is_file()
 

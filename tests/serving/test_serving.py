@@ -250,7 +250,7 @@ def test_the_hybrid_list_is_that_of_all_games_scored(k: int) -> None:
     expected = np.where(allowed, model.scores(visitor, 0, vectors @ vectors[lifted[0]]), -np.inf)
     none = np.zeros(0, dtype=np.intp)
     grounds = Grounds(FoldIn(np.eye(8), 0.0, 1.0, 1.0, 0.0, 1.0), model.factors, none, none.astype(np.float32), none)
-    profile = Profile(none, none, 0, grounds, grounds, Blending(model.factors, None, 0.0), trained=visitor)
+    profile = Profile(none, none, 0, grounds, grounds, Blending(model.factors, None, 0.0), own=visitor)
     taste = TasteSpace(model.factors, np.arange(3000), 3000)
     rows, scores = space.scores(profile, vectors[lifted[0]], taste).ranking(allowed)(k)
     assert rows.tolist() == np.argsort(-expected, kind="stable")[:k].tolist()
@@ -555,7 +555,7 @@ def test_an_eager_recommender_leaves_nothing_to_the_first_question(store: Path) 
 
     def built() -> set[tuple[str, str]]:
         at = served.snapshot
-        parts = [*vars(at).values(), at.people.users, at.hybrid.model.folding]
+        parts = [*vars(at).values(), at.people.users, at.people.factors, at.hybrid.model.folding]
         return {
             (type(part).__name__, name)
             for part in parts

@@ -32,14 +32,13 @@ def variables(case: Case) -> Seen:
 
 def settings(case: Case) -> Seen:
     """Read the settings and their scenarios, and say which were given, and where."""
-    from recsys.config import Settings, keys_of, load_settings
+    from recsys.config import load_settings, sections
     from recsys.pipeline.scenarios import read_scenarios
     from recsys.settings_source import SettingsSource
 
     case.settings = load_settings(case.config, case.overrides, case.environ)
     read_scenarios(case.settings.scenario)
-    sections = {name: keys_of(name) for name in Settings.model_fields}
-    given = SettingsSource.read(sections, case.config, case.overrides, case.environ).origins
+    given = SettingsSource.read(sections(), case.config, case.overrides, case.environ).origins
     origins: dict[str, list[str]] = defaultdict(list)
     for name, origin in given.items():
         origins[origin].append(name)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -36,29 +36,33 @@ def vectors_of(
     origin
         Columns that are the same in all rows.
     """
+    width = at.taste.factors.shape[1]
+    table: Callable[[slice], Floats]
     if of is None:
-        key, column, ids, table = "GAME_ID", "EMBEDDING", games, at.content.vectors
+        key, column, ids, width = "GAME_ID", "EMBEDDING", games, at.content.vectors.shape[1]
+        table = at.content.vectors.__getitem__
     elif of == "games":
-        key, column, ids, table = "GAME_ID", "FACTORS", games.take(pa.array(at.taste.rows)), at.taste.factors
+        key, column, ids = "GAME_ID", "FACTORS", games.take(pa.array(at.taste.rows))
+        table = at.taste.factors.__getitem__
     else:
-        known = np.flatnonzero(at.people.factors.any(axis=1))
-        users = at.people.users.values
-        if len(known) == len(users):
-            key, column, ids, table = "USER_ID", "FACTORS", users, at.people.factors
-        else:
-            key, column, ids, table = "USER_ID", "FACTORS", users.take(pa.array(known)), at.people.factors[known]
+        known, users = np.flatnonzero(at.people.factors.known()), at.people.users.values
+        key, column, ids = "USER_ID", "FACTORS", users if len(known) == len(users) else users.take(pa.array(known))
+
+        def folded(rows: slice) -> Floats:
+            return at.people.factors.many(known[rows])
+
+        table = folded
     same = [(name, scalar.type) for name, scalar in origin.items()]
     schema = pa.schema([(key, ids.type), (column, pa.list_(pa.float32())), *same])
-    return schema, len(ids), _batches(schema, ids, table, origin)
+    return schema, len(ids), _batches(schema, ids, table, width, origin)
 
 
 def _batches(
-    schema: pa.Schema, ids: pa.Array, table: Floats, origin: Mapping[str, pa.Scalar]
+    schema: pa.Schema, ids: pa.Array, table: Callable[[slice], Floats], width: int, origin: Mapping[str, pa.Scalar]
 ) -> Iterator[pa.RecordBatch]:
-    width = table.shape[1]
     step = max(1, _NUMBERS // max(width, 1))
     for start in range(0, len(ids), step):
-        part = np.ascontiguousarray(table[start : start + step])
+        part = np.ascontiguousarray(table(slice(start, start + step)))
         ends = pa.array(np.arange(0, part.size + 1, max(width, 1), dtype=np.int32))
         vectors = pa.ListArray.from_arrays(ends, pa.array(part.ravel()))
         same = [pa.repeat(scalar, len(part)) for scalar in origin.values()]

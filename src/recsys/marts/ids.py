@@ -8,6 +8,7 @@ outside ids are Python ``int`` and ``str``.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
@@ -228,8 +229,12 @@ class IdMap:
         return python_ids(chosen)
 
     def code_of(self, id_: object) -> int | None:
-        """Return the code of an id, or None if it is unknown."""
-        return self._codes.get(key_of(id_))
+        """Return the code of an id, or None if it is unknown; found by halving: a dictionary of all takes memory."""
+        key = key_of(id_)
+        if key is None or isinstance(key, str) != (self.kind == "string"):
+            return None
+        code = bisect_left(range(len(self.values)), key, key=self.id_of)
+        return code if code < len(self.values) and self.id_of(code) == key else None
 
     def codes_of(self, ids: Sequence[object]) -> npt.NDArray[np.int32]:
         """Return the codes of ``ids``, -1 where unknown; int32, shape (len(ids),)."""
@@ -282,9 +287,11 @@ def python_ids(values: pa.Array) -> list[Any]:
     return values.to_pylist()  # type: ignore[no-any-return]
 
 
-def key_of(id_: object) -> object:
-    """Return what the dictionary of codes is asked for: True is not the game 1, nor is 1.0, and a list is no id."""
+def key_of(id_: object) -> int | str | Decimal | None:
+    """Return what an id is looked for by: True is not the game 1, nor is 1.0, and a list is no id."""
     if isinstance(id_, bool) or not isinstance(id_, int | str | Decimal | np.integer):
+        return None
+    if isinstance(id_, Decimal) and not id_.is_finite():
         return None
     return int(id_) if isinstance(id_, np.integer) else id_
 

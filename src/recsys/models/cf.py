@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,14 @@ from recsys.marts.ids import Id, IdMap
 from recsys.marts.ratings import Ratings
 from recsys.models.confidence import aligned, confidence_of, stored
 from recsys.models.fading import left_by_time
+from recsys.models.folding import FoldIn
 from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
+from recsys.models.solvers import Factors, solver_of
+from recsys.models.solvers.implicit import filled_model
 from recsys.models.taste import UNLISTED, Taste
 from recsys.models.training import train
+from recsys.models.users import FoldedUsers
 from recsys.ranking.top import Scored, top_k
 from recsys.release.arrays import (
     FactorsFile,
@@ -30,9 +34,9 @@ from recsys.release.arrays import (
     write_interactions,
     write_item_item,
 )
-from recsys.release.durable import make_folder, write_bytes, write_file
-from recsys.release.formats import id_kinds, mappings_bytes, read_mappings, write_model
-from recsys.release.layout import CF_FILES, FACTORS, INTERACTIONS, ITEM_ITEM, MAPPINGS, MODEL
+from recsys.release.durable import make_folder, write_file
+from recsys.release.formats import id_kinds, read_ids, write_ids, write_mappings, write_model
+from recsys.release.layout import CF_FILES, CF_MORE, FACTORS, INTERACTIONS, ITEM_ITEM, ITEMS, MAPPINGS, MODEL, USERS
 from recsys.release.path import folder_at
 from recsys.system.paths import local_path
 
@@ -164,6 +168,12 @@ class CollaborativeFilter:
         weights = stored(self.ratings, self.confidence)
         return Taste.of(self.user_factors, self.item_factors, weights, self.item_item, self.recipe)
 
+    @cached_property
+    def folded(self) -> FoldedUsers:
+        """Its users, folded in from their ratings: what :meth:`recommend` and whoever serves it rank by."""
+        ratings, scale = self.ratings, solver_of(self.recipe).scale(self.recipe)
+        return FoldedUsers(FoldIn.of(self), self.item_factors, ratings.indptr, ratings.indices, self.confidence, scale)
+
     def restricted_to(self, catalogue: Iterable[Id] | IdMap) -> CollaborativeFilter:
         """Return the same model for another catalogue: games that it lacks are not recommended.
 
@@ -192,9 +202,10 @@ class CollaborativeFilter:
                 f"user {user_id!r} is not among the {len(self.users):,} users of this model, whose ids are "
                 f"{'texts' if self.users.kind == 'string' else 'whole numbers'}"
             )
-        if not self.user_factors[code].any():
+        factors = self.folded.of(code)
+        if not factors.any():
             return []
-        scores = self.taste.settled(code)
+        scores = self.taste.settled(code, factors)
         scores[~self.recommendable | (scores == UNLISTED)] = -np.inf
         scores[self.ratings.indices[self.ratings.indptr[code] : self.ratings.indptr[code + 1]]] = -np.inf
         return self._scored(scores, k)
@@ -221,11 +232,18 @@ class CollaborativeFilter:
         scores[code] = -np.inf
         return self._scored(scores, k)
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: Path | str, *, user_factors: bool = True) -> None:
         """Write the model into the folder ``path``.
 
         ``cf_model.pkl`` and ``cf_mappings.json`` are for everybody, ``cf_factors.npz`` (the same
-        factors, no pickle) and ``interactions.npz`` (who rated what) for :meth:`load`.
+        factors, no pickle), ``interactions.npz`` (who rated what) and the ids in Arrow files for :meth:`load`.
+
+        Parameters
+        ----------
+        path
+            Made where there is none.
+        user_factors
+            Whether to write the users' factors; without them there is no ``cf_model.pkl``.
 
         Raises
         ------
@@ -234,22 +252,27 @@ class CollaborativeFilter:
         """
         folder = local_path(path, "the folder of the model")
         make_folder(folder)
-        write_file(folder / MODEL, partial(write_model, model=self.als_model))
-        write_bytes(folder / MAPPINGS, mappings_bytes(self.users, self.items))
+        if user_factors:
+            write_file(folder / MODEL, partial(write_model, model=self.als_model))
+        write_file(folder / MAPPINGS, partial(write_mappings, users=self.users, items=self.items))
+        write_file(folder / USERS, partial(write_ids, ids=self.users))
+        write_file(folder / ITEMS, partial(write_ids, ids=self.items))
         kinds, recipe = id_kinds(self.users, self.items), self.recipe.as_json()
-        factors = FactorsFile(self.user_factors, self.item_factors, self.recommendable, kinds, recipe)
+        users = self.user_factors if user_factors else None
+        factors = FactorsFile(users, self.item_factors, self.recommendable, kinds, recipe)
         write_file(folder / FACTORS, partial(write_factors, file=factors))
         ratings = self.ratings
         rated = InteractionsFile(ratings.indptr, ratings.indices, ratings.data, self.confidence)
         write_file(folder / INTERACTIONS, partial(write_interactions, file=rated))
         if self.item_item is not None:
             write_file(folder / ITEM_ITEM, partial(write_item_item, file=self.item_item.as_file()))
-        else:
-            (folder / ITEM_ITEM).unlink(missing_ok=True)  # an earlier model's, in a folder that is written again
+        for name, written in ((MODEL, user_factors), (ITEM_ITEM, self.item_item is not None)):
+            if not written:
+                (folder / name).unlink(missing_ok=True)  # an earlier model's, in a folder that is written again
 
     @classmethod
     def load(cls, path: Path | str, settings: CfSettings | None = None) -> CollaborativeFilter:
-        """Read what :meth:`save` wrote. No code in ``cf_model.pkl`` can run.
+        """Read what :meth:`save` wrote. No code in ``cf_model.pkl`` can run; without it, users are folded in.
 
         Raises
         ------
@@ -266,20 +289,27 @@ class CollaborativeFilter:
         model = cls(settings)
         try:
             contents = {name: (folder / name).read_bytes() for name in CF_FILES}
+            contents |= {name: (folder / name).read_bytes() for name in CF_MORE if (folder / name).is_file()}
         except FileNotFoundError as error:
             raise ReleaseNotFound(f"{folder} holds no CF model: {Path(error.filename).name} is missing") from error
         try:
-            model.als_model = load_als(contents[MODEL])
             factors, rated = read_factors(contents[FACTORS]), read_interactions(contents[INTERACTIONS])
-            model.users, model.items = read_mappings(contents[MAPPINGS], factors.id_kinds)
+            model.users, model.items = read_ids(contents, factors.id_kinds)
             model.recommendable = factors.recommendable
             model.recipe = CfRecipe.from_json(factors.recipe)
             model.ratings = sp.csr_matrix(
                 (rated.ratings, rated.indices, rated.indptr), shape=(len(model.users), len(model.items))
             )
             model.confidence = confidence_of(rated, model.recipe)
-            beside = folder / ITEM_ITEM
-            model.item_item = ItemItem.of(read_item_item(beside.read_bytes())) if beside.is_file() else None
+            model.item_item = ItemItem.of(read_item_item(contents[ITEM_ITEM])) if ITEM_ITEM in contents else None
+            if factors.user_factors is None:
+                nobody = np.empty((0, factors.item_factors.shape[1]), dtype=np.float32)
+                model.als_model = filled_model(model.recipe, 0, 0, Factors(nobody, factors.item_factors))
+                model.als_model.user_factors = model.folded.many(np.arange(len(model.users)))
+            elif MODEL in contents:
+                model.als_model = load_als(contents[MODEL])
+            else:
+                raise ReleaseNotFound(f"{folder} holds no CF model: {MODEL} is missing")
         except (ArtifactCorrupt, ValueError, TypeError) as error:
             raise ArtifactCorrupt(f"the CF model in {folder} is damaged: {error}") from error
         if model.item_item is None and (model.recipe.item_weight or model.recipe.trend):

@@ -194,17 +194,18 @@ class Taste:
     def scores(self, users: npt.NDArray[np.integer]) -> Floats:
         """Return the scores of all games for some users, quickly; float32, (n, items), finite.
 
-        Last bits depend on who else is asked for; see :meth:`settled`.
+        By the factors that training left, to score many at once; lists are made of :meth:`settled`.
         """
         products: Floats = self.user_factors[users] @ self.item_factors.T
         if self.blending.item_item is not None:
             for row, user in enumerate(users):
-                products[row] = self._line(user).of(products[row], slice(None))
+                products[row] = self._line(user, self.user_factors[user]).of(products[row], slice(None))
         return self._listed(products)
 
-    def settled(self, user: int) -> Floats:
-        """Return the scores of all games for one user, whose bits depend on nothing else; float32, (items,)."""
-        return self._listed(self._line(user).of(scores_for(self.user_factors[user], self.item_factors), slice(None)))
+    def settled(self, user: int, factors: Floats) -> Floats:
+        """Return the scores of all games for one user with these factors, as they are served; float32, (items,)."""
+        line = self._line(user, factors)
+        return self._listed(line.of(scores_for(factors, self.item_factors), slice(None)))
 
     def _listed(self, scores: Floats) -> Floats:
         """Put games without a rating that counts below all others: no list that is served holds them."""
@@ -212,10 +213,10 @@ class Taste:
             scores[..., ~self.blending.active] = UNLISTED
         return scores
 
-    def _line(self, user: int) -> Line:
+    def _line(self, user: int, factors: Floats) -> Line:
         rated = slice(self.confidence.indptr[user], self.confidence.indptr[user + 1])
         items, confidence = self.confidence.indices[rated], self.confidence.data[rated]
-        return self.blending.line(self.user_factors[user], items, confidence)
+        return self.blending.line(factors, items, confidence)
 
 
 def active_of(item_factors: Floats) -> npt.NDArray[np.bool_]:

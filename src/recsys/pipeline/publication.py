@@ -14,12 +14,13 @@ from recsys.pipeline.provenance import git_commit
 from recsys.pipeline.scenarios import as_json, check_on
 from recsys.release.formats import read_game_ids, read_games, read_vectors
 from recsys.release.games import games_table
-from recsys.release.layout import CF_FILES, CONTENT_FILES, GAMES, INDEX, ITEM_ITEM, METADATA, METRICS, REPORT
+from recsys.release.layout import CF_FILES, CF_MORE, CONTENT_FILES, GAMES, INDEX, METADATA, METRICS, MODEL, REPORT
 from recsys.release.manifest import GoldenAnswer, Provenance, Step
 from recsys.release.pointer import LINK
 from recsys.release.staging import RunFacts
 from recsys.release.verify import read_manifest, verify
 from recsys.serving.golden import neighbours_of, recommendations_of
+from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from recsys.release.staging import Staging
     from recsys.serving import Rules
     from recsys.system.steps import Steps
+
+log = events(__name__)
+
+MANY_USERS = 5_000_000
+"""From so many on, a run says what their factors take."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ class CfHalf:
             If a file cannot be written whole.
         """
         assert staging.current is not None
-        before = staging.carry_over([*CF_FILES, ITEM_ITEM, METRICS])
+        before = staging.carry_over([*CF_FILES, *CF_MORE, METRICS])
         model = CollaborativeFilter.load(staging.folder)
         meeting = Meeting.of(model.items, model.ratings.indices, known)
         if meeting.share > max_unknown:
@@ -152,11 +158,14 @@ class Presentation:
         Rules at answer time by name.
     page
         Draws ``report.html`` from the files and facts of the release; without it there is none.
+    user_factors
+        Whether it holds the factors of its users.
     """
 
     steps: Steps
     scenarios: Mapping[str, Rules]
     page: Callable[[Staging, RunFacts], bytes] | None
+    user_factors: bool = True
 
     def publish(self, staging: Staging, facts: RunFacts) -> Manifest:
         """Add to the facts of a release what is here, draw its page, and publish it.
@@ -205,13 +214,21 @@ def publish(
     content, cf = halves
     if content.model is not None:
         content.model.save(staging.folder)
-    cf.model.save(staging.folder)
+    _save(cf.model, staging.folder, user_factors=presentation.user_factors)
     assert content.catalogue.table is not None
     staging.write(GAMES, games_table(content.catalogue.table, cf.model.items, cf.model.ratings.indices))
     hybrid.save(staging.folder)
     golden = {"content": list(content.golden), "cf": recommendations_of(cf.model)}
     facts = RunFacts(content.provenance, cf.provenance, golden, scores=dict(cf.scores), more=cf.facts)
     return presentation.publish(staging, facts)
+
+
+def _save(model: CollaborativeFilter, folder: Path, *, user_factors: bool) -> None:
+    """Save the CF half; where that takes much for what no answer needs, say so."""
+    model.save(folder, user_factors=user_factors)
+    if user_factors and len(model.users) >= MANY_USERS:
+        size = (folder / MODEL).stat().st_size + model.user_factors.nbytes
+        log.info("release.user_factors = false would save", extra=keys(gb=size / 1e9, users=len(model.users)))
 
 
 def publish_again(staging: Staging, presentation: Presentation) -> Manifest:

@@ -244,7 +244,8 @@ class Run:
             codes = cf.model.items.codes_of(list(catalogue.game_ids))
             hybrid = HybridRecommender().fit(cf.model, codes, catalogue.vectors, catalogue.tags)
         with self.steps.step("publish"):
-            publish(staging, (content, cf), hybrid, Presentation(self.steps, self.scenarios, self._page()))
+            kept = self.settings.release.user_factors
+            publish(staging, (content, cf), hybrid, Presentation(self.steps, self.scenarios, self._page(), kept))
 
     def publish_again(self, staging: Staging) -> bool:
         """Publish the current release's models with tonight's scenarios, if these are others; return whether."""

@@ -30,7 +30,6 @@ IdKind: TypeAlias = Literal["integer", "string"]
 _FLOATS, _DOUBLES, _WHOLE = ("float32",), ("float64",), ("int32", "int64")
 
 _FACTORS = {
-    "user_factors": Field(2, _FLOATS),
     "item_factors": Field(2, _FLOATS),
     "recommendable": Field(1, ("bool",)),
     "id_types": Field(1, ("str",)),
@@ -62,8 +61,10 @@ class FactorsFile:
 
     Attributes
     ----------
-    user_factors, item_factors
-        float32, (users, factors) and (items, factors).
+    user_factors
+        float32, (users, factors), as training left them; None where the release does not keep them.
+    item_factors
+        float32, (items, factors).
     recommendable
         bool, (items,): false for rated games that the catalogue does not have.
     id_kinds
@@ -72,7 +73,7 @@ class FactorsFile:
         How the factors were trained, as JSON values; see :class:`recsys.models.recipe.CfRecipe`.
     """
 
-    user_factors: Floats
+    user_factors: Floats | None
     item_factors: Floats
     recommendable: npt.NDArray[np.bool_]
     id_kinds: tuple[IdKind, IdKind]
@@ -156,12 +157,13 @@ def read_factors(data: Buffer) -> FactorsFile:
     ArtifactCorrupt
         If it is no such file.
     """
-    arrays = read_npz(FACTORS, data, _FACTORS)
+    arrays = read_npz(FACTORS, data, _FACTORS, optional={"user_factors": Field(2, _FLOATS)})
     kinds = tuple(str(kind) for kind in arrays["id_types"])
     expect(FACTORS, sound=len(kinds) == 2 and {*kinds} <= {"integer", "string"}, problem=f"its ids are {kinds}")
-    users, items, flags = arrays["user_factors"], arrays["item_factors"], arrays["recommendable"]
-    shapes = f"factors of {users.shape} and {items.shape} and {len(flags)} flags do not belong together"
-    expect(FACTORS, sound=users.shape[1] == items.shape[1] and len(items) == len(flags), problem=shapes)
+    users, items, flags = arrays.get("user_factors"), arrays["item_factors"], arrays["recommendable"]
+    width = items.shape[1] if users is None else users.shape[1]
+    shapes = f"factors of {width} and {items.shape} and {len(flags)} flags do not belong together"
+    expect(FACTORS, sound=width == items.shape[1] and len(items) == len(flags), problem=shapes)
     with reading(FACTORS):
         recipe = json.loads(str(arrays["recipe"]))
     expect(FACTORS, sound=isinstance(recipe, dict), problem="its recipe is no JSON object")
@@ -169,12 +171,13 @@ def read_factors(data: Buffer) -> FactorsFile:
 
 
 def write_factors(out: BinaryIO, file: FactorsFile) -> None:
-    """Write ``cf_factors.npz``."""
+    """Write ``cf_factors.npz``; without user factors there is no such array."""
     import numpy as np
 
+    users = {} if file.user_factors is None else {"user_factors": file.user_factors}
     write_npz(
         out,
-        user_factors=file.user_factors,
+        **users,
         item_factors=file.item_factors,
         recommendable=file.recommendable,
         id_types=np.array(file.id_kinds),

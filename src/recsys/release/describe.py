@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError
 from recsys.release.formats import read_game_ids, read_index
 from recsys.release.layout import METADATA
 from recsys.release.manifest import ArrayFacts
+from recsys.release.mapped import mapped
 from recsys.release.npz import arrays_of
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def _index(path: Path) -> dict[str, ArrayFacts]:
 
 
 def _npz(path: Path) -> dict[str, ArrayFacts]:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        return {name: _array(array.shape, array.dtype) for name, array in arrays_of(memoryview(mapped)).items()}
+    return {name: _array(array.shape, array.dtype) for name, array in arrays_of(mapped(path)).items()}
 
 
 def _parquet(path: Path) -> dict[str, ArrayFacts]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from recsys.errors import ArtifactCorrupt
 from recsys.release.damage import expect, reading
-from recsys.release.layout import GAMES, INDEX, MAPPINGS, METADATA
+from recsys.release.layout import GAMES, INDEX, ITEMS, MAPPINGS, METADATA, USERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import faiss
     import numpy as np
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PICKLE_PROTOCOL = 5
 """Protocol of ``cf_model.pkl``, the one that is written and read: others spell arrays in other ways."""
 
+_IDS = 1 << 16
+"""Ids that are written at once."""
 _NAMES = ("GAME_ID", "NAME", "CATEGORIES", "MECHANICS", "N_RATINGS")
 
 
@@ -94,22 +96,55 @@ def game_ids_bytes(ids: Sequence[Id]) -> bytes:
     return json.dumps({"ids": ids}, allow_nan=False, ensure_ascii=False).encode()
 
 
-def read_mappings(data: Buffer, kinds: tuple[IdKind, IdKind]) -> tuple[IdMap, IdMap]:
-    """Return the maps of users and of rated games that ``cf_mappings.json`` holds.
+def read_ids(contents: Mapping[str, Buffer], kinds: tuple[IdKind, IdKind]) -> tuple[IdMap, IdMap]:
+    """Return the maps of users and of rated games: of ``users.arrow`` and ``items.arrow``, else ``cf_mappings.json``.
 
     Parameters
     ----------
-    data
-        Content of the file.
+    contents
+        Of the files of a release, by name.
     kinds
         ``integer`` or ``string`` for users and for games: :attr:`recsys.release.arrays.FactorsFile.id_kinds`.
 
     Raises
     ------
     ArtifactCorrupt
-        If it is no such file, or ids are not numbered 0 … n-1 in their order: a row of the factors would be
-        somebody else's.
+        If a file is not what its name says, or ids are not numbered 0 … n-1 in ascending order: a row of the factors
+        would be somebody else's.
     """
+    if USERS in contents and ITEMS in contents:
+        users, items = _read_arrow(USERS, contents[USERS]), _read_arrow(ITEMS, contents[ITEMS])
+        expect(MAPPINGS, sound=id_kinds(users, items) == kinds, problem=f"its ids are no {kinds[0]} and {kinds[1]}")
+        return users, items
+    return _read_mappings(contents[MAPPINGS], kinds)
+
+
+def _read_arrow(name: str, data: Buffer) -> IdMap:
+    import pyarrow as pa
+
+    from recsys.marts.ids import IdMap
+
+    with reading(name):
+        table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(data))).read_all()
+        (chunk,) = table.column(0).chunks or [pa.array([], table.schema.field(0).type)]
+        chunk.validate(full=True)
+    ids = IdMap(chunk)
+    whole = pa.types.is_int64(chunk.type) or pa.types.is_decimal128(chunk.type) or pa.types.is_string(chunk.type)
+    expect(name, sound=whole, problem=f"its ids are of type {chunk.type}")
+    expect(name, sound=not chunk.null_count and _ascend(ids), problem="its ids are not in ascending order")
+    return ids
+
+
+def write_ids(out: BinaryIO, ids: IdMap) -> None:
+    """Write ``users.arrow`` or ``items.arrow``: Arrow's file format, one column, one batch."""
+    import pyarrow as pa
+
+    batch = pa.record_batch([ids.values], names=["ID"])
+    with pa.ipc.new_file(pa.PythonFile(out, mode="w"), batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def _read_mappings(data: Buffer, kinds: tuple[IdKind, IdKind]) -> tuple[IdMap, IdMap]:
     from recsys.marts.ids import IdMap
 
     maps = []
@@ -132,7 +167,7 @@ def _ascend(ids: IdMap) -> bool:
 
 
 def id_kinds(users: IdMap, items: IdMap) -> tuple[IdKind, IdKind]:
-    """Return the kinds of ids, which :func:`read_mappings` takes."""
+    """Return the kinds of ids, which :func:`read_ids` takes."""
     return _kind(users), _kind(items)
 
 
@@ -140,13 +175,15 @@ def _kind(ids: IdMap) -> IdKind:
     return "string" if ids.kind == "string" else "integer"
 
 
-def mappings_bytes(users: IdMap, items: IdMap) -> bytes:
-    """Return the content of ``cf_mappings.json``: ids as texts, and their rows."""
-    mappings = {
-        "user_id_to_idx": {str(id_): code for code, id_ in enumerate(users.ids())},
-        "item_id_to_idx": {str(id_): code for code, id_ in enumerate(items.ids())},
-    }
-    return json.dumps(mappings, ensure_ascii=False).encode()
+def write_mappings(out: BinaryIO, users: IdMap, items: IdMap) -> None:
+    """Write ``cf_mappings.json``: ids as texts, and their rows."""
+    for name, ids, begin, end in (("user_id_to_idx", users, "{", ", "), ("item_id_to_idx", items, "", "}")):
+        out.write(f'{begin}"{name}": {{'.encode())
+        for start in range(0, len(ids), _IDS):
+            codes = range(start, min(start + _IDS, len(ids)))
+            some = {str(id_): code for id_, code in zip(ids.ids(codes), codes, strict=True)}
+            out.write((", " * (start > 0) + json.dumps(some, ensure_ascii=False)[1:-1]).encode())
+        out.write(f"}}{end}".encode())
 
 
 def write_model(out: BinaryIO, model: AlternatingLeastSquares) -> None:

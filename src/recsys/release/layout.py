@@ -7,9 +7,13 @@ INDEX = "rag_index.faiss"
 METADATA = "metadata.json"
 """Ids of the catalogue's games, in the order of the index."""
 MODEL = "cf_model.pkl"
-"""implicit's ALS object; nobody here unpickles it to serve."""
+"""implicit's ALS object, where the users' factors are kept; nobody here unpickles it to serve."""
 MAPPINGS = "cf_mappings.json"
 """Ids of users and rated games, and their rows."""
+USERS = "users.arrow"
+"""Ids of users in ascending order, to be mapped: the place is the row. Optional: ``cf_mappings.json`` says it too."""
+ITEMS = "items.arrow"
+"""Ids of rated games, as those of the users."""
 FACTORS = "cf_factors.npz"
 """The factors without a pickle, and how they were trained."""
 INTERACTIONS = "interactions.npz"
@@ -34,13 +38,15 @@ SIGNATURE = "manifest.hmac"
 
 CONTENT_FILES = (INDEX, METADATA)
 """What the content half of a release consists of."""
-CF_FILES = (MODEL, MAPPINGS, FACTORS, INTERACTIONS)
-"""What the CF half of a release consists of."""
-PART_FILES = (*CONTENT_FILES, *CF_FILES, HYBRID, ITEM_ITEM)
+CF_FILES = (MAPPINGS, FACTORS, INTERACTIONS)
+"""What the CF half of a release cannot lack."""
+CF_MORE = (MODEL, USERS, ITEMS, ITEM_ITEM)
+"""What else it may have."""
+PART_FILES = (*CONTENT_FILES, *CF_FILES, *CF_MORE, HYBRID)
 """What models save: a folder with nothing else holds parts of a release."""
-OPTIONAL_FILES = frozenset({ITEM_ITEM, METRICS, REPORT})
+OPTIONAL_FILES = frozenset({*CF_MORE, METRICS, REPORT})
 """What a release may lack."""
-LOADED_FILES = (INDEX, METADATA, MAPPINGS, FACTORS, INTERACTIONS, ITEM_ITEM, GAMES, HYBRID)
+LOADED_FILES = (INDEX, METADATA, MAPPINGS, USERS, ITEMS, FACTORS, INTERACTIONS, ITEM_ITEM, GAMES, HYBRID)
 """What is read to serve a release; ``cf_model.pkl`` is verified, and left alone."""
-PAGE_FILES = (METRICS, GAMES, INDEX, METADATA, FACTORS, INTERACTIONS, ITEM_ITEM, MAPPINGS)
+PAGE_FILES = (METRICS, GAMES, INDEX, METADATA, FACTORS, INTERACTIONS, HYBRID, ITEM_ITEM, MAPPINGS, USERS, ITEMS)
 """What the page of a release is drawn from, as far as it is there."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt
 from recsys.release.arrays import read_factors, read_hybrid, read_interactions, read_item_item
-from recsys.release.formats import read_game_ids, read_games, read_index, read_mappings
+from recsys.release.formats import read_game_ids, read_games, read_ids, read_index
 from recsys.release.layout import (
     FACTORS,
     GAMES,
@@ -16,7 +16,6 @@ from recsys.release.layout import (
     INTERACTIONS,
     ITEM_ITEM,
     LOADED_FILES,
-    MAPPINGS,
     METADATA,
 )
 from recsys.release.secrets import key_from_environment
@@ -52,8 +51,10 @@ class LoadedRelease:
         Ids of the catalogue, in the order of the index.
     users, items
         Maps of user ids and of rated games' ids; a code is a row of the factors.
-    user_factors, item_factors
-        float32, (users, factors) and (items, factors).
+    item_factors
+        float32, (items, factors).
+    user_factors
+        float32, (users, factors): what a release before format 3 answers by; None where users are folded in.
     recommendable
         bool, (items,): false for rated games that the catalogue does not have.
     recipe
@@ -76,8 +77,8 @@ class LoadedRelease:
     game_ids: list[Id]
     users: IdMap
     items: IdMap
-    user_factors: npt.NDArray[np.float32]
     item_factors: npt.NDArray[np.float32]
+    user_factors: npt.NDArray[np.float32] | None
     recommendable: npt.NDArray[np.bool_]
     recipe: dict[str, float | str]
     indptr: npt.NDArray[np.integer]
@@ -124,7 +125,7 @@ def _parsed(path: Path, manifest: Manifest, contents: dict[str, memoryview]) -> 
     index = read_index(contents.pop(INDEX))
     factors = read_factors(contents[FACTORS])
     stored = read_interactions(contents[INTERACTIONS])
-    users, items = read_mappings(contents[MAPPINGS], factors.id_kinds)
+    users, items = read_ids(contents, factors.id_kinds)
     return LoadedRelease(
         path=path,
         manifest=manifest,
@@ -132,7 +133,7 @@ def _parsed(path: Path, manifest: Manifest, contents: dict[str, memoryview]) -> 
         game_ids=read_game_ids(contents[METADATA]),
         users=users,
         items=items,
-        user_factors=factors.user_factors,
+        user_factors=None if manifest.folds_users else factors.user_factors,
         item_factors=factors.item_factors,
         recommendable=factors.recommendable,
         recipe=dict(factors.recipe),
@@ -152,7 +153,7 @@ def _check_shapes(release: LoadedRelease) -> None:
     counts = {
         "vectors and ids of games": (release.index.ntotal, len(release.game_ids)),
         "rows of games.parquet and ids of games": (release.games.num_rows, len(release.game_ids)),
-        "user factors and user ids": (len(release.user_factors), users),
+        "user factors and user ids": (users if release.user_factors is None else len(release.user_factors), users),
         "item factors and item ids": (len(release.item_factors), items),
         "recommendable flags and item ids": (len(release.recommendable), items),
         "rows of interactions and user ids": (len(release.indptr) - 1, users),
@@ -165,6 +166,8 @@ def _check_shapes(release: LoadedRelease) -> None:
     for what, (left, right) in counts.items():
         if left != right:
             raise ArtifactCorrupt(f"{release.path}: {left:,} and {right:,} {what}: its parts do not belong together")
+    if release.user_factors is None and not release.manifest.folds_users:
+        raise ArtifactCorrupt(f"{release.path} lacks the users' factors, which a release of its format answers by")
     added = [name for name in ("item_weight", "trend") if release.recipe.get(name)]
     if added and release.item_item is None:
         raise ArtifactCorrupt(f"{release.path} lacks {ITEM_ITEM}, which its recipe needs for {' and '.join(added)}")

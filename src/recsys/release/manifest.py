@@ -16,8 +16,9 @@ from recsys.release.facts import Facts
 from recsys.release.layout import MANIFEST, SIGNATURE
 from recsys.release.records import Format, Json, Record, read_record
 
-FORMAT = Format(2, 1)
-"""Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``, 2.1 ``scenarios``."""
+FORMAT = Format(3, 0)
+"""Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``, 2.1 ``scenarios``; since 3.0 users
+are folded in."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
 """Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that
@@ -182,6 +183,11 @@ class Manifest(Record):
     golden: dict[str, tuple[GoldenAnswer, ...]] = Field(default_factory=dict)
     facts: Facts = Facts()
     scenarios: dict[str, dict[str, Json]] = Field(default_factory=dict)
+
+    @property
+    def folds_users(self) -> bool:
+        """Whether users are folded in when it answers; before format 3 it answers by the factors that it holds."""
+        return self.format >= 3
 
     def to_bytes(self) -> bytes:
         """Return the content of ``manifest.json``.

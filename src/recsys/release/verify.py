@@ -7,7 +7,6 @@ release is never rewritten in place: what replaces or prunes it leaves the files
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from recsys.errors import ArtifactCorrupt
 from recsys.release.layout import DIGEST, MANIFEST, OPTIONAL_FILES, SIGNATURE
+from recsys.release.mapped import mapped_from
 from recsys.release.path import follow
 from recsys.release.seal import REPAIR, open_plain, read_seal, unreadable
 from recsys.system.cores import usable_cores
@@ -51,18 +51,6 @@ class VerifiedFiles:
     path: Path
     manifest: Manifest
     contents: Mapping[str, memoryview]
-
-
-class MappedFile(mmap.mmap):
-    """A file of a release in memory, as far as it is looked at; it keeps no descriptor that a caller must close.
-
-    Attributes
-    ----------
-    path
-        The file.
-    """
-
-    path: Path
 
 
 def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) -> VerifiedFiles:
@@ -163,13 +151,7 @@ def _checked(path: Path, facts: FileFacts, *, keep: bool) -> memoryview | None:
                 f"{path} is not what was published: SHA-256 {digest.hexdigest()[:12]}… instead of"
                 f" {facts.sha256[:12]}…; {REPAIR}"
             )
-        if not keep:
-            return None
-        if not size:  # nothing cannot be mapped
-            return memoryview(b"")
-        mapped = MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
-    mapped.path = path
-    return memoryview(mapped)
+        return mapped_from(file, path) if keep else None
 
 
 def _listed(names: Collection[str]) -> str:

@@ -15,23 +15,27 @@ import numpy as np
 
 from recsys.errors import ArtifactCorrupt
 from recsys.models.confidence import confidence_of
+from recsys.models.folding import FoldIn
 from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
+from recsys.models.solvers import solver_of
 from recsys.models.taste import Blending
+from recsys.models.users import FoldedUsers
 from recsys.ranking.scorer import scores_for
-from recsys.release.arrays import read_factors, read_interactions, read_item_item
-from recsys.release.formats import read_games, read_mappings, read_vectors
+from recsys.release.arrays import read_factors, read_hybrid, read_interactions, read_item_item
+from recsys.release.formats import read_games, read_ids, read_vectors
 from recsys.release.layout import (
     FACTORS,
     GAMES,
+    HYBRID,
     INDEX,
     INTERACTIONS,
     ITEM_ITEM,
     MANIFEST,
-    MAPPINGS,
     METRICS,
     PAGE_FILES,
 )
+from recsys.release.mapped import mapped
 from recsys.release.metrics import read_metrics
 from recsys.release.secrets import key_from_environment
 from recsys.release.verify import read_manifest, verify
@@ -131,34 +135,34 @@ class Taste:
     ----------
     users, items
         Maps of the ids; a code is a row of the factors.
-    user_factors, item_factors
-        float32, (users, factors) and (items, factors).
+    item_factors
+        float32, (items, factors).
     recommendable
         bool, (items,): false for games that the catalogue lacks.
     indptr, indices, ratings
         Who rated what: the arrays of a CSR matrix, users × items.
-    confidence
-        float32, aligned with the ratings: as trained.
+    folded
+        The users, folded in from their ratings; None where nothing says how, in a folder of the CF half alone.
     blending
         What is added to the factors' scores.
     """
 
     users: IdMap
     items: IdMap
-    user_factors: npt.NDArray[np.float32]
     item_factors: npt.NDArray[np.float32]
     recommendable: npt.NDArray[np.bool_]
     indptr: npt.NDArray[np.integer]
     indices: npt.NDArray[np.int32]
     ratings: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
+    folded: FoldedUsers | None
     blending: Blending
 
     def scores(self, user: int) -> npt.NDArray[np.float32]:
-        """Return the scores of all items for one user, as they are served; float32, (items,)."""
+        """Return the scores of all items for one user, as they are served; float32, (items,); only where they fold."""
+        assert self.folded is not None
         rated = slice(self.indptr[user], self.indptr[user + 1])
-        factors = self.user_factors[user]
-        line = self.blending.line(factors, self.indices[rated], self.confidence[rated])
+        factors = self.folded.of(user)
+        line = self.blending.line(factors, self.indices[rated], self.folded.confidence[rated])
         return line.of(scores_for(factors, self.item_factors), slice(None))
 
     @cached_property
@@ -226,7 +230,7 @@ def read_contents(folder: Path, facts: Facts | None = None) -> Contents:
         ).contents
         facts = Facts.of(manifest)
     else:
-        contents = {name: (folder / name).read_bytes() for name in PAGE_FILES if (folder / name).is_file()}
+        contents = {name: mapped(folder / name) for name in PAGE_FILES if (folder / name).is_file()}
     try:
         return _parsed(facts or Facts(folder.name), contents)
     except ArtifactCorrupt as error:
@@ -254,18 +258,22 @@ def _catalogue(data: Buffer) -> Catalogue:
 
 def _taste(contents: Mapping[str, Buffer]) -> Taste:
     factors, stored = read_factors(contents[FACTORS]), read_interactions(contents[INTERACTIONS])
-    users, items = read_mappings(contents[MAPPINGS], factors.id_kinds)
-    recipe = CfRecipe.from_json(factors.recipe)
+    users, items = read_ids(contents, factors.id_kinds)
+    recipe, folded = CfRecipe.from_json(factors.recipe), None
+    if HYBRID in contents:
+        hybrid, scale = read_hybrid(contents[HYBRID]), solver_of(recipe).scale(recipe)
+        folding = FoldIn.from_numbers(hybrid.gramian, hybrid.fold_in)
+        confidence = confidence_of(stored, recipe)
+        folded = FoldedUsers(folding, factors.item_factors, stored.indptr, stored.indices, confidence, scale)
     beside = ItemItem.of(read_item_item(contents[ITEM_ITEM])) if ITEM_ITEM in contents else None
     return Taste(
         users,
         items,
-        factors.user_factors,
         factors.item_factors,
         factors.recommendable,
         stored.indptr,
         stored.indices,
         stored.ratings,
-        confidence_of(stored, recipe),
+        folded,
         Blending(factors.item_factors, beside, recipe.item_weight),
     )

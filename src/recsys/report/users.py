@@ -43,6 +43,8 @@ def samples(release: Contents, _: Contents | None) -> Samples:
     """Return five users with what they liked best and what they are recommended."""
     catalogue, half = shown(release), taste(release)
     threshold = _threshold(release)
+    if half.folded is None:
+        raise Missing("This folder holds ratings and factors alone: nothing says what its users get.")
     chosen = _chosen(half, threshold)
     if not len(chosen):
         raise Missing(f"Nobody liked {_ENOUGH} games: there is no taste to show.")
@@ -59,8 +61,9 @@ def _threshold(release: Contents) -> float:
 
 def _chosen(half: Taste, threshold: float) -> npt.NDArray[np.int64]:
     """Return users spread evenly over the activity of those who liked enough games."""
+    assert half.folded is not None
     ends = np.append(0, np.cumsum(half.ratings >= threshold))[half.indptr]
-    eligible = np.flatnonzero((np.diff(ends) >= _ENOUGH) & half.user_factors.any(axis=1))
+    eligible = np.flatnonzero((np.diff(ends) >= _ENOUGH) & half.folded.known())
     order = eligible[np.argsort(np.diff(half.indptr)[eligible], kind="stable")]
     if len(order) <= _USERS:
         return order

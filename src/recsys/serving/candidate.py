@@ -107,7 +107,7 @@ def _release_of(model: CollaborativeFilter, catalogue: Catalogue, scenarios: Map
         game_ids=list(catalogue.game_ids),
         users=model.users,
         items=model.items,
-        user_factors=model.user_factors,
+        user_factors=None,
         item_factors=model.item_factors,
         recommendable=model.recommendable,
         recipe=model.recipe.as_json(),

@@ -80,7 +80,7 @@ class Catalogue:
 
     def find(self, game_id: object) -> int | None:
         """Return the row of a game, or None; ``True`` is not the game 1, nor is 1.0."""
-        return self._rows.get(key_of(game_id))  # type: ignore[call-overload,no-any-return]
+        return self._rows.get(key_of(game_id))  # type: ignore[arg-type] # of other types, none
 
     def find_all(self, game_ids: Sequence[Id]) -> npt.NDArray[np.intp]:
         """Return the row of each game, intp, (ids,); -1 for one that is not in the catalogue."""

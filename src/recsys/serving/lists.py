@@ -101,14 +101,15 @@ class ManyLists:
             int, (people,): codes of users; -1 for somebody whom the release does not know.
         """
         batch = Batch.empty(len(codes), self.options.k)
-        factors = self.at.people.factors[codes]
-        batched = self.is_batched & (codes >= 0) & factors.any(axis=1)
+        known, factors = codes >= 0, np.zeros((len(codes), self.at.taste.factors.shape[1]), dtype=np.float32)
+        factors[known] = self.at.people.factors.many(codes[known])
+        batched = self.is_batched & factors.any(axis=1)
         for place in np.flatnonzero(~batched).tolist():
-            profile = self.at.people.at(int(codes[place])) if codes[place] >= 0 else None
+            profile = self.at.people.at(int(codes[place]), factors[place]) if known[place] else None
             answer = questions.recommend(self.at, profile, self.by, self.options, unknown="nobody of this release")
             self._take(batch, place, answer)
         if batched.any():
-            self._rank(batch, np.flatnonzero(batched), codes, factors[batched])
+            self._rank(batch, np.flatnonzero(batched), codes, factors)
         return batch
 
     def similar_to(self, rows: npt.NDArray[np.integer]) -> Batch:
@@ -135,12 +136,12 @@ class ManyLists:
 
         def profiles() -> Iterator[Profile]:
             for place in places.tolist():
-                profile = self.at.people.at(int(codes[place]))
+                profile = self.at.people.at(int(codes[place]), factors[place])
                 if self.options.why:  # reasons come later, and need no number for each game
                     kept.append(profile.slim())
                 yield profile
 
-        lists = self.at.taste.lists(factors, profiles(), self._allowed, self.options.k)
+        lists = self.at.taste.lists(factors[places], profiles(), self._allowed, self.options.k)
         batch.rows[places], batch.scores[places] = lists.columns, lists.scores
         for place in places.tolist():
             batch.by[place] = "taste"

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recsys.models.confidence import confidence_of
 from recsys.models.hybrid import MEAN_SHARE
 from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
+from recsys.models.solvers import solver_of
 from recsys.models.taste import Blending
+from recsys.models.users import FoldedUsers, TrainedUsers
+from recsys.release.arrays import InteractionsFile
 from recsys.serving.catalogue import id_from
 from recsys.serving.profiles import Grounds, Profile, Weights
 from recsys.serving.spellings import did_you_mean
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from recsys.marts.ids import Id
     from recsys.models.hybrid import HybridRecommender
+    from recsys.models.users import UserFactors
     from recsys.release.loading import LoadedRelease
     from recsys.serving.catalogue import Catalogue
     from recsys.serving.taste import TasteSpace
@@ -47,7 +52,7 @@ class People:
     Parameters
     ----------
     release
-        Its users, their ratings and factors.
+        Its users and their ratings.
     taste
         The factors of its games, by item and by row of the catalogue.
     hybrid
@@ -59,22 +64,29 @@ class People:
         self._weights = Weights(release)
         self._taste, self._hybrid = taste, hybrid
         # Not the release itself, whose index would be a second one where the vectors are shared.
-        self._user_factors, self._item_factors = release.user_factors, release.item_factors
-        self._indptr, self._indices, self._ratings = release.indptr, release.indices, release.ratings
-        self._confidence = release.confidence
+        self._item_factors, self._ratings = release.item_factors, release.ratings
         file = release.item_item
         recipe = CfRecipe.from_json(release.recipe)
+        stored = InteractionsFile(release.indptr, release.indices, release.ratings, release.confidence)
+        self._indptr, self._indices, self._sure = release.indptr, release.indices, confidence_of(stored, recipe)
+        self.factors: UserFactors = (
+            FoldedUsers(
+                hybrid.folding,
+                release.item_factors,
+                release.indptr,
+                release.indices,
+                self._sure,
+                solver_of(recipe).scale(recipe),
+            )
+            if release.user_factors is None
+            else TrainedUsers(release.user_factors)
+        )
         self.blending = Blending(release.item_factors, None if file is None else ItemItem.of(file), recipe.item_weight)
 
     @property
     def like_threshold(self) -> float:
         """The rating from which on a game counts as liked."""
         return self._weights.like_threshold
-
-    @property
-    def factors(self) -> Floats:
-        """float32, (users, factors): as trained, in the order of ``users``."""
-        return self._user_factors
 
     def user_id(self, text: str) -> Id | None:
         """Return the user id that a text spells; None if it can be none."""
@@ -85,17 +97,13 @@ class People:
         code = self.users.code_of(user_id)
         return None if code is None else self.at(code)
 
-    def at(self, code: int) -> Profile:
-        """Return what the release knows of the user with a code."""
+    def at(self, code: int, factors: Floats | None = None) -> Profile:
+        """Return what the release knows of the user with a code; ``factors`` are theirs, where they were asked for."""
         rated = slice(self._indptr[code], self._indptr[code + 1])
-        items, ratings = self._indices[rated], self._ratings[rated]
+        items, ratings, sure = self._indices[rated], self._ratings[rated], self._sure[rated]
         rows = self._taste.row_of_item[items]
         liked_at = np.flatnonzero((ratings >= self._weights.like_threshold) & (rows >= 0))
-        confidence = (
-            self._weights.of(ratings) if self._confidence is None else self._weights.scaled(self._confidence[rated])
-        )
-        grounds = self._grounds(self._item_factors, items, confidence, liked_at)
-        trusted = self._weights.plain(confidence)
+        grounds = self._grounds(self._item_factors, items, self._weights.scaled(sure), liked_at)
         return Profile(
             rows[liked_at],
             rows[rows >= 0],
@@ -103,10 +111,10 @@ class People:
             grounds,
             grounds,
             self.blending,
-            self.blending.beside(items, trusted),
-            trained=self._user_factors[code],
+            self.blending.beside(items, sure),
+            own=self.factors.of(code) if factors is None else factors,
             rated=items,
-            sure=trusted,
+            sure=sure,
         )
 
     def unknown(self, user_id: object) -> str:
@@ -186,8 +194,8 @@ class People:
         return people
 
     def prepare(self) -> None:
-        """Build what the first question would build: the map from ids to codes."""
-        self.user(None)
+        """Build what the first question would build."""
+        self.factors.prepare()
 
     def _grounds(
         self,

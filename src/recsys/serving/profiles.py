@@ -140,8 +140,8 @@ class Profile:
         What their factors rest on: rated games, and games of the whole catalogue.
     blending, beside
         What puts their scores together, and what is added to what their factors say; None for nothing.
-    trained
-        float32, (factors,): a user's factors from training; None for a visitor.
+    own
+        float32, (factors,): those of a user of the release; None for a visitor.
     mean_user
         float32, (factors,): what is added to a visitor's factors by taste; None for nothing.
     rated, sure
@@ -155,7 +155,7 @@ class Profile:
     hybrid: Grounds
     blending: Blending
     beside: Beside | None = None
-    trained: Floats | None = None
+    own: Floats | None = None
     mean_user: Floats | None = None
     rated: npt.NDArray[np.integer] = field(default_factory=lambda: NOTHING)
     sure: Floats = field(default_factory=lambda: NOTHING.astype(np.float32))
@@ -163,10 +163,10 @@ class Profile:
     @cached_property
     def factors(self) -> Floats:
         """float32, (factors,): by rated games; zeros without a taste."""
-        if self.trained is not None:
-            return self.trained
-        own = self.taste.factors
-        return own if self.mean_user is None or not own.any() else own + self.mean_user
+        if self.own is not None:
+            return self.own
+        folded = self.taste.factors
+        return folded if self.mean_user is None or not folded.any() else folded + self.mean_user
 
     @cached_property
     def line(self) -> Line:
@@ -176,7 +176,7 @@ class Profile:
     @cached_property
     def hybrid_factors(self) -> Floats:
         """float32, (factors,): by games of the whole catalogue; zeros without a taste."""
-        return self.hybrid.factors if self.trained is None else self.trained
+        return self.hybrid.factors if self.own is None else self.own
 
     def slim(self) -> Profile:
         """Return what reasons need, without a number for each game."""
