@@ -126,6 +126,11 @@ def _parsed(path: Path, manifest: Manifest, contents: dict[str, memoryview]) -> 
     factors = read_factors(contents[FACTORS])
     stored = read_interactions(contents[INTERACTIONS])
     users, items = read_ids(contents, factors.id_kinds)
+    if factors.user_factors is not None and len(factors.user_factors) != len(users):
+        raise ArtifactCorrupt(
+            f"{FACTORS} holds factors of {len(factors.user_factors):,} users, and there are {len(users):,} ids: its parts"
+            " do not belong together"
+        )
     return LoadedRelease(
         path=path,
         manifest=manifest,
@@ -153,7 +158,6 @@ def _check_shapes(release: LoadedRelease) -> None:
     counts = {
         "vectors and ids of games": (release.index.ntotal, len(release.game_ids)),
         "rows of games.parquet and ids of games": (release.games.num_rows, len(release.game_ids)),
-        "user factors and user ids": (users if release.user_factors is None else len(release.user_factors), users),
         "item factors and item ids": (len(release.item_factors), items),
         "recommendable flags and item ids": (len(release.recommendable), items),
         "rows of interactions and user ids": (len(release.indptr) - 1, users),
