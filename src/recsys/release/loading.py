@@ -128,8 +128,8 @@ def _parsed(path: Path, manifest: Manifest, contents: dict[str, memoryview]) -> 
     users, items = read_ids(contents, factors.id_kinds)
     if factors.user_factors is not None and len(factors.user_factors) != len(users):
         raise ArtifactCorrupt(
-            f"{FACTORS} holds factors of {len(factors.user_factors):,} users, and there are {len(users):,} ids: its parts"
-            " do not belong together"
+            f"{FACTORS} holds factors of {len(factors.user_factors):,} users, and there are {len(users):,} ids: its"
+            " parts do not belong together"
         )
     return LoadedRelease(
         path=path,
