@@ -11,11 +11,12 @@ import pytest
 from factories.tastes import ratings_of, tastes
 from recsys.config import CfSettings, EvaluationSettings
 from recsys.errors import ConfigError
+from recsys.evaluation.bootstrap import surely_better
 from recsys.evaluation.holdout import split
 from recsys.models.recipe import BLENDED, CfRecipe
 from recsys.tuning import find_recipe, lately_half_life
 from recsys.tuning.blend import BlendSearch
-from recsys.tuning.hold_out import InnerSplit
+from recsys.tuning.hold_out import InnerSplit, Scored
 
 if TYPE_CHECKING:
     from recsys.marts.ratings import Ratings
@@ -68,6 +69,26 @@ def test_what_is_not_surely_better_stays_out() -> None:
     users, games = np.nonzero(draw.random((300, 60)) < 0.3)
     recipe, _ = find_recipe(ratings_of(users, games, np.full(len(users), 8.0)), settings(), None)
     assert recipe.item_weight == 0
+
+
+def test_many_decide_what_few_have_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials score few people; what they found stays in only where it is better for several times as many."""
+    monkeypatch.setattr("recsys.tuning.blend.PEOPLE", 200)  # never fewer
+    seen = dict[str, tuple[int, int]]()
+
+    def judged(ours: np.ndarray, theirs: np.ndarray, people: np.ndarray) -> bool:
+        seen["decided"] = len(ours), len(set(people.tolist()))
+        return surely_better(ours, theirs, people)
+
+    monkeypatch.setattr("recsys.tuning.blend.surely_better", judged)
+    search = find_recipe(tastes(users=1000, items=60), settings(), None).search
+    assert search is not None
+    drawn = InnerSplit.draw(tastes(users=1000, items=60).matrix, 7.0, 1, max_ratings=10**6, scored=Scored(9999, 0.5))
+    assert seen["decided"][0] == seen["decided"][1]
+    assert 400 < seen["decided"][0] <= 500
+    few = drawn.some(200, 3)
+    assert (len(few.users), few.train.nnz) == (200, drawn.train.nnz)
+    assert set(few.people.tolist()) < set(drawn.people.tolist())
 
 
 @pytest.mark.parametrize("name", ["item_weight", "half_life", "trend"])

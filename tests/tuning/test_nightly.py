@@ -20,7 +20,7 @@ from recsys.models.confidence import confidence, like_threshold
 from recsys.models.recipe import CfRecipe
 from recsys.models.solvers import Factors, solver_of
 from recsys.tuning import nightly, space
-from recsys.tuning.hold_out import InnerSplit
+from recsys.tuning.hold_out import InnerSplit, Scored
 from recsys.tuning.nightly import search
 from recsys.tuning.scorer import RecipeScorer
 
@@ -107,7 +107,7 @@ def test_scaling_every_confidence_changes_nothing(ratings: sp.csr_matrix) -> Non
 
 def test_the_inner_hold_out_parts_the_ratings(ratings: sp.csr_matrix) -> None:
     """Scored users lose a fifth, others nothing; relevant are held-out likes, and never trained on."""
-    split = InnerSplit.draw(ratings, 7, 0, max_ratings=10**9, max_users=50)
+    split = InnerSplit.draw(ratings, 7, 0, max_ratings=10**9, scored=Scored(50))
     lost = np.diff(ratings.indptr) - np.diff(split.train.indptr)
     assert 0 < np.count_nonzero(lost) <= 50
     expected = np.round(0.2 * np.diff(ratings.indptr))
@@ -120,7 +120,7 @@ def test_the_inner_hold_out_parts_the_ratings(ratings: sp.csr_matrix) -> None:
 
 def test_the_inner_score_is_ndcg(ratings: sp.csr_matrix) -> None:
     """NDCG@10 of every scored user, against a plain loop over the ranking."""
-    split = InnerSplit.draw(ratings, 7, 0, max_ratings=10**9, max_users=40)
+    split = InnerSplit.draw(ratings, 7, 0, max_ratings=10**9, scored=Scored(40))
     rng = np.random.default_rng(0)
     factors = Factors(rng.normal(size=(400, 5)).astype(np.float32), rng.normal(size=(60, 5)).astype(np.float32))
     expected = []
@@ -163,7 +163,7 @@ def test_who_is_scored_is_known_by_the_rows_of_the_table(ratings: sp.csr_matrix)
     people = scorer.people(5000)
     assert len(people) == scorer.users(5000)
     assert len(set(people)) < len(people)
-    split = InnerSplit.draw(ratings, 7, 0, max_ratings=2000, max_users=50)
+    split = InnerSplit.draw(ratings, 7, 0, max_ratings=2000, scored=Scored(50))
     for row, person in zip(split.users, split.people, strict=True):
         whole = ratings[person].toarray()
         for part in (split.train[row], split.relevant[row]):
@@ -270,7 +270,7 @@ def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: py
 @pytest.mark.parametrize(("seconds", "stays"), [(12.0, True), (90.0, False)])
 def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix, *, seconds: float, stays: bool) -> None:
     """The search ends after the limit with the best that is surely better than the rule, else with the rule."""
-    settings = SMALL.model_copy(update={"tuning_seconds": seconds})
+    settings = SMALL.model_copy(update={"tuning_seconds": seconds, "seed": 1})
     outcome = search(ratings, settings, clock=itertools.count().__next__)
     assert outcome is not None
     assert not outcome.complete

@@ -108,8 +108,8 @@ def paired_difference(a: Floats, b: Floats, resamples: int, seed: int, *, relati
     return interval(float(difference[0]), difference[1:])
 
 
-def surely_better(ours: Floats, theirs: Floats, people: npt.NDArray[np.int64], errors: float = 2.0) -> bool:
-    """Whether some scores are above others by more than so many standard errors of the paired difference.
+def surely_better(ours: Floats, theirs: Floats, people: npt.NDArray[np.int64]) -> bool:
+    """Whether some scores are above others by more than two standard errors of the paired difference.
 
     Somebody whom several hold-outs drew counts once, with the mean of their differences: their
     scores are alike, and would pass for more people than there are.
@@ -120,12 +120,10 @@ def surely_better(ours: Floats, theirs: Floats, people: npt.NDArray[np.int64], e
         float64, (users,): scores of the same users.
     people
         int64, (users,): a number for each person, the same wherever the person was drawn.
-    errors
-        How many standard errors.
     """
     _, person = np.unique(people, return_inverse=True)
     number = np.bincount(person)
     if len(number) < _FEWEST:
         return False
     each = np.bincount(person, ours - theirs) / number
-    return bool(each.mean() > errors * each.std(ddof=1) / np.sqrt(len(each)))
+    return bool(each.mean() > 2 * each.std(ddof=1) / np.sqrt(len(each)))

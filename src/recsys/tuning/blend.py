@@ -9,10 +9,9 @@ are dated, as the gate's hold-out is, drawn at random otherwise. Then:
 3. ``items``: the item-item half, for both exponents and some regularizations, on from the best at an edge; with each
    of them all weights.
 
-What is added must be better than the factors alone by more than one standard error, or it stays out (the rule of one
-standard error: Breiman et al., Classification and Regression Trees, 1984). Two would leave out a half that the gate's
-own hold-out, with several times the users, calls surely better. A stage that is left out, since its
-settings are given or the time is up, keeps what the recipe has.
+What is added must be surely better than the factors alone, or it stays out: on several times the people that it was
+chosen on, since the few whom every trial scores cannot tell a gain of a few percent from chance. A stage that is left
+out, since its settings are given or the time is up, keeps what the recipe has.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from recsys.models.item_item import fit_item_item
 from recsys.models.solvers import solver_of
 from recsys.models.taste import active_of, standard
 from recsys.system.log import events, keys
-from recsys.tuning.hold_out import InnerSplit
+from recsys.tuning.hold_out import InnerSplit, Scored
 from recsys.tuning.outcome import SearchTrial
 from recsys.tuning.space import (
     HALF_LIVES,
@@ -62,15 +61,17 @@ log = events(__name__)
 RATINGS = 1_000_000
 """Ratings of the sample that recipes are tried on."""
 PEOPLE = 4_000
-"""At most so many users are scored."""
+"""At most so many users are scored by each trial."""
+_SURE = 4
+"""Times as many decide whether what was found is surely better."""
+_SHARE = 0.5
+"""Of the users, at most so many lose ratings to a random hold-out."""
 LATELY = (2.0, 3.0, 6.0, 12.0)
 """Half-lives, in months, among which that of the popular list of late is found."""
 _DRAW = 101
 """Of the hold-out, away from those of the search for factors."""
 _CELLS = 24_000_000
 """Scores of users × games that all weights are tried on at once: beyond, fewer users are scored."""
-_ERRORS = 1.0
-"""Standard errors by which what is added must be better than the factors alone."""
 _NEIGHBOURS = 100
 """Of a game, while weights are tried: half of what training takes, at an eighth of the time."""
 
@@ -118,11 +119,13 @@ class BlendSearch:
         self.began = self.clock()
         people = max(200, min(PEOPLE, _CELLS // max(len(self.ratings.items), 1)))
         threshold, seed = self.start.like_threshold, self.settings.seed + _DRAW
-        self.split = (
-            InnerSplit.draw(self.ratings.matrix, threshold, seed, max_ratings=RATINGS, max_users=people)
+        many = _SURE * people
+        self.everybody = (
+            InnerSplit.draw(self.ratings.matrix, threshold, seed, max_ratings=RATINGS, scored=Scored(many, _SHARE))
             if self.ratings.rated_at is None
-            else InnerSplit.after_a_cut(self.ratings, threshold, seed, max_ratings=RATINGS, max_users=people)
+            else InnerSplit.after_a_cut(self.ratings, threshold, seed, max_ratings=RATINGS, max_users=many)
         )
+        self.split = self.everybody.some(people, seed)
         self._factors: dict[float, tuple[sp.csr_matrix, Factors, Floats]] = {}
 
     def search(self) -> CfRecipe:
@@ -139,7 +142,7 @@ class BlendSearch:
             self.complete, best = False, self._best
             log.info("the time is up: what is added to the factors is the best so far")
         scores, recipe = best
-        if recipe == self.start or not surely_better(scores, alone, self.split.people, _ERRORS):
+        if recipe == self.start or not self._is_surely_better(recipe):
             return self.start
         log.info(
             "searched what is added to the factors",
@@ -150,6 +153,25 @@ class BlendSearch:
             ),
         )  # fmt: skip
         return recipe
+
+    def _is_surely_better(self, recipe: CfRecipe) -> bool:
+        alone, added = (self._of_everybody(each) for each in (self.start, recipe))
+        return surely_better(added, alone, self.everybody.people)
+
+    def _of_everybody(self, recipe: CfRecipe) -> Doubles:
+        """Return NDCG@10 of everybody who lost ratings, block by block: all of their scores take too much memory."""
+        users, found = self.everybody.users, None
+        weights, factors, _ = self._trained(recipe)
+        active = active_of(factors.items)
+        if recipe.item_weight:
+            found = self._items(weights, recipe)
+
+        def scores(block: slice) -> Floats:
+            standing = standard(factors.users[users[block]] @ factors.items.T, active)
+            said = None if found is None else standard((weights[users[block]] @ found).toarray(), active)
+            return self._mixed(recipe, standing, said, active)
+
+        return self.everybody.judged(scores)
 
     def _faded(self, best: tuple[Doubles, CfRecipe]) -> tuple[Doubles, CfRecipe]:
         """Find half-life and trend together: a recipe that fades is judged with its best trend."""
@@ -246,15 +268,19 @@ class BlendSearch:
 
     def _ndcg(self, recipe: CfRecipe) -> Doubles:
         weights, factors, standing = self._trained(recipe)
-        scores, active = standing, active_of(factors.items)
-        if recipe.item_weight:
-            scores = np.float32(1 - recipe.item_weight) * standing + np.float32(recipe.item_weight) * self._others(
-                weights, recipe
-            )
+        said = self._said_by_others(weights, recipe) if recipe.item_weight else None
+        scores = self._mixed(recipe, standing, said, active_of(factors.items))
+        return self.split.judged(lambda block: scores[block].copy())
+
+    def _mixed(self, recipe: CfRecipe, standing: Floats, said: Floats | None, active: npt.NDArray[np.bool_]) -> Floats:
+        """Return the scores of some users: what their factors and what others say, both standardised, and the trend."""
+        scores = standing
+        if said is not None:
+            scores = np.float32(1 - recipe.item_weight) * standing + np.float32(recipe.item_weight) * said
         if recipe.trend:
             scores = scores + np.float32(recipe.trend) * self._trend(recipe.trend_half_life)
         # As in the lists that are served: no game without a rating that counts.
-        return self.split.judged(lambda block: np.where(active, scores[block], np.float32(-np.inf)))
+        return np.where(active, scores, np.float32(-np.inf))
 
     def _trained(self, recipe: CfRecipe) -> tuple[sp.csr_matrix, Factors, Floats]:
         """Return confidences, factors and standard scores of the factors alone, by half-life."""
@@ -267,17 +293,20 @@ class BlendSearch:
             self._factors[recipe.half_life] = weights, factors, standard(scores, active_of(factors.items))
         return self._factors[recipe.half_life]
 
-    def _others(self, weights: sp.csr_matrix, recipe: CfRecipe) -> Floats:
+    def _items(self, weights: sp.csr_matrix, recipe: CfRecipe) -> sp.csr_matrix:
+        """Return the item-item half of the split's training part."""
+        return fit_item_item(
+            weights,
+            recipe.item_exponent,
+            recipe.item_regularization,
+            threads=self.settings.threads,
+            neighbours=_NEIGHBOURS,
+        )
+
+    def _said_by_others(self, weights: sp.csr_matrix, recipe: CfRecipe) -> Floats:
         place = recipe.half_life, recipe.item_exponent, recipe.item_regularization
         if place not in self._said:
-            found = fit_item_item(
-                weights,
-                recipe.item_exponent,
-                recipe.item_regularization,
-                threads=self.settings.threads,
-                neighbours=_NEIGHBOURS,
-            )
-            said = (weights[self.split.users] @ found).toarray()
+            said = (weights[self.split.users] @ self._items(weights, recipe)).toarray()
             self._said[place] = standard(said, active_of(self._trained(recipe)[1].items))
         return self._said[place]
 

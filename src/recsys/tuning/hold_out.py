@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,13 @@ FRACTION = 0.2
 """Share of a user's ratings that is held out."""
 
 _BLOCK_CELLS = 4_000_000
+
+
+class Scored(NamedTuple):
+    """How many of the sampled users are scored: at most so many, and at most a share of them, rounded up."""
+
+    most: int
+    share: float = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +96,9 @@ class InnerSplit:
 
     @classmethod
     def draw(
-        cls, ratings: sp.csr_matrix, threshold: float, seed: int, *, max_ratings: int, max_users: int
+        cls, ratings: sp.csr_matrix, threshold: float, seed: int, *, max_ratings: int, scored: Scored
     ) -> InnerSplit:
-        """Sample whole users; a quarter of them are scored, and only they lose ratings.
+        """Sample whole users; a share of them is scored, and only they lose ratings.
 
         A fifth of each one's ratings, rounded, is held out at random. Everybody else's stay, so
         that the games are learnt from nearly as much as without a hold-out.
@@ -105,8 +113,8 @@ class InnerSplit:
             Seed of the sample and of the hold-out.
         max_ratings
             Users are added until they have so many ratings.
-        max_users
-            At most so many of them lose ratings.
+        scored
+            How many of them lose ratings.
         """
         draws = np.random.default_rng([seed, max_ratings])
         order = draws.permutation(ratings.shape[0])
@@ -117,13 +125,18 @@ class InnerSplit:
         rows = np.repeat(np.arange(len(counts)), counts)
         place = np.empty(sample.nnz, dtype=np.int64)
         place[np.lexsort((draws.random(sample.nnz), rows))] = np.arange(sample.nnz)
-        scored = np.zeros(len(counts), dtype=bool)
-        scored[draws.permutation(len(counts))[: min(max_users, -(-len(counts) // 4))]] = True
-        out = scored[rows] & (place - sample.indptr[rows] < np.round(FRACTION * counts)[rows])
+        loses = np.zeros(len(counts), dtype=bool)
+        loses[draws.permutation(len(counts))[: min(scored.most, ceil(len(counts) * scored.share))]] = True
+        out = loses[rows] & (place - sample.indptr[rows] < np.round(FRACTION * counts)[rows])
         train = part(sample, ~out)
         relevant = part(sample, out & (sample.data >= np.float32(threshold)))
         users = scorable(train, relevant)
         return cls(train, relevant, users, sampled[users])
+
+    def some(self, most: int, seed: int) -> InnerSplit:
+        """Return the same split with at most so many users to be scored, by lot."""
+        kept = np.sort(np.random.default_rng([seed, len(self.users)]).permutation(len(self.users))[:most])
+        return replace(self, users=self.users[kept], people=self.people[kept])
 
     def score(self, factors: Factors) -> npt.NDArray[np.float64]:
         """Return NDCG@10 of each of ``users`` by the factors alone; see :meth:`judged`."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from recsys.models.confidence import confidence
 from recsys.models.solvers import solver_of
-from recsys.tuning.hold_out import InnerSplit
+from recsys.tuning.hold_out import InnerSplit, Scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,7 +139,7 @@ class RecipeScorer:
             while len(drawn) < DRAWS and sum(len(split.users) for split in drawn) < _ENOUGH:
                 seed = self.settings.seed + self.first_draw + len(drawn)
                 drawn.append(
-                    InnerSplit.draw(self.ratings, self.like_threshold, seed, max_ratings=size, max_users=_SCORED)
+                    InnerSplit.draw(self.ratings, self.like_threshold, seed, max_ratings=size, scored=Scored(_SCORED))
                 )
             self._splits[size] = drawn
         return self._splits[size]
