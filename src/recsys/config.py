@@ -234,6 +234,8 @@ class EvaluationSettings(Documented):
     """Whether the hybrid is measured on games held out whole and on profiles of 1-5 games; decides nothing."""
     random_draw: bool = True
     """Whether a candidate that passed on a cut in time is also scored on a random draw; decides nothing."""
+    learning_curve: bool = False
+    """Whether the candidate is scored after each iteration, for the page; decides nothing."""
 
 
 class GateSettings(Documented):
@@ -252,8 +254,7 @@ class GateSettings(Documented):
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The score must not be lower than this; 0 means no floor."""
     popular_lately: Literal["refuse", "warn"] = "refuse"
-    """Where ratings are dated: what becomes of a candidate that is not surely better than the list of what was popular
-    lately."""
+    """Where ratings are dated: what becomes of a candidate that is not surely better than what was popular lately."""
     require_current: bool = False
     """Refuse where no release is current: for machines that should have restored ``models/``."""
     keep_refused: Annotated[int, Field(ge=0)] = 5

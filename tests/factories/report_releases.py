@@ -51,7 +51,8 @@ def train(models: Path, games_frame: pd.DataFrame, ratings_frame: pd.DataFrame, 
     """Run the pipeline once, and return the folder of the release."""
     frames = (games_frame, ratings_frame)
     source = tables.TableSource(*(pa.Table.from_pandas(frame, preserve_index=False) for frame in frames))
-    settings = Settings.model_validate({"cf": tables.RECIPE, "evaluation": {"resamples": 200}, **sections})
+    evaluation = {"resamples": 200, "learning_curve": True}
+    settings = Settings.model_validate({"cf": tables.RECIPE, "evaluation": evaluation, **sections})
     trainer = Trainer(
         {},
         models,

@@ -50,7 +50,7 @@ def metrics(result: RunResult) -> dict[str, Any]:
 
 def test_a_release_carries_its_trial(tmp_path: Path) -> None:
     """Contenders, verdict, split, curve and data profile stand in metrics.json, scores in the manifest."""
-    result = trainer(tmp_path).run_pipeline()
+    result = trainer(tmp_path, evaluation={"learning_curve": True}).run_pipeline()
     stored = metrics(result)
     assert list(stored["evaluation"]["contenders"]) == ["popularity", "content", "cf"]
     assert stored["verdict"]["passed"]

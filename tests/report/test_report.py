@@ -209,12 +209,15 @@ def test_metrics_of_another_version_break_nothing(nights: Nights, tmp_path: Path
 def test_a_refused_candidate_has_a_page(tmp_path: Path) -> None:
     """Its page lies beside its metrics, says that it was refused, and gives the reason."""
     with pytest.raises(QualityGateFailed):
-        train(tmp_path, games(), ratings(), gate={"floor": 0.99})
+        train(tmp_path, games(), ratings(), gate={"floor": 0.99}, evaluation={"resamples": 200})
     (kept,) = (tmp_path / "refused").iterdir()
     page = (kept / "report.html").read_text(encoding="utf-8")
     assert "✕ Refused" in page
     assert "below gate.floor 0.99" in page
-    assert {"scores", "curve", "exposure", "resources"}.isdisjoint(_Reader(page).missing)
+    missing = _Reader(page).missing
+    assert {"scores", "exposure", "resources"}.isdisjoint(missing)
+    assert "curve" in missing
+    assert "Nobody asked for it: evaluation.learning_curve = true" in page
 
 
 def test_a_search_of_settings_is_shown(nights: Nights, tmp_path: Path) -> None:

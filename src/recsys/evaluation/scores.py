@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from recsys.evaluation.result import ContenderScores, Evaluation
 from recsys.marts import column_counts
 from recsys.ranking import metrics
 from recsys.ranking.top import BLOCK_CELLS, best_columns, blocks, entries, hits
+from recsys.system.cores import usable_cores
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress
 
@@ -117,11 +119,14 @@ def _rank(
     recommendable: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, npt.NDArray[np.int32]]:
     """Return every contender's lists; int32, (users, depth)."""
+    from threadpoolctl import threadpool_limits
+
     seen = split.train.matrix
     lists = {contender.name: np.empty((len(split.users), depth), dtype=np.int32) for contender in contenders}
     if len(lists) < len(contenders):
         raise ValueError(f"contenders need distinct names, not {[contender.name for contender in contenders]}")
-    for block in blocks(split.users, seen.shape[1], BLOCK_CELLS):
+
+    def rank(block: slice) -> int:
         users = split.users[block]
         rows, columns = entries(seen, users)
         for contender in contenders:
@@ -132,7 +137,12 @@ def _rank(
             if recommendable is not None:
                 scores[:, ~recommendable] = -np.inf
             lists[contender.name][block] = best_columns(scores, depth)
-        advance(len(users))
+        return len(users)
+
+    # A block a core, and BLAS with one thread in each: its bits do not depend on the number of cores then.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(usable_cores(), thread_name_prefix="ranking") as pool:
+        for users in pool.map(rank, blocks(split.users, seen.shape[1], BLOCK_CELLS)):
+            advance(users)
     return lists
 
 

@@ -108,7 +108,7 @@ class Candidates:
     candidate
         The collaborative filter that would be published.
     curve
-        The candidate's score after each iteration.
+        The candidate's score after each iteration; None where nobody asked for it.
     plan
         How its settings were chosen.
     search
@@ -119,7 +119,7 @@ class Candidates:
 
     contenders: tuple[Contender, ...]
     candidate: CollaborativeFilter
-    curve: LearningCurve
+    curve: LearningCurve | None
     plan: Plan
     search: Search | None
     current: CurrentRelease | None
@@ -190,7 +190,7 @@ class Trial:
             verdict.overridden(self.override),
             recipe,
             measure,
-            tuple(group.curve.scores),
+            () if group.curve is None else tuple(group.curve.scores),
             exposure(evaluation, parts),
             self.data,
             None if history is None else history.as_json(),
@@ -208,14 +208,17 @@ class Trial:
 
     def _candidates(self, parts: Split, liked: float, measure: Mapping[str, Any]) -> Candidates:
         """Train the candidate, and beside it what the current release was trained by, if that is another recipe."""
-        curve, current = LearningCurve(parts, self.settings.evaluation.k), self.current
+        asked, current = self.settings.evaluation, self.current
+        curve = LearningCurve(parts, asked.k) if asked.learning_curve else None
         with self.steps.step("train_candidate"):
             given = self.settings.cf.model_copy(update={"like_threshold": liked})
             drift = None if self.data is None else self.data.drift
             planned = plan(given, self.settings.gate, current, drift, measure)
             log.info("settings", extra=keys(searched=planned.because or "no", reused=planned.reused is not None))
             recipe, search = find_recipe(parts.train, planned.settings, planned.current_recipe)
-            candidate = CollaborativeFilter(planned.settings).fit(parts.train, recipe=recipe, watch=curve.watch)
+            candidate = CollaborativeFilter(planned.settings).fit(
+                parts.train, recipe=recipe, watch=None if curve is None else curve.watch
+            )
         contenders: list[Contender] = [
             Popularity.of(parts.train),
             Filter(CF, candidate.taste),

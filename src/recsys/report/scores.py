@@ -182,6 +182,10 @@ def curve(release: Contents, _: Contents | None) -> View:
     """Return the learning curve, and what the last iteration still brought."""
     metrics = evaluated(release)
     scores = said(metrics.learning_curve, "learning_curve")
+    if not scores:
+        raise Missing(
+            "Nobody asked for it: evaluation.learning_curve = true scores the candidate after each iteration."
+        )
     if len(scores) < 2:
         raise Missing("The learning curve has fewer than two points: nothing to draw.")
     metric = label("ndcg@10" if metrics.verdict is None else metrics.verdict.metric)
