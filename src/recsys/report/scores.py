@@ -181,7 +181,7 @@ def _cell(score: Score, column: _Column) -> _Cell:
 def curve(release: Contents, _: Contents | None) -> View:
     """Return the learning curve, and what the last iteration still brought."""
     metrics = evaluated(release)
-    scores = said(metrics.learning_curve, "learning_curve")
+    scores = metrics.learning_curve
     if not scores:
         raise Missing(
             "Nobody asked for it: evaluation.learning_curve = true scores the candidate after each iteration."
