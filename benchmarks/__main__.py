@@ -133,6 +133,8 @@ def surroundings() -> dict[str, Any]:
         "machine": platform.machine(),
         "cpu": entry(Path("/proc/cpuinfo"), "model name"),
         "memory_mb": None if memory is None else round(int(memory.split()[0]) * 1024 / 1e6),
+        "vendor": hardware.vendor,
+        "family": hardware.family,
         "cores": hardware.cores,
         "amx": hardware.amx,
         "avx512_bf16": hardware.avx512_bf16,

@@ -3,8 +3,8 @@
     python -m benchmarks.profiles encode --games FOLDER [--texts 300]
     python -m benchmarks.profiles solver [--ratings 5e6] [--factors 128]
 
-``encode`` asks OpenVINO for the time of each kind of operation, one thread, bfloat16 where the CPU has
-it, and tells what the machine's matrix products allow at most (by torch's own: the extra ``torch``);
+``encode`` asks OpenVINO for the time of each kind of operation, one thread, in the precision of
+``auto``, and tells what the machine's matrix products allow at most (by torch's own: the extra ``torch``);
 ``solver`` runs cProfile on the thread that waits for the others.
 """
 
@@ -32,11 +32,12 @@ def encode(folder: Path, count: int) -> None:
     from recsys.embedding.model import find_model
     from recsys.embedding.openvino_bert import build
     from recsys.embedding.plan import CPU_TOKENS
+    from recsys.embedding.processors import line_of
 
     model = find_model()
     games = pd.read_parquet(folder / "mart_games.parquet")
     some = textbook.texts(games.sample(min(count, len(games)), random_state=0))
-    precision = "bf16" if probe().cpu_bfloat16 else "f32"
+    precision = {"bfloat16": "bf16", "float32": "f32"}[line_of(probe()).precision]
     hints = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": "1", "PERF_COUNT": "YES"}
     request = openvino.Core().compile_model(build(model.path), "CPU", hints).create_infer_request()
     began = time.perf_counter()

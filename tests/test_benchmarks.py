@@ -61,6 +61,16 @@ def test_both_sides_of_a_step_are_measured(tmp_path: Path) -> None:
         assert measured["peak_mb"] > 10
 
 
+def test_what_auto_takes_is_compared_with_every_way() -> None:
+    """Each way has a speed, and the last line says what share of the best one auto has."""
+    require_engine("openvino")
+    *rows, last = python("benchmarks.encoders", "--texts", 4, "--rounds", 1).splitlines()
+    assert any(row.startswith("| openvino, float32, ") for row in rows)
+    words = last.split()
+    assert words[:3] == ["auto", "takes", words[2]]
+    assert 0 < float(words[-5]) <= 1
+
+
 def test_a_comparison_that_needs_torch_names_the_extra(tmp_path: Path) -> None:
     """Before anything is generated or measured, with the steps that need it and those that do not."""
     code = (

@@ -139,7 +139,9 @@ class ContentSettings(Documented):
     """What runs the model; ``auto``: OpenVINO on a CPU where it is installed and runs the model (a BERT with
     mean pooling, as the default is), else torch (sentence-transformers; the extra ``torch``)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the model's arithmetic; ``auto``: bfloat16 on a CPU with AMX or AVX512-BF16, float32 elsewhere."""
+    """Of the model's arithmetic; ``auto``: that of the current release, without one what is fast on this processor
+    (bfloat16 with AMX, and on AMD's with AVX512-BF16; float32 elsewhere), and cached vectors of another are taken
+    too. Who names one gets that alone."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one, and torch for it."""
     threads: Annotated[int, Field(ge=0)] = 0

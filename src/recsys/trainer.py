@@ -116,7 +116,7 @@ class Trainer:
 
         run, proof = self._run(overrides), None
         with run.observed(), run.staging() as staging:
-            encoder = run.open_encoder()
+            encoder = run.open_encoder(staging)
             marts = run.read_marts()
             run.check_scenarios(marts)
             provenances = run.content_provenance(marts.games, encoder), run.cf_provenance(marts.ratings)
@@ -192,7 +192,7 @@ class Trainer:
                 model = run.train_content(run.reader.games(), encoder)
             else:
                 with run.staging() as staging:
-                    encoder = run.open_encoder()
+                    encoder = run.open_encoder(staging)
                     games = run.reader.games()
                     model = run.train_content(games, encoder)
                     if staging.current is None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,9 +17,15 @@ import pytest
 
 from factories.dbt_target import Target
 from factories.examined import PATIENT, closed_port, examined, only_failure, tree
+from factories.small_release import make_parts
 from factories.tables import games, ratings, write_marts
 from recsys import errors
 from recsys.cli import run
+from recsys.embedding.encoder import recipe_of
+from recsys.embedding.hardware import probe
+from recsys.embedding.model import PINNED
+from recsys.embedding.openvino_engine import computes_bfloat16
+from recsys.embedding.processors import PRECISIONS, line_of
 from recsys.release.lock import publisher_lock
 from recsys.release.store import ReleaseStore
 
@@ -42,7 +49,7 @@ def test_a_set_up_that_is_fit_passes(here: Path, capsys: Capture) -> None:
         ["page", "dbt", "role"],
     )
     assert found["versions"]["facts"].keys() >= {"recsys", "python", "numpy", "pyarrow", "duckdb"}
-    assert found["encoder"]["facts"].keys() == {"engine", "precision", "device", "threads"}
+    assert found["encoder"]["facts"].keys() == {"engine", "precision", "device", "threads", "because"}
     assert found["memory"]["facts"]["available_bytes"] > 0
     assert found["games"]["facts"] == {"rows": 40}
     assert found["ratings"]["facts"] == {"rows": 720}
@@ -86,6 +93,27 @@ def test_the_age_of_the_newest_rating(here: Path, capsys: Capture) -> None:
             assert found["ratings"]["text"].endswith(" days ago")
         else:
             assert "is read with the whole column" in found["ratings"]["text"]
+
+
+def test_the_encoder_says_where_its_precision_comes_from(tmp_path: Path, here: Path, capsys: Capture) -> None:
+    """The line of the table, the setting, or the current release, with what this machine would choose without it."""
+    line = line_of(probe())
+    _, found = examined(capsys, "--source", "marts", "--set", "content.device=cpu")
+    assert found["encoder"]["text"].count(line.name) == 1
+    assert found["encoder"]["facts"]["because"] == f"on {line.name}"
+    _, found = examined(capsys, "--source", "marts", "--set", "content.precision=float32")
+    assert found["encoder"]["facts"]["because"] == "content.precision"
+    (other,) = set(PRECISIONS) - {line.precision}
+    parts = make_parts(tmp_path / "parts", games=20)
+    content = parts.facts.content.model_copy(update={"settings": {"recipe": recipe_of(PINNED, other)}})
+    store = ReleaseStore(here / "models", check=lambda *_: None)
+    replace(parts, facts=replace(parts.facts, content=content)).publish(store, "b")
+    _, found = examined(capsys, "--source", "marts", "--set", "content.device=cpu")
+    assert found["encoder"]["facts"]["precision"] == other
+    told = f"the current release's; without one {line.precision}, on {line.name}"
+    assert found["encoder"]["facts"]["because"] == told
+    unable = other == "bfloat16" and found["encoder"]["facts"]["engine"] == "openvino" and not computes_bfloat16()
+    assert ("computes new texts in float32" in found["encoder"]["text"]) == unable
 
 
 def test_what_dbt_left_is_told(here: Path, capsys: Capture) -> None:

@@ -9,6 +9,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,9 +24,10 @@ from recsys.embedding.batches import Tokenization
 from recsys.embedding.cache import VectorCache
 from recsys.embedding.encoder import RECIPE_VERSION, TextEncoder
 from recsys.embedding.engine import load_engine
-from recsys.embedding.hardware import Hardware, cpu_flags, for_cpu_alone, nvidia_gpu
+from recsys.embedding.hardware import Hardware, cpu_flags, for_cpu_alone, nvidia_gpu, probe
 from recsys.embedding.model import PINNED, ModelFolder, find_model
 from recsys.embedding.plan import Plan, choose
+from recsys.embedding.processors import TABLE, line_of
 from recsys.errors import ConfigError, MissingExtra
 from recsys.marts.text import embedding_text
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from recsys.embedding.plan import Engine
+    from recsys.embedding.processors import Precision
 
 PLAN = Plan("cpu", "float32", "torch", 1)
 LONG = "the quick brown fox jumps over the lazy dog " * 100
@@ -45,9 +48,10 @@ LONG = "the quick brown fox jumps over the lazy dog " * 100
 class CountingEngine:
     """An engine whose vectors are made of the text's length; remembers what it was asked for."""
 
-    def __init__(self, spoil: float = 1.0) -> None:
+    def __init__(self, spoil: float = 1.0, precision: Precision = "float32") -> None:
         self.asked: list[str] = []
         self.spoil = spoil
+        self.precision: Precision = precision
 
     def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Yield vectors in batches of two, the last text first."""
@@ -249,11 +253,9 @@ def test_an_interrupted_run_keeps_what_it_encoded(tmp_path: Path) -> None:
 )
 def test_another_recipe_is_another_vector(tmp_path: Path, identity: dict[str, str], plan: dict[str, str]) -> None:
     """Whatever decides a vector is part of its key: revision, maximum length, precision."""
-    from dataclasses import replace
-
     cache = VectorCache(tmp_path, 10**8)
     counting(CountingEngine(), cache).encode(["a"])
-    engine = CountingEngine()
+    engine = CountingEngine(precision=replace(PLAN, **plan).precision)  # type: ignore[arg-type]
     model = replace(PINNED, **identity)  # type: ignore[arg-type]
     TextEncoder(model, replace(PLAN, **plan), lambda: engine, cache).encode(["a"])  # type: ignore[arg-type]
     assert engine.asked == ["a"]
@@ -354,7 +356,8 @@ def test_an_engine_takes_as_many_tokens_at_once_as_planned(folder: ModelFolder, 
     assert [len(places) for places, _ in batches] == [3, 3, 1]
 
 
-AMX, AVX = Hardware(2, amx=True), Hardware(2, avx512_bf16=True)
+AMX, XEON = Hardware(2, amx=True, avx512_bf16=True), Hardware(2, vendor="GenuineIntel", family=6, avx512_bf16=True)
+ZEN_4, ZEN_3 = (Hardware(2, vendor="AuthenticAMD", family=25, avx512_bf16=there) for there in (True, False))
 OLD, GPU, MAC = Hardware(2), Hardware(8, cuda=True, amx=True), Hardware(8, mps=True)
 
 
@@ -362,7 +365,14 @@ OLD, GPU, MAC = Hardware(2), Hardware(8, cuda=True, amx=True), Hardware(8, mps=T
     ("hardware", "engines", "settings", "plan"),
     [
         (AMX, "both", {}, Plan("cpu", "bfloat16", "openvino", 2)),
-        (AVX, "both", {}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (ZEN_4, "both", {}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (replace(ZEN_4, family=26), "both", {}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (replace(ZEN_4, family=27), "both", {}, Plan("cpu", "float32", "openvino", 2)),
+        (replace(ZEN_4, vendor="HygonGenuine"), "both", {}, Plan("cpu", "float32", "openvino", 2)),
+        (ZEN_3, "both", {}, Plan("cpu", "float32", "openvino", 2)),
+        (XEON, "both", {}, Plan("cpu", "float32", "openvino", 2)),
+        (XEON, "both", {"precision": "bfloat16"}, Plan("cpu", "bfloat16", "openvino", 2)),
+        (Hardware(2, avx512_bf16=True), "both", {}, Plan("cpu", "float32", "openvino", 2)),
         (AMX, "torch", {}, Plan("cpu", "bfloat16", "torch", 2)),
         (OLD, "torch", {}, Plan("cpu", "float32", "torch", 2)),
         (OLD, "both", {}, Plan("cpu", "float32", "openvino", 2)),
@@ -381,7 +391,10 @@ OLD, GPU, MAC = Hardware(2), Hardware(8, cuda=True, amx=True), Hardware(8, mps=T
     ],
 )
 def test_auto_asks_the_machine(hardware: Hardware, engines: str, settings: dict[str, str], plan: Plan) -> None:
-    """A GPU where torch is there for it, in large batches; bfloat16 on a CPU that multiplies it; OpenVINO elsewhere."""
+    """A GPU where torch is there for it, in large batches; OpenVINO elsewhere.
+
+    Bfloat16 on a CPU where it was faster when measured: what is unknown is given float32.
+    """
     assert chosen(settings, hardware, engines) == plan
 
 
@@ -491,6 +504,23 @@ def test_the_cpu_is_asked_for_its_instruction_sets() -> None:
     }
     assert cpu_flags("Features\t: fp asimd bf16\n") == {"fp", "asimd", "bf16"}
     assert cpu_flags("") == frozenset()
+
+
+def test_the_cpu_is_asked_for_maker_and_family(tmp_path: Path) -> None:
+    """As Linux tells them for an x86; a machine that tells neither is unknown, and no failure."""
+    told = tmp_path / "cpuinfo"
+    told.write_text(
+        "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC 9354\n"
+        "flags\t\t: fpu avx512f avx512_bf16\n\nprocessor\t: 1\nvendor_id\t: Other\ncpu family\t: 6\n"
+    )
+    zen_4 = probe(told)
+    assert (zen_4.vendor, zen_4.family, zen_4.name) == ("AuthenticAMD", 25, "AMD EPYC 9354")
+    assert line_of(zen_4).name == "AMD Zen 4 or 5 with AVX512-BF16"
+    told.write_text("processor\t: 0\nFeatures\t: fp asimd bf16\nCPU implementer\t: 0x41\n")
+    arm = probe(told)
+    assert (arm.vendor, arm.family) == ("", None)
+    assert line_of(arm) is TABLE[-1]
+    assert probe(tmp_path / "missing").family is None
 
 
 @pytest.mark.parametrize(

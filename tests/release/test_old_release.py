@@ -55,6 +55,7 @@ def test_nothing_that_it_says_is_lost() -> None:
     stored = json.loads((FOLDER / MANIFEST).read_bytes())
     written = json.loads(Manifest.from_bytes((FOLDER / MANIFEST).read_bytes()).to_bytes())
     assert (written.pop("minor"), written.pop("sequence"), written.pop("scenarios")) == (0, None, {})
+    assert [written[half].pop("precisions") for half in ("content", "cf")] == [{}, {}]
     assert json.dumps(written) == json.dumps(stored)
 
 

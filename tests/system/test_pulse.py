@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from recsys.embedding.processors import Precision
     from recsys.marts.ratings import Ratings
 
 SOON = 0.001
@@ -337,6 +338,8 @@ def test_loading_the_model_is_heard_of(ear: Ear) -> None:
     """It may be fetched over the network first."""
 
     class Engine:
+        precision: Precision = "float32"
+
         def embed(self, texts: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]]:
             ear.wait(what="encoding texts", done=0, of=2)
             yield np.arange(1), np.ones((1, 4), np.float32)

@@ -6,10 +6,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from recsys.doctor.findings import Seen
-from recsys.errors import MissingExtra
+from recsys.errors import MissingExtra, RecsysError
 
 if TYPE_CHECKING:
     from recsys.doctor.case import Case
+    from recsys.release.standing import Standing
 
 LIBRARIES = (
     "numpy", "scipy", "pandas", "pyarrow", "duckdb", "faiss-cpu", "implicit", "numba", "openvino", "torch",
@@ -56,8 +57,11 @@ def processor(_: Case) -> Seen:
     skills = {"AMX": hardware.amx, "AVX512-BF16": hardware.avx512_bf16, "a GPU": hardware.cuda or hardware.mps}
     special = [name for name, there in skills.items() if there]
     cores = f"{hardware.cores} {'core' if hardware.cores == 1 else 'cores'} for this process"
-    text = f"{hardware.name or 'unknown'}, {cores}, with {', '.join(special) or 'neither AMX, AVX512-BF16 nor a GPU'}"
-    return Seen(text, {"name": hardware.name, "cores": hardware.cores, "skills": special})
+    kind = f" ({hardware.vendor} family {hardware.family})" if hardware.vendor else ""
+    which = f"{hardware.name or 'unknown'}{kind}"
+    text = f"{which}, {cores}, with {', '.join(special) or 'neither AMX, AVX512-BF16 nor a GPU'}"
+    facts = {"name": hardware.name, "vendor": hardware.vendor, "family": hardware.family, "cores": hardware.cores}
+    return Seen(text, {**facts, "skills": special})
 
 
 def memory(_: Case) -> Seen:
@@ -74,16 +78,27 @@ def memory(_: Case) -> Seen:
 
 def encoder(case: Case) -> Seen:
     """Say how texts would be encoded."""
-    from recsys.embedding import open_encoder
-    from recsys.embedding.plan import require_engine
+    from recsys.embedding.plan import computed_in
+    from recsys.pipeline.encoding import open_encoder
 
-    case.encoder = open_encoder(case.settings.content)
+    case.encoder = open_encoder(case.settings.content, _standing(case))
     plan = case.encoder.plan
-    require_engine(plan)
     threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
-    text = f"{plan.engine} in {plan.precision} on {plan.device}, {threads}"
+    text = f"{plan.engine} in {plan.precision} on {plan.device}, {threads}; why {plan.precision}: {plan.because}"
+    if (computed := computed_in(plan)) != plan.precision:
+        text += f"; {plan.engine} computes new texts in {computed} on this processor"
     chosen = {"engine": plan.engine, "precision": plan.precision, "device": plan.device, "threads": plan.threads}
-    return Seen(f"{text} (--bench measures the ways there are)", dict(chosen))
+    return Seen(f"{text} (--bench measures the ways there are)", {**chosen, "because": plan.because})
+
+
+def _standing(case: Case) -> Standing | None:
+    """Return what a run may replace; None where that cannot be told, which another check says."""
+    from recsys.release.standing import Standing
+
+    try:
+        return Standing.of(case.store)
+    except RecsysError:
+        return None
 
 
 def model(case: Case) -> Seen:

@@ -51,16 +51,27 @@ class Encoder(Protocol):
         ...
 
 
-def open_encoder(settings: ContentSettings) -> TextEncoder:
+def open_encoder(settings: ContentSettings, made_by: Mapping[str, str] | None = None) -> TextEncoder:
     """Return the encoder that the settings describe on this machine.
 
     Nothing heavy happens here: the model is looked up and loaded when a text has to be encoded
     that the cache does not hold.
 
+    With ``content.precision = auto`` the cache's vectors of another precision are taken before a text is encoded;
+    who names a precision gets that one alone.
+
+    Parameters
+    ----------
+    settings
+        Section ``content``.
+    made_by
+        Recipe of the current release's vectors. ``auto`` keeps their precision where all else of it is this encoder's.
+
     Raises
     ------
     ConfigError
-        If the settings ask for a device that this machine lacks, or for an engine that does not run the model.
+        If the settings ask for a device that this machine lacks, or for an engine that does not run the model. At the
+        first text: if they name a precision that the engine does not compute in here.
     MissingExtra
         If the settings ask for an engine that is not installed, or for a GPU or a model that needs the extra
         ``torch``. At the first text: if no engine is installed.
@@ -68,20 +79,25 @@ def open_encoder(settings: ContentSettings) -> TextEncoder:
         If ``content.model`` names a folder that is no model. At the first text: if the model is in
         none of the four places where it is looked for.
     """
-    from recsys.embedding.encoder import TextEncoder
+    from recsys.embedding.encoder import TextEncoder, recipe_of
     from recsys.embedding.engine import load_engine
     from recsys.embedding.hardware import probe
     from recsys.embedding.model import find_model, identify
-    from recsys.embedding.plan import choose, require_engine
+    from recsys.embedding.plan import choose, keep, require_engine, require_precision
+    from recsys.embedding.processors import PRECISIONS
 
     identity = identify(settings.model)
-    plan = choose(settings, probe(), bert=is_bert(settings))
+    kept = next((precision for precision in PRECISIONS if recipe_of(identity, precision) == made_by), None)
+    plan = keep(choose(settings, probe(), bert=is_bert(settings)), settings, kept)
 
     def load() -> Engine:
         require_engine(plan)
+        if settings.precision != "auto":
+            require_precision(plan)
         return load_engine(find_model(settings.model), plan)
 
-    return TextEncoder(identity, plan, load, open_cache(settings))
+    admitted = PRECISIONS if settings.precision == "auto" else ()
+    return TextEncoder(identity, plan, load, open_cache(settings), admitted)
 
 
 def is_bert(settings: ContentSettings) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from recsys.embedding.engine import Engine
     from recsys.embedding.model import ModelIdentity
     from recsys.embedding.plan import Plan
+    from recsys.embedding.processors import Precision
 
 log = events(__name__)
 
@@ -29,6 +31,16 @@ RECIPE_VERSION = "1"
 
 _STORED_AT_ONCE = 1024
 """Vectors in one transaction of the cache: what an interrupted run loses at most."""
+
+
+def recipe_of(model: ModelIdentity, precision: Precision) -> dict[str, str]:
+    """Return everything that decides the vector of a text."""
+    return {
+        "revision": model.revision,
+        "recipe_version": RECIPE_VERSION,
+        "precision": precision,
+        "max_tokens": str(model.max_tokens),
+    }
 
 
 class TextEncoder:
@@ -44,22 +56,32 @@ class TextEncoder:
         Loads it; called when the first text has to be encoded.
     cache
         Where vectors are kept, or None.
+    admitted
+        Other precisions whose vectors are taken from the cache where it lacks a text in the plan's.
+
+    Attributes
+    ----------
+    precisions
+        How many of the vectors that :meth:`encode` returned last are of each precision.
     """
 
     def __init__(
-        self, model: ModelIdentity, plan: Plan, load: Callable[[], Engine], cache: VectorCache | None = None
+        self,
+        model: ModelIdentity,
+        plan: Plan,
+        load: Callable[[], Engine],
+        cache: VectorCache | None = None,
+        admitted: Sequence[Precision] = (),
     ) -> None:
         self.dimension = model.dimension
         self.plan = plan
-        self.recipe: Mapping[str, str] = {
-            "revision": model.revision,
-            "recipe_version": RECIPE_VERSION,
-            "precision": plan.precision,
-            "max_tokens": str(model.max_tokens),
-        }
+        self.recipe: Mapping[str, str] = recipe_of(model, plan.precision)
         self.runs_on: Mapping[str, str] = {"engine": plan.engine, "device": plan.device}
+        self.precisions: Mapping[str, int] = {}
         self._load = load
         self._cache = cache
+        self._model = model
+        self._admitted = tuple(dict.fromkeys((plan.precision, *admitted)))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a unit vector for each text.
@@ -88,22 +110,37 @@ class TextEncoder:
         place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         distinct = list(place)
         vectors = np.empty((len(distinct), self.dimension), dtype=np.float32)
-        names = [self._key(text) for text in distinct]
-        known = self._cache.look_up(names) if self._cache else {}
-        for row, name in enumerate(names):
-            if name in known:
-                vectors[row] = known[name]
-        missing = [row for row, name in enumerate(names) if name not in known]
-        if missing:
-            self._encode_new(distinct, names, missing, vectors)
+        made = self._recall(distinct, vectors)
+        if missing := [row for row in range(len(distinct)) if row not in made]:
+            made |= dict.fromkeys(missing, self._encode_new(distinct, missing, vectors))
+        counted = Counter[str](made[place[text]] for text in texts)
+        self.precisions = dict(sorted(counted.items()))
+        if self.precisions.keys() - {self.plan.precision}:
+            chosen = keys(chosen=self.plan.precision, **self.precisions)
+            log.info("not all vectors are of the precision that was chosen", extra=chosen)
         return vectors if len(distinct) == len(texts) else vectors[[place[text] for text in texts]]
 
     def unload(self) -> None:
         """Forget the model, and free its memory; it is loaded again when a text has to be encoded."""
         self.__dict__.pop("_engine", None)
 
-    def _encode_new(self, texts: list[str], names: list[bytes], rows: list[int], vectors: NDArray[np.float32]) -> None:
-        """Encode ``texts[row]`` into ``vectors[row]``, and into the cache, for each of ``rows``."""
+    def _recall(self, texts: list[str], vectors: NDArray[np.float32]) -> dict[int, Precision]:
+        """Write what the cache knows of ``texts[row]`` into ``vectors[row]``, and return its precision by row."""
+        made: dict[int, Precision] = {}
+        for precision in self._admitted:
+            missing = [row for row in range(len(texts)) if row not in made]
+            if self._cache is None or not missing:
+                break
+            digest = self._digest(precision)
+            names = {row: _key(digest, texts[row]) for row in missing}
+            known = self._cache.look_up(list(names.values()))
+            for row, name in names.items():
+                if name in known:
+                    vectors[row], made[row] = known[name], precision
+        return made
+
+    def _encode_new(self, texts: list[str], rows: list[int], vectors: NDArray[np.float32]) -> Precision:
+        """Encode ``texts[row]`` into ``vectors[row]``, and into the cache, for each of ``rows``; return in what."""
         engine = self._engine
         started, done = time.perf_counter(), list[int]()
         with progress("encoding texts", len(rows)) as advance:
@@ -113,21 +150,23 @@ class TextEncoder:
                 done += some
                 advance(len(some))
                 if len(done) >= _STORED_AT_ONCE:
-                    self._keep(names, done, vectors)
+                    self._keep(texts, done, vectors)
                     done = []
-        self._keep(names, done, vectors)
+        self._keep(texts, done, vectors)
         plan, seconds = self.plan, time.perf_counter() - started
         log.info(
             "encoded texts",
             extra=keys(
                 new=len(rows), cached=len(texts) - len(rows), seconds=seconds, per_second=len(rows) / seconds,
-                engine=plan.engine, precision=plan.precision, device=plan.device, threads=plan.threads,
+                engine=plan.engine, precision=engine.precision, device=plan.device, threads=plan.threads,
             ),
         )  # fmt: skip
+        return engine.precision
 
-    def _keep(self, names: list[bytes], rows: list[int], vectors: NDArray[np.float32]) -> None:
+    def _keep(self, texts: list[str], rows: list[int], vectors: NDArray[np.float32]) -> None:
         if self._cache and rows:
-            self._cache.store([names[row] for row in rows], vectors[rows])
+            digest = self._digest(self._engine.precision)
+            self._cache.store([_key(digest, texts[row]) for row in rows], vectors[rows])
 
     @cached_property
     def _engine(self) -> Engine:
@@ -137,12 +176,13 @@ class TextEncoder:
         log.debug("model loaded", extra=keys(engine=self.plan.engine, seconds=time.perf_counter() - started))
         return engine
 
-    @cached_property
-    def _recipe_digest(self) -> bytes:
-        return hashlib.sha256("\n".join(f"{name}={value}" for name, value in self.recipe.items()).encode()).digest()
+    def _digest(self, precision: Precision) -> bytes:
+        recipe = recipe_of(self._model, precision)
+        return hashlib.sha256("\n".join(f"{name}={value}" for name, value in recipe.items()).encode()).digest()
 
-    def _key(self, text: str) -> bytes:
-        return hashlib.sha256(self._recipe_digest + text.encode()).digest()
+
+def _key(digest: bytes, text: str) -> bytes:
+    return hashlib.sha256(digest + text.encode()).digest()
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
 
     from recsys.embedding.model import ModelFolder
     from recsys.embedding.plan import Plan
+    from recsys.embedding.processors import Precision
 
 
 class Engine(Protocol):
     """A loaded model."""
+
+    @property
+    def precision(self) -> Precision:
+        """What it computes in: the plan's, or float32 where this processor can do nothing else."""
+        ...
 
     def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Yield every text's vector once, in whatever order is fastest.

@@ -29,33 +29,35 @@ class Hardware:
         CPU cores that this process may use: its affinity, and the quota of its container.
     name
         What the maker calls the processor; the kind of machine where the system does not say.
+    vendor, family
+        Its maker and family as ``/proc/cpuinfo`` has them, such as ``AuthenticAMD`` and 25; ``""`` and None where the
+        system does not say.
     amx, avx512_bf16
-        Whether the CPU multiplies bfloat16 matrices in tiles, or in vectors. With neither, bfloat16 is emulated and
-        slower than float32.
+        Whether the CPU multiplies bfloat16 matrices in tiles, or in vectors. What that is worth:
+        :mod:`recsys.embedding.processors`.
     cuda, mps
         Whether there is a GPU that torch can use: the torch that is installed, where one is.
     """
 
     cores: int
     name: str = ""
+    vendor: str = ""
+    family: int | None = None
     amx: bool = False
     avx512_bf16: bool = False
     cuda: bool = False
     mps: bool = False
 
-    @property
-    def cpu_bfloat16(self) -> bool:
-        """Whether bfloat16 pays on this CPU."""
-        return self.amx or self.avx512_bf16
 
-
-def probe() -> Hardware:
+def probe(cpuinfo_file: Path = _CPUINFO) -> Hardware:
     """Ask this machine."""
-    cpuinfo = _CPUINFO.read_text(encoding="utf-8", errors="replace") if _CPUINFO.is_file() else ""
-    flags = cpu_flags(cpuinfo)
+    cpuinfo = cpuinfo_file.read_text(encoding="utf-8", errors="replace") if cpuinfo_file.is_file() else ""
+    flags, family = cpu_flags(cpuinfo), _entry(cpuinfo, {"cpu family"})
     return Hardware(
         cores=usable_cores(),
         name=_entry(cpuinfo, {"model name"}) or platform.processor() or platform.machine(),
+        vendor=_entry(cpuinfo, {"vendor_id"}),
+        family=int(family) if family.isdecimal() else None,
         amx="amx_bf16" in flags,
         avx512_bf16="avx512_bf16" in flags,
         cuda=nvidia_gpu() and not for_cpu_alone(_torch_version()),

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from recsys.embedding.batches import TokenBatch
     from recsys.embedding.model import ModelFolder
     from recsys.embedding.plan import Plan
+    from recsys.embedding.processors import Precision
 
-_PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+
+
+def computes_bfloat16() -> bool:
+    """Return whether OpenVINO computes in bfloat16 on this CPU; where not, it takes float32 and says nothing."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoEngine:
@@ -43,11 +51,13 @@ class OpenVinoEngine:
         import openvino
 
         hints = {
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.precision],
+            "INFERENCE_PRECISION_HINT": _HINTS[plan.precision],
             "NUM_STREAMS": str(plan.threads),
             "INFERENCE_NUM_THREADS": str(plan.threads),
         }
         compiled = openvino.Core().compile_model(build(folder.path), "CPU", hints)
+        lower = compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
+        self.precision: Precision = "bfloat16" if lower else "float32"
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(plan.threads):
             self._idle.put(compiled.create_infer_request())

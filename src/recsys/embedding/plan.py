@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from recsys.embedding.processors import line_of
 from recsys.errors import ConfigError, MissingExtra
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from recsys.config import ContentSettings
     from recsys.embedding.hardware import Hardware
+    from recsys.embedding.processors import Precision
 
 log = events(__name__)
 
@@ -20,7 +22,6 @@ CPU_TOKENS = 2048
 GPU_TOKENS = 16384
 """64 texts of full length, twice what ``encode()`` takes at once; not measured on a GPU yet."""
 
-Precision = Literal["float32", "bfloat16"]
 Engine = Literal["torch", "openvino"]
 
 _PACKAGES: dict[Engine, tuple[str, ...]] = {
@@ -46,6 +47,8 @@ class Plan:
         CPU threads.
     batch_tokens
         Tokens in a batch, padding included.
+    because
+        Where the precision comes from, in words.
     """
 
     device: str
@@ -53,6 +56,7 @@ class Plan:
     engine: Engine
     threads: int
     batch_tokens: int = CPU_TOKENS
+    because: str = field(default="", compare=False)
 
 
 def is_installed(engine: Engine) -> bool:
@@ -72,6 +76,30 @@ def require_engine(plan: Plan) -> None:
         raise MissingExtra(_EXTRAS[plan.engine], "encoding texts")
 
 
+def computed_in(plan: Plan) -> Precision:
+    """Return the precision that the plan's engine, which is installed, computes in here; OpenVINO is asked itself."""
+    if (plan.engine, plan.precision) != ("openvino", "bfloat16"):
+        return plan.precision
+    from recsys.embedding.openvino_engine import computes_bfloat16
+
+    return "bfloat16" if computes_bfloat16() else "float32"
+
+
+def require_precision(plan: Plan) -> None:
+    """Go on where the plan's engine computes in the plan's precision on this machine.
+
+    Raises
+    ------
+    ConfigError
+        If it would compute in another.
+    """
+    if computed_in(plan) != plan.precision:
+        raise ConfigError(
+            "content.precision = bfloat16, and OpenVINO computes in float32 on this processor all the same; "
+            "set content.precision = float32, or auto, which also takes bfloat16 vectors from the cache"
+        )
+
+
 def choose(
     settings: ContentSettings,
     hardware: Hardware,
@@ -81,6 +109,8 @@ def choose(
     bert: bool = True,
 ) -> Plan:
     """Decide what the settings leave open: the fastest way on this hardware that keeps float32's neighbours.
+
+    The precision on a CPU is what :data:`recsys.embedding.processors.TABLE` says of it; float32 on a GPU.
 
     Where neither engine is installed, the plan names the one to install: a machine that only reads
     releases encodes nothing. :func:`require_engine` says so where texts are about to be encoded.
@@ -108,9 +138,7 @@ def choose(
     openvino = is_installed("openvino") if openvino is None else openvino
     torch = is_installed("torch") if torch is None else torch
     device = _device(settings.device, hardware, torch=torch)
-    precision: Precision = "bfloat16" if device == "cpu" and hardware.cpu_bfloat16 else "float32"
-    if settings.precision != "auto":
-        precision = settings.precision
+    precision, because = _precision(settings, hardware, device)
     if settings.engine == "openvino":
         _require_openvino(settings, device, installed=openvino, bert=bert)
     elif not torch:
@@ -123,7 +151,39 @@ def choose(
     tokens = CPU_TOKENS if device == "cpu" else GPU_TOKENS
     if settings.batch_tokens != "auto":
         tokens = settings.batch_tokens
-    return Plan(device, precision, engine, settings.threads or hardware.cores, tokens)
+    return Plan(device, precision, engine, settings.threads or hardware.cores, tokens, because)
+
+
+def keep(plan: Plan, settings: ContentSettings, kept: Precision | None) -> Plan:
+    """Return a plan in the precision of the vectors that there are, unless the settings name another.
+
+    Parameters
+    ----------
+    plan
+        What was chosen for this machine.
+    settings
+        Those it was chosen by.
+    kept
+        Precision of the current release's vectors; None where there are none of this model.
+    """
+    if settings.precision != "auto" or kept in {None, plan.precision}:
+        return plan
+    log.info(
+        "the precision of the current release's vectors is kept",
+        extra=keys(precision=kept, here=plan.precision, to_change=f"content.precision={plan.precision}"),
+    )
+    because = f"the current release's; without one {plan.precision}, {plan.because}"
+    return replace(plan, precision=kept, because=because)
+
+
+def _precision(settings: ContentSettings, hardware: Hardware, device: str) -> tuple[Precision, str]:
+    """Return the precision, and where it comes from."""
+    if settings.precision != "auto":
+        return settings.precision, "content.precision"
+    if device != "cpu":
+        return "float32", "on a GPU"
+    line = line_of(hardware)
+    return line.precision, f"on {line.name}"
 
 
 def _require_openvino(settings: ContentSettings, device: str, *, installed: bool, bert: bool) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from recsys.embedding.model import ModelFolder
     from recsys.embedding.plan import Plan
+    from recsys.embedding.processors import Precision
 
 
 class TorchEngine:
@@ -33,6 +34,7 @@ class TorchEngine:
         self._model = load_sentence_transformer(folder, plan.device)
         self._tokenization = Tokenization(folder.path, folder.max_tokens)
         self._plan = plan
+        self.precision: Precision = plan.precision
 
     def embed(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """See :meth:`recsys.embedding.engine.Engine.embed`."""

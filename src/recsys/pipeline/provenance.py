@@ -69,6 +69,19 @@ def content_provenance(
     )
 
 
+def counted(provenance: Provenance, encoder: Encoder) -> Provenance:
+    """Return a content model's provenance with the precisions of its vectors, the last that the encoder returned.
+
+    They are known once the texts are encoded; before, the inputs say whether anything is new. An encoder of somebody
+    else's counts nothing.
+    """
+    from recsys.embedding.encoder import TextEncoder
+
+    if not isinstance(encoder, TextEncoder):
+        return provenance
+    return provenance.model_copy(update={"precisions": dict(encoder.precisions)})
+
+
 def cf_provenance(run_id: str, ratings: Ratings, settings: Settings, query_id: str | None) -> Provenance:
     """Record where a collaborative filter comes from; ``content`` has no part in this half."""
     return Provenance(

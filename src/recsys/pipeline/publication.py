@@ -10,7 +10,7 @@ from recsys.errors import ArtifactWriteError, DataContractError
 from recsys.marts.catalogue import Catalogue
 from recsys.marts.join import Meeting
 from recsys.models.cf import CollaborativeFilter
-from recsys.pipeline.provenance import git_commit
+from recsys.pipeline.provenance import counted, git_commit
 from recsys.pipeline.scenarios import as_json, check_on
 from recsys.release.formats import read_game_ids, read_games, read_vectors
 from recsys.release.games import games_table
@@ -66,7 +66,7 @@ class ContentHalf:
     @classmethod
     def trained(cls, model: RAGRecommender, catalogue: Catalogue, provenance: Provenance) -> ContentHalf:
         """Return the half of a model that this run trained."""
-        return cls(catalogue, provenance, neighbours_of(model), model)
+        return cls(catalogue, counted(provenance, model.embedding_model), neighbours_of(model), model)
 
     @classmethod
     def carried(cls, staging: Staging) -> ContentHalf:

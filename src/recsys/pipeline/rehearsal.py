@@ -61,7 +61,7 @@ def rehearse(run: Run, *, force: bool = False) -> Outlook:
 
 
 def _foreseen(run: Run, standing: Standing, *, force: bool) -> Outlook:
-    encoder = run.open_encoder()
+    encoder = run.open_encoder(standing)
     marts = run.read_marts()
     run.check_scenarios(marts)
     new = force or standing.current is None

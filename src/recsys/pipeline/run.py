@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from recsys.pipeline.reader import MartReader
     from recsys.release.manifest import Provenance
     from recsys.release.staging import RunFacts, Staging
+    from recsys.release.standing import Standing
     from recsys.release.store import ReleaseStore
     from recsys.serving import Rules
     from recsys.system.steps import Steps
@@ -117,16 +118,19 @@ class Run:
         with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
             yield staging
 
-    def open_encoder(self) -> Encoder:
-        """Return this run's encoder. Called before the fetch: settings that cannot be met end the run at once."""
-        from recsys.embedding import open_encoder
-        from recsys.embedding.plan import require_engine
+    def open_encoder(self, standing: Standing | None = None) -> Encoder:
+        """Return this run's encoder. Called before the fetch: settings that cannot be met end the run at once.
+
+        Parameters
+        ----------
+        standing
+            The release that the run may replace; None where it replaces none.
+        """
+        from recsys.pipeline.encoding import open_encoder
 
         if self.encoder is not None:
             return self.encoder
-        encoder = open_encoder(self.settings.content)
-        require_engine(encoder.plan)
-        return encoder
+        return open_encoder(self.settings.content, standing)
 
     def read_marts(self) -> Marts:
         """Fetch and check both marts."""

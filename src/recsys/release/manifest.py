@@ -16,9 +16,9 @@ from recsys.release.facts import Facts
 from recsys.release.layout import MANIFEST, SIGNATURE
 from recsys.release.records import Format, Json, Record, read_record
 
-FORMAT = Format(3, 0)
+FORMAT = Format(3, 1)
 """Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``, 2.1 ``scenarios``; since 3.0 users
-are folded in."""
+are folded in; 3.1 added ``precisions`` of the content half."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
 """Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that
@@ -79,6 +79,10 @@ class Provenance(Record):
     computed_on
         Engine and device that encoded the texts that were not in the cache. No input: they decide
         the last bits of a vector.
+    precisions
+        How many of the games have a vector of each precision, such as ``{"bfloat16": 27900, "float32": 41}``: more than
+        one where the cache held some of another precision than the recipe's. No input: they depend on the cache. Empty
+        from versions that did not count, and for the CF half.
     """
 
     trained_by: str
@@ -89,6 +93,7 @@ class Provenance(Record):
     libraries: dict[str, str]
     query_id: str | None = None
     computed_on: dict[str, str] = Field(default_factory=dict)
+    precisions: dict[str, int] = Field(default_factory=dict)
 
     def section(self, name: str) -> dict[str, Json]:
         """Return one section of the settings; empty where there is none."""
