@@ -139,9 +139,8 @@ class ContentSettings(Documented):
     """What runs the model; ``auto``: OpenVINO on a CPU where it is installed and runs the model (a BERT with
     mean pooling, as the default is), else torch (sentence-transformers; the extra ``torch``)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the model's arithmetic; ``auto``: that of the current release, without one what is fast on this processor
-    (bfloat16 with AMX, and on AMD's with AVX512-BF16; float32 elsewhere), and cached vectors of another are taken
-    too. Who names one gets that alone."""
+    """Of the model's arithmetic; ``auto``: the current release's, else bfloat16 where this processor is fast at it
+    (AMX; AMD's with AVX512-BF16); cached vectors of another are taken too. Who names one gets that alone."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``; ``auto``: a GPU where there is one, and torch for it."""
     threads: Annotated[int, Field(ge=0)] = 0
@@ -279,8 +278,7 @@ class ReleaseSettings(Documented):
     output: Annotated[_Path, Field(min_length=1)] = "models"
     """Folder of the releases, which ``train`` writes and others read; ``--output`` and ``--models`` beat it."""
     keep: Annotated[int, Field(ge=1)] = 5
-    """Releases that stay; older ones are removed after a run that published or found nothing new. The current one and
-    the one that it replaced count, and stay, also with 1."""
+    """Releases that stay after a run that ended well; the current one and the one that it replaced always do."""
     max_age_days: Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)] = 0.0
     """Releases older than this go too, save the current one: whom the marts forget is forgotten here; 0: none."""
     user_factors: bool = True
