@@ -13,7 +13,9 @@ import pytest
 import recsys
 from factories.served import CAFE, publish
 from factories.tables import FIRST_GAME
-from recsys.errors import ArtifactCorrupt, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, RecsysError, ReleaseNotFound
+from recsys.models.users import FoldedUsers
+from recsys.release.mapped import MappedArray, mapped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +64,40 @@ def test_vectors_that_stay_the_same_are_shared(tmp_path: Path) -> None:
     assert it.reload()
     assert it.snapshot.content is content
     assert it.snapshot.hybrid.content is content
+
+
+def test_arrays_that_lie_in_files_are_mapped_again(tmp_path: Path) -> None:
+    """What is in a file of the release is not copied from process to process: who rated what takes no memory here."""
+    publish(tmp_path)
+    it = recsys.load(tmp_path / "v1", eager=True, apart=True)
+    factors = it.snapshot.people.factors
+    assert isinstance(factors, FoldedUsers)
+    for array, name in (
+        (factors.indices, "interactions.npz"),
+        (factors.confidence, "interactions.npz"),
+        (factors.item_factors, "cf_factors.npz"),
+    ):
+        place = MappedArray.of(array)
+        assert place is not None
+        assert place.path == str((tmp_path / "v1").resolve() / name)
+        np.testing.assert_array_equal(place.open({}), array)
+    assert MappedArray.of(factors.indices.copy()) is None
+    assert MappedArray.of(factors.confidence[::2]) is None
+
+
+def test_a_file_that_became_another_is_not_mapped(tmp_path: Path) -> None:
+    """What the other process verified is what is mapped here, or nothing is."""
+    file = tmp_path / "numbers"
+    file.write_bytes(bytes(64))
+    place = MappedArray.of(np.frombuffer(mapped(file), dtype=np.float32))
+    assert place is not None
+    (tmp_path / "other").write_bytes(bytes(64))
+    (tmp_path / "other").replace(file)
+    with pytest.raises(RecsysError, match="became another file"):
+        place.open({})
+    file.unlink()
+    with pytest.raises(RecsysError, match="cannot be read any more"):
+        place.open({})
 
 
 def test_the_release_before_is_freed_by_its_references(tmp_path: Path) -> None:

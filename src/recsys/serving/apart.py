@@ -1,8 +1,9 @@
 """Loading a release in a process of its own: whoever answers meanwhile does not wait for Python's lock.
 
 The other process verifies and loads the release and builds what answers from it, then hands that over through memory
-that both map: arrays as they are, the rest pickled. Nothing that a release holds is unpickled: what is read here was
-written by this very package a moment ago, into memory without a name.
+that both map: arrays as they are, the rest pickled. Arrays that lie in files of the release are mapped from there.
+Nothing that a release holds is unpickled: what is read here was written by this very package a moment ago, into memory
+without a name.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+
 from recsys.errors import RecsysError
 from recsys.release.loading import load_release
+from recsys.release.mapped import MappedArray
 from recsys.release.secrets import VARIABLE
 from recsys.serving.snapshot import Snapshot, vectors_of
 from recsys.system.told import retold, told
@@ -137,8 +141,11 @@ class _Reader(pickle.Unpickler):
     def __init__(self, file: BinaryIO, before: Snapshot | None, buffers: Sequence[memoryview]) -> None:
         super().__init__(file, buffers=buffers)
         self._before = before
+        self._files: dict[Path, memoryview] = {}
 
-    def persistent_load(self, name: str) -> object:
+    def persistent_load(self, name: str | MappedArray) -> object:
+        if isinstance(name, MappedArray):
+            return name.open(self._files)
         assert self._before is not None
         return self._before.content if name == _CONTENT else self._before.content.vectors
 
@@ -148,7 +155,9 @@ class _Writer(pickle.Pickler):
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
         self._shared = shared
 
-    def persistent_id(self, value: object) -> str | None:
+    def persistent_id(self, value: object) -> str | MappedArray | None:
+        if isinstance(value, np.ndarray):
+            return self._shared.get(id(value)) or MappedArray.of(value)
         return self._shared.get(id(value))
 
 
