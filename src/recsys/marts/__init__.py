@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recsys.marts.cells import DECLARED_TYPE
     from recsys.marts.check import Marts, check_games, check_join, check_marts, check_ratings
-    from recsys.marts.counts import column_counts, column_sums
+    from recsys.marts.counts import column_counts, column_sums, row_counts
     from recsys.marts.frames import frame_of
     from recsys.marts.ids import WHOLE_NUMBER, Id, IdMap, NotAnId, encode, id_array, id_array_of, python_ids
     from recsys.marts.join import Meeting
@@ -74,13 +74,14 @@ __all__ = [
     "joined_fields",
     "python_ids",
     "read_times",
+    "row_counts",
     "split_tags",
 ]
 
 _HOMES = {
     "cells": {"DECLARED_TYPE"},
     "check": {"Marts", "check_games", "check_join", "check_marts", "check_ratings"},
-    "counts": {"column_counts", "column_sums"},
+    "counts": {"column_counts", "column_sums", "row_counts"},
     "frames": {"frame_of"},
     "ids": {"WHOLE_NUMBER", "Id", "IdMap", "NotAnId", "encode", "id_array", "id_array_of", "python_ids"},
     "join": {"Meeting"},

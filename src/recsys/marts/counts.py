@@ -1,4 +1,4 @@
-"""Counts and sums over the columns of a sparse matrix, piece by piece: numpy makes all that it counts at once wider."""
+"""Counts and sums over the rows and columns of a sparse matrix, piece by piece: numpy makes wider what it counts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 """Entries that are counted at once; fixed, since the sums depend on it."""
+_ROWS = 1 << 16
+"""Rows that are counted at once."""
 
 
 def column_counts(indices: npt.NDArray[np.integer[Any]], columns: int) -> npt.NDArray[np.int64]:
@@ -48,3 +50,21 @@ def column_sums(
         piece = slice(start, start + _PIECE)
         sums += np.bincount(indices[piece], values[piece], minlength=columns)
     return sums
+
+
+def row_counts(indptr: npt.NDArray[np.integer[Any]], counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return how many of some entries each row has; int64, (rows,).
+
+    Parameters
+    ----------
+    indptr
+        int, (rows + 1,): where each row begins.
+    counted
+        bool, (entries,): which entries.
+    """
+    counts = np.empty(len(indptr) - 1, dtype=np.int64)
+    for start in range(0, len(counts), _ROWS):
+        ends = indptr[start : start + _ROWS + 1]
+        before = np.append(0, np.cumsum(counted[ends[0] : ends[-1]], dtype=np.int64))
+        counts[start : start + _ROWS] = np.diff(before[ends - ends[0]])
+    return counts

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from recsys.marts import row_counts
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -121,5 +123,4 @@ class FoldedUsers:
 
     def known(self) -> npt.NDArray[np.bool_]:
         """Return who has a rating that counts; bool, (users,)."""
-        counts = np.append(0, np.cumsum(self.confidence > 0, dtype=np.int64))[self.indptr]
-        return np.asarray(counts[1:] > counts[:-1])
+        return row_counts(self.indptr, self.confidence > 0) > 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
+from recsys.marts import row_counts
 from recsys.ranking.top import top_k
 from recsys.report.missing import Missing, shown, taste
 
@@ -62,8 +63,8 @@ def _threshold(release: Contents) -> float:
 def _chosen(half: Taste, threshold: float) -> npt.NDArray[np.int64]:
     """Return users spread evenly over the activity of those who liked enough games."""
     assert half.folded is not None
-    ends = np.append(0, np.cumsum(half.ratings >= threshold))[half.indptr]
-    eligible = np.flatnonzero((np.diff(ends) >= _ENOUGH) & half.folded.known())
+    liked = row_counts(half.indptr, half.ratings >= threshold)
+    eligible = np.flatnonzero((liked >= _ENOUGH) & half.folded.known())
     order = eligible[np.argsort(np.diff(half.indptr)[eligible], kind="stable")]
     if len(order) <= _USERS:
         return order

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from recsys.marts import column_counts, column_sums
+from recsys.marts import column_counts, column_sums, row_counts
 from recsys.models.solvers.blocks import GROUP, ROWS, blocks, gramian, normal_rows, row_sums, summed, total
 from recsys.models.solvers.cg import compiled
 
@@ -91,6 +91,16 @@ def test_columns_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     indices, values = rng.integers(0, 8, 1_234).astype(np.int32), rng.random(1_234, dtype=np.float32)
     np.testing.assert_array_equal(column_counts(indices, 11), np.bincount(indices, minlength=11))
     np.testing.assert_allclose(column_sums(indices, values, 11), np.bincount(indices, values, minlength=11))
+
+
+def test_rows_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Piece by piece, a row has as many of the entries as cell by cell; a row without any has none."""
+    monkeypatch.setattr("recsys.marts.counts._ROWS", 7)
+    rng = np.random.default_rng(6)
+    cells = np.where(rng.random((40, 9)) < 0.4, rng.integers(1, 11, (40, 9)), 0).astype(np.float32)
+    cells[3] = cells[39] = 0
+    table = sp.csr_matrix(cells)
+    np.testing.assert_array_equal(row_counts(table.indptr, table.data >= 7), (cells >= 7).sum(axis=1))
 
 
 def test_rows_beyond_two_to_the_31_entries(tmp_path: Path) -> None:
