@@ -169,9 +169,10 @@ class _Edges(NamedTuple):
 
 def _principal_axes(vectors: Points) -> Points:
     centred = vectors - vectors.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    # Of the squares, not of the rows: a tenth of the time, and two axes need no more digits.
+    wide = centred.astype(np.float64)
+    chosen = np.linalg.eigh(wide.T @ wide)[1].T[::-1][:2].astype(np.float32)
     found = np.zeros((len(vectors), 2), dtype=np.float32)
-    chosen = axes[:2]
     # An axis has no sign of its own: the largest coordinate is made positive, the same in every run.
     largest = np.abs(chosen).argmax(axis=1)
     chosen = chosen * np.sign(chosen[np.arange(len(chosen)), largest])[:, None]
