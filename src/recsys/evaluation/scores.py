@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 log = events(__name__)
 
+_CELLS = 1 << 21
+"""Scores of users × games that a thread has at once."""
+
 
 def evaluate(
     contenders: Sequence[Contender],
@@ -141,7 +144,7 @@ def _rank(
 
     # A block a core, and BLAS with one thread in each: its bits do not depend on the number of cores then.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(usable_cores(), thread_name_prefix="ranking") as pool:
-        for users in pool.map(rank, blocks(split.users, seen.shape[1], BLOCK_CELLS)):
+        for users in pool.map(rank, blocks(split.users, seen.shape[1], _CELLS)):
             advance(users)
     return lists
 
