@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -89,12 +90,26 @@ def test_small_blocks_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> N
     parts = split(tastes(), SETTINGS, 7.0)
     contender = item_item("items", parts.train.matrix)
     whole = evaluate([contender], parts, SETTINGS)
-    monkeypatch.setattr("recsys.evaluation.scores.BLOCK_CELLS", 500)
+    for name in ("BLOCK_CELLS", "_CELLS"):
+        monkeypatch.setattr(f"recsys.evaluation.scores.{name}", 500)
     cut = evaluate([contender], parts, SETTINGS)
     np.testing.assert_array_equal(whole.contenders["items"].lists, cut.contenders["items"].lists)
     np.testing.assert_array_equal(
         whole.contenders["items"].per_user["ndcg@10"], cut.contenders["items"].per_user["ndcg@10"]
     )
+
+
+def test_the_number_of_cores_changes_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of users are ranked side by side; each contender's lists are the same from one core and from four."""
+    monkeypatch.setattr("recsys.evaluation.scores._CELLS", 300)
+    parts = split(tastes(users=120, items=40), SETTINGS, 7.0)
+    draw = np.random.default_rng(5)
+    factors = Factors("factors", *(draw.normal(size=(n, 7)).astype(np.float32) for n in parts.held_out.shape))
+    lists = []
+    for cores in (1, 4):
+        monkeypatch.setattr("recsys.evaluation.scores.usable_cores", itertools.repeat(cores).__next__)
+        lists.append(evaluate([factors], parts, SETTINGS).contenders["factors"].lists)
+    np.testing.assert_array_equal(lists[0], lists[1])
 
 
 def test_games_of_the_training_part_are_never_listed() -> None:
