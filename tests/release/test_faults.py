@@ -132,11 +132,11 @@ def trace(stage: Stage) -> Trace:
 def test_the_trace_shows_every_write_of_a_publish(trace: Trace) -> None:
     """No point is left out: the calls that a publish consists of are all there, and nothing is written besides.
 
-    Eight artifacts, the digest and the manifest are written, flushed (file and folder), read back
+    Ten artifacts, the digest and the manifest are written, flushed (file and folder), read back
     and renamed; then come the locks, the folder's own flushes and rename, the link, and the removal of
     the oldest release.
     """
-    files = 10
+    files = 12
     assert trace.calls["write"] == files
     assert (
         trace.calls["pwrite64"] == trace.calls["ftruncate"] == trace.calls["flock"] == 2

@@ -9,6 +9,7 @@ import typer
 
 from recsys.cli.options import CURRENT, Log, LogFormat, Models, Release, Verbose, is_finite, releases_folder
 from recsys.cli.state import begin
+from recsys.errors import MissingExtra
 from recsys.system import streams, working
 
 
@@ -47,14 +48,16 @@ def serve(
     """Serve a release over HTTP, with a page to try it; with current, also every release that is published later."""
     # Many small requests share the cores: a matrix product that takes them all only waits for the others.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    state = begin(context, verbose=verbose, log_format=log_format)
+    try:
+        from recsys.service.front import ServiceOptions
+        from recsys.service.server import serve as run
+        from recsys.service.workers import WorkerTask, serve_many
+    except ImportError as error:
+        raise MissingExtra("serve", "recsys serve") from error
     from recsys.cli.query import path_of
     from recsys.service.bearer import token_from_environment
-    from recsys.service.front import ServiceOptions
-    from recsys.service.server import serve as run
-    from recsys.service.workers import WorkerTask, serve_many
     from recsys.serving import load
-
-    state = begin(context, verbose=verbose, log_format=log_format)
 
     def ready(address: str) -> None:
         streams.tell(address)
