@@ -206,8 +206,10 @@ def _type_names() -> list[str]:
 
 
 def _owned(table: pa.Table) -> pa.Table:
-    """Copy a chunk out of the connector's memory into Arrow's, which is given back and used again."""
-    return table.combine_chunks()
+    """Copy a chunk out of the connector's memory into the system's, which is given back at once."""
+    import pyarrow as pa
+
+    return table.combine_chunks(pa.system_memory_pool())
 
 
 def _batches(tables: Iterator[pa.Table], schema: pa.Schema, undecided: list[str]) -> Iterator[pa.RecordBatch]:
