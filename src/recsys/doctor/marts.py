@@ -194,7 +194,4 @@ def _meeting(rated: pa.ChunkedArray, catalogue: pa.ChunkedArray, table: str) -> 
 
 def _answer(source_: Source, sql: str) -> Any:
     """Return the answer to a small query as a table."""
-    import pyarrow as pa
-
-    result = source_.execute(sql)
-    return pa.Table.from_batches(list(result.batches), schema=result.schema)
+    return source_.execute(sql).table()

@@ -37,7 +37,7 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     Parameters
     ----------
     schema
-        Schema of every batch.
+        Schema of every batch; a column of integers may come as decimals from some batch on.
     batches
         Consumed once.
     encoded
@@ -61,6 +61,7 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
         # Arrow encodes without the interpreter's lock: one batch is encoded while the next one is fetched.
         encoding: list[Future[None]] = []
         for batch in batches:
+            schema = _widest(schema, batch.schema)
             _finish(encoding)
             encoding = [threads.submit(each.append, part) for each, part in zip(columns, batch.columns, strict=True)]
         _finish(encoding)
@@ -68,6 +69,17 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     frame = pd.DataFrame(dict(zip(schema.names, series, strict=True)), copy=False)
     frame.attrs[ARROW_TYPES] = {field.name: _type_of(field) for field in schema}
     return frame
+
+
+def _widest(schema: pa.Schema, of_batch: pa.Schema) -> pa.Schema:
+    for index, (field, kind) in enumerate(zip(schema, of_batch.types, strict=True)):
+        if _widens(field.type, kind):
+            schema = schema.set(index, field.with_type(kind))
+    return schema
+
+
+def _widens(before: pa.DataType, kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(before) and pa.types.is_decimal(kind))
 
 
 def _type_of(field: pa.Field) -> str:
@@ -114,6 +126,9 @@ class _Plain:
         self.chunks: list[pa.Array] = []
 
     def append(self, values: pa.Array) -> None:
+        if _widens(self.kind, values.type):
+            self.kind = values.type
+            self.chunks = [chunk.cast(self.kind) for chunk in self.chunks]
         self.chunks.append(values.cast(self.kind, safe=False) if values.type != self.kind else values)
 
     def series(self) -> pd.Series:
@@ -171,7 +186,10 @@ class _Codes:
     def append(self, values: pa.Array) -> None:
         if not len(values):
             return  # a group of nothing but empty batches would have no dictionary
-        self.values.append(values.dictionary_decode() if pa.types.is_dictionary(values.type) else values)
+        values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+        if self.values and _widens(self.values[0].type, values.type):
+            self._encode()
+        self.values.append(values)
         if sum(map(len, self.values)) >= _GROUP:
             self._encode()
 
@@ -189,7 +207,8 @@ class _Codes:
                 np.concatenate([np.asarray(part.indices) for part in unified.chunks]), dictionary
             )
         except NotAnId:
-            decoded = [dictionary.take(part) for parts, dictionary in self.groups for part in parts]
+            kind = self.groups[-1][1].type
+            decoded = [dictionary.take(part).cast(kind) for parts, dictionary in self.groups for part in parts]
             return cast("pd.Series[Any]", pa.chunked_array(decoded).to_pandas())
         return pd.Series(pd.Categorical.from_codes(self._codes(renumbered), categories=categories(ids), validate=False))
 
@@ -201,8 +220,9 @@ class _Codes:
 
     def _unified(self) -> pa.ChunkedArray:
         """Return each group's dictionary as codes into one that all share."""
+        kind = self.groups[-1][1].type  # the widest
         each = [
-            pa.DictionaryArray.from_arrays(np.arange(len(dictionary), dtype=np.int32), dictionary)
+            pa.DictionaryArray.from_arrays(np.arange(len(dictionary), dtype=np.int32), dictionary.cast(kind))
             for _, dictionary in self.groups
         ]
         return pa.chunked_array(each).unify_dictionaries()

@@ -32,7 +32,8 @@ class QueryResult:
     Attributes
     ----------
     schema
-        Schema of every batch: a source casts its batches to one.
+        Schema of every batch: a source casts its batches to one. From a batch with larger values on, a column of
+        int64 may come as ``decimal128(38, 0)``: waiting for all batches first would hold them all.
     batches
         Arrow record batches, to be consumed once.
     rows_announced
@@ -46,6 +47,13 @@ class QueryResult:
     batches: Iterator[pa.RecordBatch]
     rows_announced: int | None = None
     query_id: str | None = None
+
+    def table(self) -> pa.Table:
+        """Return all that is left of the batches as one table, each column of the widest type that came."""
+        import pyarrow as pa
+
+        tables = [pa.Table.from_batches([batch]) for batch in self.batches]
+        return pa.concat_tables([self.schema.empty_table(), *tables], promote_options="permissive")
 
 
 class Source(Protocol):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from recsys.errors import QueryFailed, TruncatedResult
+from recsys.marts import frame_of
+from recsys.marts.cells import ARROW_TYPES
 
 if TYPE_CHECKING:
     from standins.snowflake.fixtures import Warehouse
@@ -49,9 +52,23 @@ def test_one_number_beyond_int64_makes_the_column_decimal(place: int, warehouse:
     assert [None if number is None else int(number) for number in column.to_pylist()] == numbers
 
 
-def test_a_short_integer_column_streams(warehouse: Warehouse) -> None:
-    """A column of at most 18 digits is int64 from its description on: no chunk is waited for."""
-    warehouse.table("MART_GAMES", values(list(range(1, 9)), "DECIMAL(18, 0)"))
+@pytest.mark.parametrize("encoded", [["N"], []])
+def test_a_frame_takes_numbers_that_widen_on_the_way(encoded: list[str], warehouse: Warehouse) -> None:
+    """Ids and plain columns keep their digits before and after the chunk that int64 does not hold."""
+    numbers: list[int | None] = [5, 2**53 + 1, None, 10**37 + 1, -(10**37), 5]
+    warehouse.table("MART_GAMES", values(numbers, "DECIMAL(38, 0)"))
+    warehouse.service.set(chunks=len(numbers))
+    with warehouse.open() as source:
+        result = source.execute(f"SELECT N {FROM}")
+        frame = frame_of(result.schema, result.batches, frozenset(encoded))
+    assert [None if pd.isna(number) else number for number in frame["N"].tolist()] == numbers
+    assert frame.attrs[ARROW_TYPES] == {"N": "decimal128(38, 0)"}
+
+
+@pytest.mark.parametrize("digits", [18, 38])
+def test_an_integer_column_streams(digits: int, warehouse: Warehouse) -> None:
+    """It is int64 from its description on, however many digits it may have: no chunk is waited for."""
+    warehouse.table("MART_GAMES", values(list(range(1, 9)), f"DECIMAL({digits}, 0)"))
     warehouse.service.set(chunks=4)
     warehouse.service.fault("later", "short")
     with warehouse.open() as source:

@@ -70,11 +70,9 @@ class Warehouse:
 
     def fetch(self, sql: str, **settings: Any) -> pa.Table:
         """Run a query in a session of its own and return everything."""
-        import pyarrow as pa
-
         with self.open(**settings) as source:
             result = source.execute(sql)
-            table = pa.Table.from_batches(list(result.batches), schema=result.schema)
+            table = result.table()
         assert result.rows_announced == table.num_rows
         return table
 

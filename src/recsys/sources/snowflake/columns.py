@@ -3,7 +3,7 @@
 Snowflake sends an integer column in the smallest width that holds a chunk's values, so that one
 column may be int8 in one chunk, int64 in the next and a Decimal in a third; nothing announces
 which. The schema is decided from the cursor's description, where the column's declared type
-stands, and every chunk is cast to it, checked.
+stands, and every chunk is cast to it, checked; the first chunk that int64 does not hold widens it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def described(description: Sequence[Any], type_names: Sequence[str]) -> tuple[pa
         Integer columns are int64.
     undecided
         Names of the integer columns that may hold more than int64 does (``NUMBER(38, 0)``, which
-        is what Snowflake makes of ``INTEGER``): :func:`widen` decides, once the chunks are there.
+        is what Snowflake makes of ``INTEGER``): :func:`widen` decides, chunk by chunk.
 
     Raises
     ------
@@ -86,11 +86,11 @@ def described(description: Sequence[Any], type_names: Sequence[str]) -> tuple[pa
     return pa.schema(fields), undecided
 
 
-def widen(schema: pa.Schema, undecided: Iterable[str], tables: Sequence[pa.Table]) -> pa.Schema:
-    """Return ``schema`` with those undecided columns as ``decimal128(38, 0)`` that do not fit int64."""
+def widen(schema: pa.Schema, undecided: Iterable[str], table: pa.Table) -> pa.Schema:
+    """Return ``schema`` with those undecided columns as ``decimal128(38, 0)`` that do not fit int64 in this chunk."""
     for name in undecided:
         index = schema.get_field_index(name)
-        if not all(_fits(table.column(index)) for table in tables):
+        if schema.field(index).type != WIDE and index < table.num_columns and not _fits(table.column(index)):
             schema = schema.set(index, pa.field(name, WIDE))
     return schema
 

@@ -78,10 +78,9 @@ class SnowflakeSource(Source):
     def execute(self, sql: str) -> QueryResult:
         """Run one query.
 
-        A query with integer columns of more than 18 digits (``NUMBER(38, 0)``, which is what
-        Snowflake makes of ``INTEGER``) has arrived in full when this returns, in the narrow types
-        that the service chose: only then is it known whether int64 holds its values. Others
-        stream.
+        The rows stream. An integer column of more than 18 digits (``NUMBER(38, 0)``, which is what
+        Snowflake makes of ``INTEGER``) is int64 up to the first chunk that it does not fit, and
+        ``decimal128(38, 0)`` from there on.
 
         Raises
         ------
@@ -101,11 +100,7 @@ class SnowflakeSource(Source):
             extra=keys(query_id=query_id, rows=announced, as_of=self._moment or "now", seconds=seconds),
         )
         tables = self._tables(cursor, announced) if announced != 0 else iter(())
-        if undecided:
-            held = list(tables)
-            schema = widen(schema, undecided, held)
-            tables = _released(held)
-        return QueryResult(schema, _batches(tables, schema), announced, query_id)
+        return QueryResult(schema, _batches(tables, schema, undecided), announced, query_id)
 
     def column_types(self, table: str) -> dict[str, str]:
         """Return the type of each column of a table, in Snowflake's words; nothing runs in a warehouse.
@@ -211,17 +206,13 @@ def _type_names() -> list[str]:
 
 
 def _owned(table: pa.Table) -> pa.Table:
-    """Copy a chunk out of the connector's memory into Arrow's, which is given back and used again."""
-    return table.combine_chunks()
+    """Copy a chunk out of the connector's memory into the system's, which is given back at once."""
+    import pyarrow as pa
+
+    return table.combine_chunks(pa.system_memory_pool())
 
 
-def _released(held: list[pa.Table]) -> Iterator[pa.Table]:
-    """Yield held tables, letting go of each."""
-    held.reverse()
-    while held:
-        yield held.pop()
-
-
-def _batches(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(tables: Iterator[pa.Table], schema: pa.Schema, undecided: list[str]) -> Iterator[pa.RecordBatch]:
     for number, table in enumerate(tables, 1):
+        schema = widen(schema, undecided, table)
         yield from cast(table, schema, f"chunk {number} of the result").to_batches()
