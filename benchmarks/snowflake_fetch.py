@@ -5,7 +5,7 @@
 The stand-in of the tests serves one result, cached there so that neither side waits for SQL. Each
 fetch runs in a process of its own, rounds are interleaved, and ratios are taken within a round, so
 that a busy machine slows both. ``recsys`` ends with the data frame that the trainer works with,
-the connector with the one that it makes by itself. TuningHistory is the peak of the process, and that
+the connector with the one that it makes by itself. Memory is the peak of the process, and that
 above what it held before the query.
 """
 
