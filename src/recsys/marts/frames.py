@@ -128,16 +128,23 @@ class _Plain:
         self.kind = kind
         self.rated = rated
         self.chunks: list[pa.Array] = []
+        self.numbers = _Grown(kind.to_pandas_dtype()) if pa.types.is_floating(kind) else None
 
     def append(self, values: pa.Array) -> None:
         if _widens(self.kind, values.type):
             self.kind = values.type
             self.chunks = [chunk.cast(self.kind) for chunk in self.chunks]
-        self.chunks.append(values.cast(self.kind, safe=False) if values.type != self.kind else values)
+        values = values.cast(self.kind, safe=False) if values.type != self.kind else values
+        if self.numbers is None:
+            self.chunks.append(values)
+        else:
+            self.numbers.append(values.to_numpy(zero_copy_only=False))  # NaN for null
 
     def series(self) -> pd.Series:
         import pandas as pd
 
+        if self.numbers is not None:
+            return pd.Series(self.numbers.taken(), copy=False)
         chunked = pa.chunked_array(self.chunks, type=self.kind)
         self.chunks = []
         if pa.types.is_decimal(self.kind):
