@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.marts.frames import categories, codes_of
+from recsys.marts.codes import categories
+from recsys.marts.frames import codes_of
 from recsys.marts.ids import DECIMAL, IdMap, NotAnId, encode, id_array, id_array_of, rivals, sort_codes
 
 BEYOND_FLOAT = 2**53 + 1

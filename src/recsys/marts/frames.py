@@ -10,14 +10,15 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.marts.cells import ARROW_TYPES, DECLARED_TYPE
-from recsys.marts.ids import IdMap, NotAnId, encode, id_array, id_array_of, python_ids, sort_codes
+from recsys.marts.codes import Codes, Grown, widens
+from recsys.marts.ids import IdMap, NotAnId, encode, id_array, id_array_of, sort_codes
 from recsys.marts.schema import RATING
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import pandas as pd
-
-_GROUP = 1 << 20
-"""Values of a column that are encoded at once."""
 
 
 def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: frozenset[str]) -> pd.DataFrame:
@@ -54,8 +52,8 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
     """
     import pandas as pd
 
-    columns: list[_Codes | _Plain] = [
-        _Codes() if field.name in encoded else _Plain(field, rated=bool(encoded)) for field in schema
+    columns: list[Codes | _Plain] = [
+        Codes() if field.name in encoded else _Plain(field, rated=bool(encoded)) for field in schema
     ]
     with _system_memory(), ThreadPoolExecutor(len(columns), thread_name_prefix="encoding") as threads:
         # Arrow encodes without the interpreter's lock: one batch is encoded while the next one is fetched.
@@ -73,13 +71,9 @@ def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch], encoded: froz
 
 def _widest(schema: pa.Schema, of_batch: pa.Schema) -> pa.Schema:
     for index, (field, kind) in enumerate(zip(schema, of_batch.types, strict=True)):
-        if _widens(field.type, kind):
+        if widens(field.type, kind):
             schema = schema.set(index, field.with_type(kind))
     return schema
-
-
-def _widens(before: pa.DataType, kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(before) and pa.types.is_decimal(kind))
 
 
 def _type_of(field: pa.Field) -> str:
@@ -124,16 +118,23 @@ class _Plain:
         self.kind = kind
         self.rated = rated
         self.chunks: list[pa.Array] = []
+        self.numbers = Grown(kind.to_pandas_dtype()) if pa.types.is_floating(kind) else None
 
     def append(self, values: pa.Array) -> None:
-        if _widens(self.kind, values.type):
+        if widens(self.kind, values.type):
             self.kind = values.type
             self.chunks = [chunk.cast(self.kind) for chunk in self.chunks]
-        self.chunks.append(values.cast(self.kind, safe=False) if values.type != self.kind else values)
+        values = values.cast(self.kind, safe=False) if values.type != self.kind else values
+        if self.numbers is None:
+            self.chunks.append(values)
+        else:
+            self.numbers.append(values.to_numpy(zero_copy_only=False))  # NaN for null
 
     def series(self) -> pd.Series:
         import pandas as pd
 
+        if self.numbers is not None:
+            return pd.Series(self.numbers.taken(), copy=False)
         chunked = pa.chunked_array(self.chunks, type=self.kind)
         self.chunks = []
         if pa.types.is_decimal(self.kind):
@@ -170,95 +171,6 @@ def _becomes_pandas(kind: pa.DataType) -> bool:
     except pa.ArrowNotImplementedError:
         return False
     return True
-
-
-class _Codes:
-    """A column of ids, held as codes.
-
-    Batches are encoded in groups with a dictionary each: one for each batch would hold nearly every
-    id again in each of them, and waiting for the last one would hold every value.
-    """
-
-    def __init__(self) -> None:
-        self.values: list[pa.Array] = []
-        self.groups: list[tuple[list[pa.Array], pa.Array]] = []
-
-    def append(self, values: pa.Array) -> None:
-        if not len(values):
-            return  # a group of nothing but empty batches would have no dictionary
-        values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-        if self.values and _widens(self.values[0].type, values.type):
-            self._encode()
-        self.values.append(values)
-        if sum(map(len, self.values)) >= _GROUP:
-            self._encode()
-
-    def series(self) -> pd.Series:
-        import pandas as pd
-
-        if self.values:
-            self._encode()
-        if not self.groups:
-            return pd.Series(pd.Categorical([]))
-        unified = self._unified()
-        dictionary = unified.chunk(unified.num_chunks - 1).dictionary
-        try:
-            renumbered, ids = sort_codes(
-                np.concatenate([np.asarray(part.indices) for part in unified.chunks]), dictionary
-            )
-        except NotAnId:
-            kind = self.groups[-1][1].type
-            decoded = [dictionary.take(part).cast(kind) for parts, dictionary in self.groups for part in parts]
-            return cast("pd.Series[Any]", pa.chunked_array(decoded).to_pandas())
-        return pd.Series(pd.Categorical.from_codes(self._codes(renumbered), categories=categories(ids), validate=False))
-
-    def _encode(self) -> None:
-        """Turn the values that wait into a group."""
-        encoded = pa.chunked_array(self.values).dictionary_encode()
-        self.values = []
-        self.groups.append(([chunk.indices for chunk in encoded.chunks], encoded.chunk(0).dictionary))
-
-    def _unified(self) -> pa.ChunkedArray:
-        """Return each group's dictionary as codes into one that all share."""
-        kind = self.groups[-1][1].type  # the widest
-        each = [
-            pa.DictionaryArray.from_arrays(np.arange(len(dictionary), dtype=np.int32), dictionary.cast(kind))
-            for _, dictionary in self.groups
-        ]
-        return pa.chunked_array(each).unify_dictionaries()
-
-    def _codes(self, renumbered: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Return the final codes of all values, -1 for null, letting go of each group.
-
-        Parameters
-        ----------
-        renumbered
-            The final code of each entry of each group's dictionary, one group after the other.
-        """
-        codes = np.empty(sum(len(part) for parts, _ in self.groups for part in parts), dtype=np.int32)
-        start = begin = 0
-        for parts, dictionary in _released(self.groups):
-            own = np.append(renumbered[begin : begin + len(dictionary)], np.int32(-1))
-            begin += len(dictionary)
-            for part in parts:
-                np.take(own, part.fill_null(-1), out=codes[start : start + len(part)])
-                start += len(part)
-        return codes
-
-
-def _released(groups: list[Any]) -> Iterator[Any]:
-    groups.reverse()
-    while groups:
-        yield groups.pop()
-
-
-def categories(ids: IdMap) -> pd.Index[Any]:
-    """Return a map's ids as the categories of a categorical column."""
-    import pandas as pd
-
-    exact = pa.types.is_decimal(ids.values.type)
-    index = pd.Index(python_ids(ids.values), dtype=object) if exact else pd.Index(ids.values.to_pandas())
-    return cast("pd.Index[Any]", index)
 
 
 def codes_of(column: pd.Series) -> tuple[npt.NDArray[np.int32], IdMap]:
