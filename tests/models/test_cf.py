@@ -234,6 +234,22 @@ def test_ids_out_of_order_are_damage_to_every_reader(tmp_path: Path, model: Coll
             read(tmp_path)
 
 
+def test_a_second_fit_forgets_the_first() -> None:
+    """Whoever was asked for between two fits: lists are those of the ratings that were trained on last."""
+    rng, settings = np.random.default_rng(8), CfSettings(factors=4, iterations=4, tuning="off")
+    frames = [
+        pd.DataFrame(
+            {"USER_ID": np.repeat(range(60), 8), "GAME_ID": rng.integers(0, 30, 480), "RATING": 8.0}
+        ).drop_duplicates(["USER_ID", "GAME_ID"])
+        for _ in range(2)
+    ]
+    twice = CollaborativeFilter(settings)
+    for frame in frames:
+        twice.fit(frame).recommend(3)
+    once = CollaborativeFilter(settings).fit(frames[1])
+    assert [twice.recommend(user) for user in range(60)] == [once.recommend(user) for user in range(60)]
+
+
 def test_a_model_that_was_not_fitted_says_so() -> None:
     """Whatever it is asked."""
     with pytest.raises(NotInModel, match="call fit first"):

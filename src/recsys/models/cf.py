@@ -139,6 +139,7 @@ class CollaborativeFilter:
         Diverged
             If the factors became infinite: settings that were given suit no factors of these ratings.
         """
+        self.__dict__.pop("folded", None)  # of an earlier fit
         ratings = ratings_df if isinstance(ratings_df, Ratings) else Ratings.from_frame(ratings_df)
         self.users, self.items, self.ratings = ratings.users, ratings.items, ratings.matrix
         known = self.items if catalogue is None else IdMap.of(catalogue)

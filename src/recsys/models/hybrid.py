@@ -107,7 +107,7 @@ class HybridRecommender:
         with threadpool_limits(1, "blas"):  # the same bytes on any number of cores
             predict, self.ridge = fit_ridge(features, own, np.where(own.any(axis=1), self.trust, np.float32(0)))
             mapped = predict(features)
-            self.folding = FoldIn.of(model)
+            self.folding = model.folded.folding
         self.factors = self.trust[:, None] * own + (1 - self.trust[:, None]) * mapped
         self.mean_user = _mean_user(model.user_factors)
         return self
