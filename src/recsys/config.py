@@ -147,7 +147,7 @@ class ContentSettings(Documented):
     """CPU threads that encode; 0 means one for each core that the process may use."""
     batch_tokens: Annotated[int, Field(ge=256)] | Auto = "auto"
     """Tokens encoded at once, padding included: bounds the memory of a batch; ``auto``: 2048 on a CPU (8 texts of
-    full length), 16384 on a GPU (64 of them)."""
+    full length), 32768 on a GPU (128 of them)."""
     cache_dir: _Path = ""
     """Folder of the vectors that were encoded before; empty: ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache_mb: Annotated[int, Field(ge=0)] = 1000

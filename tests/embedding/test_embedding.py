@@ -347,6 +347,17 @@ def test_batches_hold_every_text_once_within_their_budget(
     assert max(map(len, expected)) == 256
 
 
+@pytest.mark.parametrize("workers", [2, 5])
+def test_threads_that_tokenize_ahead_decide_no_batch(folder: ModelFolder, workers: int) -> None:
+    """Texts of several windows: the same batches in the same order."""
+    texts = ["word " * (number % 3) for number in range(2500)]
+    tokenization = Tokenization(folder.path, 256)
+    ahead, alone = (list(tokenization.batches(texts, 512, threads)) for threads in (workers, 1))
+    assert [batch.places.tolist() for batch in ahead] == [batch.places.tolist() for batch in alone]
+    assert sorted(place for batch in ahead for place in batch.places.tolist()) == list(range(2500))
+    assert all(np.array_equal(a.token_ids, b.token_ids) for a, b in zip(ahead, alone, strict=True))
+
+
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_an_engine_takes_as_many_tokens_at_once_as_planned(folder: ModelFolder, engine: Engine) -> None:
     """Seven texts of full length under a budget of three come in batches of three, three and one."""
@@ -376,8 +387,8 @@ OLD, GPU, MAC = Hardware(2), Hardware(8, cuda=True, amx=True), Hardware(8, mps=T
         (AMX, "torch", {}, Plan("cpu", "bfloat16", "torch", 2)),
         (OLD, "torch", {}, Plan("cpu", "float32", "torch", 2)),
         (OLD, "both", {}, Plan("cpu", "float32", "openvino", 2)),
-        (GPU, "both", {}, Plan("cuda", "float32", "torch", 8, 16384)),
-        (MAC, "torch", {}, Plan("mps", "float32", "torch", 8, 16384)),
+        (GPU, "both", {}, Plan("cuda", "float32", "torch", 8, 32768)),
+        (MAC, "torch", {}, Plan("mps", "float32", "torch", 8, 32768)),
         (GPU, "both", {"batch_tokens": 4096}, Plan("cuda", "float32", "torch", 8, 4096)),
         (AMX, "torch", {"batch_tokens": 4096}, Plan("cpu", "bfloat16", "torch", 2, 4096)),
         (GPU, "both", {"device": "cpu"}, Plan("cpu", "bfloat16", "openvino", 8)),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -59,20 +61,29 @@ class Tokenization:
         self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
 
-    def batches(self, texts: Sequence[str], budget: int) -> Iterator[TokenBatch]:
+    def batches(self, texts: Sequence[str], budget: int, workers: int = 1) -> Iterator[TokenBatch]:
         """Yield every text once, in batches of at most ``budget`` tokens, padding included.
 
         The longest texts come first: what does not fit into memory shows at once.
+
+        Parameters
+        ----------
+        texts
+            What to tokenize.
+        budget
+            Tokens in a batch.
+        workers
+            Threads that tokenize ahead, a window each. They decide no batch.
         """
         order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
         windows = [order[start : start + _WINDOW] for start in range(0, len(order), _WINDOW)]
-        with ThreadPoolExecutor(1, thread_name_prefix="tokenizing") as ahead:
-            waiting = [ahead.submit(self._tokenize, [texts[place] for place in windows[0]])] if windows else []
-            for window, after in pairwise([*windows, []]):
-                tokens = waiting.pop().result()
-                if after:
-                    waiting.append(ahead.submit(self._tokenize, [texts[place] for place in after]))
-                yield from _cut(window, tokens, budget)
+        with ThreadPoolExecutor(workers, thread_name_prefix="tokenizing") as ahead:
+            waiting: deque[Future[list[list[int]]]] = deque()
+            coming = iter(windows)
+            for window in windows:
+                for later in islice(coming, workers + 1 - len(waiting)):
+                    waiting.append(ahead.submit(self._tokenize, [texts[place] for place in later]))
+                yield from _cut(window, waiting.popleft().result(), budget)
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]

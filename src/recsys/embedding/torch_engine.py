@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
+    from recsys.embedding.batches import TokenBatch
     from recsys.embedding.model import ModelFolder
     from recsys.embedding.plan import Plan
     from recsys.embedding.processors import Precision
@@ -42,17 +44,32 @@ class TorchEngine:
 
         threads = torch.get_num_threads()
         torch.set_num_threads(self._plan.threads)
+        # A GPU waits for tokens, not for the cores; it has its next batch before the last one is copied back.
+        workers = 1 if self._plan.device == "cpu" else self._plan.threads
         try:
-            for batch in self._tokenization.batches(texts, self._plan.batch_tokens):
-                features = {"input_ids": batch.token_ids, "attention_mask": batch.mask}
-                tensors = {name: torch.from_numpy(array).to(self._plan.device) for name, array in features.items()}
-                lower = self._plan.precision == "bfloat16"
-                kind = self._plan.device.partition(":")[0]
-                with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=lower):
-                    vectors = self._model(tensors)["sentence_embedding"]
-                yield batch.places, vectors.float().cpu().numpy()
+            last: tuple[NDArray[np.intp], torch.Tensor] | None = None
+            for batch in self._tokenization.batches(texts, self._plan.batch_tokens, workers):
+                vectors = self._vectors(batch)
+                if last is not None:
+                    yield last[0], last[1].float().cpu().numpy()
+                last = batch.places, vectors
+            if last is not None:
+                yield last[0], last[1].float().cpu().numpy()
         finally:
             torch.set_num_threads(threads)
+
+    def _vectors(self, batch: TokenBatch) -> torch.Tensor:
+        import torch
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        features = {"input_ids": batch.token_ids, "attention_mask": batch.mask}
+        tensors = {name: torch.from_numpy(array).to(self._plan.device) for name, array in features.items()}
+        kind, lower = self._plan.device.partition(":")[0], self._plan.precision == "bfloat16"
+        # cuDNN's attention plans anew for every shape of a batch, and nearly every batch has its own.
+        attention = sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH])
+        with torch.inference_mode(), attention, torch.autocast(kind, torch.bfloat16, enabled=lower):
+            vectors: torch.Tensor = self._model(tensors)["sentence_embedding"]
+        return vectors
 
 
 def load_sentence_transformer(folder: ModelFolder, device: str) -> SentenceTransformer:
