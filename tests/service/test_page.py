@@ -61,6 +61,11 @@ def text(page: Chrome, selector: str) -> str:
     return str(find(page, selector)[0].text)
 
 
+def listed(page: Chrome) -> list[str]:
+    """Return the ids of the games that are listed, in one step: the list may change underneath."""
+    return list(page.execute_script("return [...document.querySelectorAll('#games .id')].map(id => id.textContent)"))
+
+
 def press(page: Chrome, *keys: str) -> None:
     """Press keys, wherever the focus is: no element is touched otherwise."""
     from selenium.webdriver import ActionChains
@@ -134,6 +139,27 @@ def test_liked_games_are_recommended_from(page: Chrome) -> None:
     find(page, "#from")[0].send_keys(Keys.ENTER)
     until(lambda: text(page, "#title").startswith("For somebody who likes The Economic Game"))
     until(lambda: "because of" in text(page, "#games li"))
+
+
+def test_rules_are_tried(page: Chrome) -> None:
+    """What stands under "Rules" holds for the list that is shown; what is no rule is told in the service's words."""
+    from selenium.webdriver.common.keys import Keys
+
+    press(page, "night mail")
+    until(lambda: find(page, "#names li"))
+    press(page, Keys.ENTER)
+    until(lambda: len(find(page, "#games li")) == 10)
+    third = listed(page)[2]
+    find(page, "#rules summary")[0].click()
+    find(page, "#pin")[0].send_keys(third, Keys.ENTER)
+    until(lambda: listed(page)[:1] == [third])
+    find(page, "#pin")[0].clear()
+    find(page, "#exclude")[0].send_keys(third, Keys.ENTER)
+    until(lambda: third not in listed(page))
+    find(page, "#diversity")[0].send_keys("2", Keys.ENTER)
+    until(lambda: "diversity" in text(page, "#note"))
+    (entry,) = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+    assert "422" in entry["message"]
 
 
 def test_a_wrong_question_is_explained(page: Chrome) -> None:
