@@ -68,7 +68,7 @@ def test_people_read_a_line_for_each_check(here: Path, capsys: Capture) -> None:
     assert run(["doctor", "--source", "nowhere", "--limit", "300"]) == 66
     said = capsys.readouterr().out
     assert "\n✗ source    source folder" in said
-    assert "\n– games     not looked at: it needs role\n" in said
+    assert "\n– games     not looked at: it needs source\n" in said
     assert said.splitlines()[-1].endswith("checks failed, the first is source: exit code 66")
     assert here.is_dir()
 

@@ -49,7 +49,7 @@ def test_a_failure_skips_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
     findings = list(examine(Case(tmp_path, 60), checks))
     assert [finding.state.value for finding in findings] == ["sound", "failed", "skipped", "skipped", "failed", "sound"]
     assert exit_code(findings) == 75
-    assert findings[2].text == "not looked at: it needs b"
+    assert [findings[place].text for place in (2, 3)] == ["not looked at: it needs b"] * 2
 
 
 def test_a_bug_in_a_check_is_a_finding(tmp_path: Path) -> None:

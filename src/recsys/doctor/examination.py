@@ -81,20 +81,22 @@ def examine(case: Case, checks: Sequence[Check] = CHECKS) -> Iterator[Finding]:
     checks
         Each after those that it needs.
     """
-    states: dict[str, State] = {}
+    failed: dict[str, list[str]] = {}
     try:
         for check in checks:
-            finding = _made(check, case, states)
-            states[check.name] = finding.state
+            missed = list(dict.fromkeys(name for needed in check.needs for name in failed[needed]))
+            if missed:
+                finding = Finding(check.name, State.skipped, f"not looked at: it needs {' and '.join(missed)}")
+            else:
+                finding = _made(check, case)
+            failed[check.name] = [check.name] if finding.state is State.failed else missed
             yield finding
     finally:
         if case.source is not None:
             wait([in_background(case.source.close, "doctor: closing")], timeout=_CLOSING_S)
 
 
-def _made(check: Check, case: Case, states: dict[str, State]) -> Finding:
-    if unmet := [name for name in check.needs if states[name] in {State.failed, State.skipped}]:
-        return Finding(check.name, State.skipped, f"not looked at: it needs {' and '.join(unmet)}")
+def _made(check: Check, case: Case) -> Finding:
     limit_s = case.left_s + _GRACE_S
     looking = in_background(lambda: check.look(case), f"doctor: {check.name}")
     try:

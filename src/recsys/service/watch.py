@@ -80,6 +80,7 @@ class Watch:
             return False
         if target == self._failed and self._clock() - self._failed_at < self._retry_after:
             return False
+        first = not self._recommender.is_loaded
         try:
             moved = self._recommender.reload()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a new release, the old one goes on
@@ -87,7 +88,10 @@ class Watch:
             return False
         self._failed = self.problem = None
         if moved:
-            log.info("serving another release", extra=keys(release=self._recommender.release))
+            log.info(
+                "serving a release" if first else "serving another release",
+                extra=keys(release=self._recommender.release),
+            )
         return moved
 
     def _tell(self, target: Path, error: Exception) -> None:
