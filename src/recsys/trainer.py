@@ -132,7 +132,7 @@ class Trainer:
                 run.publish(
                     staging,
                     ContentHalf.trained(content, catalogue, provenances[0]),
-                    CfHalf.trained(model, provenances[1], proof),
+                    CfHalf.trained(model, provenances[1], proof, run.reader.read_at),
                 )
             again = not new and run.publish_again(staging)
         if not (new or again):

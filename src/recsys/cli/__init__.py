@@ -16,7 +16,22 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from recsys import __version__
-from recsys.cli import cache, compare, doctor, export, hold, init, prune, query, releases, report, serve, train, tune
+from recsys.cli import (
+    cache,
+    compare,
+    doctor,
+    export,
+    hold,
+    init,
+    prune,
+    query,
+    rebuild,
+    releases,
+    report,
+    serve,
+    train,
+    tune,
+)
 from recsys.cli.state import State
 from recsys.pipeline import github
 from recsys.pipeline.observers import failure_line
@@ -46,6 +61,7 @@ app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("releases")(releases.releases)
 app.command("verify")(releases.verify)
+app.command("rebuild")(rebuild.rebuild)
 app.command("rollback")(releases.rollback)
 app.command("hold")(hold.hold)
 app.command("prune")(prune.prune)

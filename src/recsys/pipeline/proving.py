@@ -303,7 +303,12 @@ class Trial:
 
 def metrics_file(proof: Proof) -> bytes:
     """Return the content of ``metrics.json``."""
-    return (json.dumps(proof.as_json(), indent=1, allow_nan=False) + "\n").encode()
+    return metrics_bytes(proof.as_json())
+
+
+def metrics_bytes(metrics: Mapping[str, object]) -> bytes:
+    """Return what a trial established as the bytes of ``metrics.json``."""
+    return (json.dumps(metrics, indent=1, allow_nan=False) + "\n").encode()
 
 
 def refusal(

@@ -107,9 +107,22 @@ class CfHalf:
     facts: Facts
 
     @classmethod
-    def trained(cls, model: CollaborativeFilter, provenance: Provenance, proof: Proof) -> CfHalf:
-        """Return the half of a model that this run trained, by the recipe that was proved."""
-        return cls(model, provenance, proof.headline(), proof.record())
+    def trained(
+        cls, model: CollaborativeFilter, provenance: Provenance, proof: Proof, read_at: str | None = None
+    ) -> CfHalf:
+        """Return the half of a model that this run trained, by the recipe that was proved.
+
+        Parameters
+        ----------
+        model, provenance, proof
+            What was trained, on what, and why it may be published.
+        read_at
+            The moment as of which both marts were read; None where there is none.
+        """
+        facts = proof.record()
+        if read_at is not None:
+            facts = facts.model_copy(update={"read_at": read_at})
+        return cls(model, provenance, proof.headline(), facts)
 
     @classmethod
     def carried(cls, staging: Staging, known: IdMap, max_unknown: float) -> CfHalf:

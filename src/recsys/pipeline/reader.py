@@ -52,15 +52,27 @@ class Warehouse:
         Snowflake's identity and secrets.
     source
         An open source; None to open the settings'.
+    read_at
+        The moment as of which Snowflake's marts are read; now when not given.
 
     Attributes
     ----------
     query_ids
         The source's own name of each query that was last run, where it has one.
+    moments
+        The moment as of which the answer of each query is; None where the source reads the present.
     """
 
-    def __init__(self, settings: Settings, credentials: Mapping[str, str], source: Source | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Mapping[str, str],
+        source: Source | None = None,
+        read_at: str | None = None,
+    ) -> None:
         self.query_ids: dict[str, str | None] = {}
+        self.moments: dict[str, str | None] = {}
+        self._read_at = read_at
         self._settings = settings
         self._credentials = credentials
         self._source = source
@@ -84,7 +96,8 @@ class Warehouse:
         if self._source is not None:
             yield self._source
             return
-        with open_source(self._settings.source.url, self._settings, dict(self._credentials)) as source:
+        url, credentials = self._settings.source.url, dict(self._credentials)
+        with open_source(url, self._settings, credentials, self._read_at) as source:
             log.info("opened source", extra=keys(source=source.name))
             self._source = source
             try:
@@ -100,7 +113,7 @@ class Warehouse:
 
         with self.opened() as source, _logged(source.name):
             result = source.execute(query)
-            self.query_ids[query] = result.query_id
+            self.query_ids[query], self.moments[query] = result.query_id, result.read_at
             asked = MartQuery.read(query)
             wanted = None if asked is None or "*" in asked.columns else [name.strip('"') for name in asked.columns]
             refuse_twins(f"the answer of {source.name}", result.schema.names, wanted)
@@ -157,6 +170,12 @@ class MartReader:
     def ratings_query(self) -> MartQuery:
         """The query of the ratings mart."""
         return MartQuery.of_ratings(self.settings.source)
+
+    @property
+    def read_at(self) -> str | None:
+        """The one moment as of which both marts were read; None where there is none."""
+        games, ratings = (self.warehouse.moments.get(query) for query in (self.games_query, self.ratings_query))
+        return games if games == ratings else None
 
     def games(self) -> pd.DataFrame:
         """Fetch and check the games alone."""

@@ -165,6 +165,8 @@ class Facts(Finding):
         The search for the recipe; None where there was none.
     data, drift
         The profile of the data, and how it changed since the release before.
+    read_at
+        The moment as of which both marts were read, as their warehouse wrote it; None where it keeps no past.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -176,3 +178,4 @@ class Facts(Finding):
     tuning: TuningFacts | None = None
     data: DataFacts | None = None
     drift: DriftFacts | None = None
+    read_at: str | None = None

@@ -41,12 +41,15 @@ class QueryResult:
         say. The trainer compares it with the rows received.
     query_id
         The source's own name for the query, for its logs and our manifest.
+    read_at
+        The moment as of which the rows are, as the source writes it; None where it reads the present.
     """
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
     rows_announced: int | None = None
     query_id: str | None = None
+    read_at: str | None = None
 
     def table(self) -> pa.Table:
         """Return all that is left of the batches as one table, each column of the widest type that came."""
@@ -103,7 +106,9 @@ class Describes(Protocol):
         ...
 
 
-def open_source(url: str, settings: Settings | None = None, credentials: dict[str, str] | None = None) -> Source:
+def open_source(
+    url: str, settings: Settings | None = None, credentials: dict[str, str] | None = None, read_at: str | None = None
+) -> Source:
     """Open the source that ``url`` names.
 
     Parameters
@@ -116,6 +121,8 @@ def open_source(url: str, settings: Settings | None = None, credentials: dict[st
         Settings of the run; defaults where not given.
     credentials
         For Snowflake: what would otherwise be read from ``SNOWFLAKE_*``.
+    read_at
+        For Snowflake, which alone keeps its past: the moment as of which the marts are read; now when not given.
 
     Raises
     ------
@@ -127,7 +134,7 @@ def open_source(url: str, settings: Settings | None = None, credentials: dict[st
     if url == "snowflake":
         from recsys.sources.snowflake import open_snowflake
 
-        return open_snowflake(settings, credentials)
+        return open_snowflake(settings, credentials, read_at)
     if url == "sample":
         from recsys.sources.sample import SampleSource
 

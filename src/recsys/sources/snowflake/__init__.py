@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["Credentials", "open_snowflake", "open_table", "variables"]
 
 
-def open_snowflake(settings: Settings | None = None, credentials: Mapping[str, Any] | None = None) -> SnowflakeSource:
+def open_snowflake(
+    settings: Settings | None = None, credentials: Mapping[str, Any] | None = None, read_at: str | None = None
+) -> SnowflakeSource:
     """Sign in to Snowflake and prove that the role only reads.
 
     Parameters
@@ -28,6 +30,8 @@ def open_snowflake(settings: Settings | None = None, credentials: Mapping[str, A
         Settings of the run; ``settings.snowflake`` is used.
     credentials
         What to sign in with, instead of the ``SNOWFLAKE_*`` variables of the environment; none of those is read then.
+    read_at
+        The moment as of which the marts are read; now when not given.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def open_snowflake(settings: Settings | None = None, credentials: Mapping[str, A
     from recsys.sources.snowflake.source import SnowflakeSource
 
     given = Credentials.from_environment(os.environ) if credentials is None else Credentials.from_mapping(credentials)
-    return SnowflakeSource(given, (settings or Settings()).snowflake)
+    return SnowflakeSource(given, (settings or Settings()).snowflake, read_at=read_at)
 
 
 def open_table(credentials: Credentials, settings: SnowflakeSettings, table: str) -> SnowflakeTable:

@@ -38,6 +38,8 @@ class SnowflakeSource(Source):
         Timeouts, query tag and the demand on the role.
     backoff
         Makes an iterator of the seconds between the connector's attempts.
+    read_at
+        The moment as of which the marts are read, and no other; that of the first query when not given.
 
     Raises
     ------
@@ -55,8 +57,10 @@ class SnowflakeSource(Source):
         settings: SnowflakeSettings,
         *,
         backoff: Callable[[], Iterator[float]] = backoff,
+        read_at: str | None = None,
     ) -> None:
         self._name = f"snowflake:{credentials.account}" + (f"/{credentials.database}" if credentials.database else "")
+        self._read_at = read_at
         self._moment: str | None = None
         self._one_moment = True
         self._session = Session(credentials, settings, backoff)
@@ -100,7 +104,7 @@ class SnowflakeSource(Source):
             extra=keys(query_id=query_id, rows=announced, as_of=self._moment or "now", seconds=seconds),
         )
         tables = self._tables(cursor, announced) if announced != 0 else iter(())
-        return QueryResult(schema, _batches(tables, schema, undecided), announced, query_id)
+        return QueryResult(schema, _batches(tables, schema, undecided), announced, query_id, self._moment)
 
     def column_types(self, table: str) -> dict[str, str]:
         """Return the type of each column of a table, in Snowflake's words; nothing runs in a warehouse.
@@ -129,11 +133,25 @@ class SnowflakeSource(Source):
         query = MartQuery.read(sql)
         if query is None or not self._one_moment:
             return self._session.cursor(sql)
+        if self._read_at is not None:
+            return self._query_then(query, self._read_at)
         moment = self._moment or self._now()
         try:
             cursor = self._session.cursor(_as_of(query, moment), expected=QueryFailed)
         except QueryFailed as refused:
             return self._query_now(query, refused)
+        self._moment = moment
+        return cursor
+
+    def _query_then(self, query: MartQuery, moment: str) -> Any:
+        """Run a query as of a moment that somebody named: rows of another are not what was asked for."""
+        try:
+            cursor = self._session.cursor(_as_of(query, moment), expected=QueryFailed)
+        except QueryFailed as refused:
+            raise QueryFailed(
+                f"{query.table} cannot be read as of {moment} ({refused}): the past of a mart is kept for its"
+                " DATA_RETENTION_TIME_IN_DAYS, and ends where the mart is replaced; name a copy of the marts of then"
+            ) from refused
         self._moment = moment
         return cursor
 
