@@ -166,7 +166,8 @@ class Facts(Finding):
     data, drift
         The profile of the data, and how it changed since the release before.
     read_at
-        The moment as of which both marts were read, as their warehouse wrote it; None where it keeps no past.
+        The moment as of which the run that trained the CF half read both marts, as their warehouse wrote it; None where
+        that keeps no past.
     """
 
     model_config = ConfigDict(extra="allow")

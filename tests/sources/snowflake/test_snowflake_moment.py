@@ -90,3 +90,24 @@ def test_other_statements_are_left_alone(marts: Warehouse) -> None:
     with marts.open() as source:
         source.execute("SELECT COUNT(*) AS N FROM ANALYTICS.MART_GAMES")
     assert moments(marts) == [""]
+
+
+def test_marts_are_read_as_of_a_named_moment(marts: Warehouse) -> None:
+    """Both, and the answer says so; whoever reads the present hears which moment that was."""
+    with marts.open() as source:
+        now = source.execute(GAMES).read_at
+    assert now == moments(marts)[0]
+    with marts.open(read_at=now) as source:
+        assert [source.execute(sql).read_at for sql in (GAMES, RATINGS)] == [now, now]
+    assert moments(marts) == [now] * 3
+
+
+def test_a_named_moment_that_is_past_its_retention_is_refused(marts: Warehouse) -> None:
+    """Rows of another moment are not what was asked for: no query runs without it."""
+    then = "2026-11-01T05:00:00.000000+00:00"
+    marts.service.set(replaced={"MART_USER_RATINGS": "2026-11-02T05:00:00.000000+00:00"})
+    with marts.open(read_at=then) as source:
+        source.execute(GAMES)
+        with pytest.raises(QueryFailed, match=f"MART_USER_RATINGS cannot be read as of {re.escape(then)}.*RETENTION"):
+            source.execute(RATINGS)
+    assert "" not in moments(marts)

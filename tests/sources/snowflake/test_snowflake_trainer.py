@@ -15,6 +15,7 @@ import pytest
 
 from factories.tables import WordEncoder, write_marts
 from recsys import Trainer
+from recsys.cli import run
 from recsys.config import CfSettings, Settings
 from recsys.errors import TruncatedResult
 from recsys.models import CollaborativeFilter
@@ -123,3 +124,31 @@ def test_the_command_ends_on_time_with_its_exit_code(
     assert lines[-1].startswith("recsys: error: ")
     assert "Traceback" not in "".join(lines)
     assert ACCESS_TOKEN not in "".join(lines)
+
+
+def test_a_rebuild_reads_the_marts_as_of_the_release(
+    folder: Path,
+    warehouse: Warehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The manifest records the moment, and a rebuild asks for it; where it is past, that ends with 66: no other is read."""
+    assert folder.is_dir(), "the marts are in the warehouse"
+    for name, value in {**warehouse.address(), "token": ACCESS_TOKEN}.items():
+        monkeypatch.setenv(f"SNOWFLAKE_{name.upper()}", value)
+    monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path))
+    Trainer(
+        {}, tmp_path / "models", source=warehouse.open(), settings=SETTINGS, embedding_model=WordEncoder()
+    ).run_pipeline()
+    then = json.loads((tmp_path / "models" / "v1" / "manifest.json").read_text())["facts"]["read_at"]
+    arguments = ["rebuild", "current", "--models", str(tmp_path / "models"), "--source", "snowflake", "--json"]
+    seen = len(warehouse.service.seen()["statements"])
+    assert run(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "same"
+    asked = [sql for sql in warehouse.service.seen()["statements"][seen:] if "ANALYTICS.MART" in sql and " AT(" in sql]
+    assert len(asked) == 2
+    assert all(f"'{then}'" in sql for sql in asked)
+    warehouse.service.set(replaced={"MART_GAMES": "9999"})
+    assert run(arguments) == 66
+    assert f"cannot be read as of {then}" in json.loads(capsys.readouterr().out)["message"]

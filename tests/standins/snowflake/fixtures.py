@@ -58,11 +58,11 @@ class Warehouse:
         default = {} if ways & changed.keys() else {"token": ACCESS_TOKEN}
         return Credentials.from_mapping({**self.address(), **default, **changed})
 
-    def open(self, *, quick: bool = False, **settings: Any) -> SnowflakeSource:
-        """Open a source; ``quick`` retries chunks without pauses."""
+    def open(self, *, quick: bool = False, read_at: str | None = None, **settings: Any) -> SnowflakeSource:
+        """Open a source; ``quick`` retries chunks without pauses, ``read_at`` is the moment of the marts."""
         chosen = SnowflakeSettings(**{"deadline_s": 20, "login_timeout_s": 5, "network_timeout_s": 2, **settings})
         pauses = (lambda: itertools.repeat(0.01)) if quick else backoff
-        return SnowflakeSource(self.credentials(), chosen, backoff=pauses)
+        return SnowflakeSource(self.credentials(), chosen, backoff=pauses, read_at=read_at)
 
     def table(self, name: str, select: str) -> None:
         """Create a table of ``ANALYTICS`` from a query in DuckDB's SQL."""

@@ -163,7 +163,9 @@ class _Making:
 
     def _facts(self, proof: Proof) -> Facts:
         then = self.recorded.manifest.facts
-        kept: dict[str, object] = {name: getattr(then, name) for name in ("drift", "read_at") if name in then.model_fields_set}
+        kept: dict[str, object] = {
+            name: getattr(then, name) for name in ("drift", "read_at") if name in then.model_fields_set
+        }
         return proof.record().model_copy(update=kept)
 
 
