@@ -60,7 +60,8 @@ EXITS = {
 }
 
 EXIT_INTRO = """Only 69 and 75 are worth a retry: one, after some minutes. Whatever else ends a run would end the
-next one too. 3 is no fault of the run: somebody should look at it.
+next one too. 3 is no fault of the run: somebody should look at it. `recsys rebuild` ends with it where a release
+differs from the one that its records make.
 [production.md](production.md#the-contract-of-a-run) has that for bash, Airflow, Kubernetes and systemd.
 """
 

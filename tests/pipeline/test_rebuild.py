@@ -15,6 +15,7 @@ from recsys import Trainer
 from recsys.cli import run
 from recsys.cli.state import State
 from recsys.config import Settings
+from recsys.models.hybrid import HybridRecommender
 from recsys.pipeline import provenance
 from recsys.pipeline.outcome import Overrides
 from recsys.release.check import check_here
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCENARIO = {"near": {"diversity": 0.3}}
-LEARNS = {"cf": {"factors": 8, "threads": 1, "tuning_seconds": 600}, "gate": {"max_psi": 9, "popular_lately": "warn"}}
+LEARNS: dict[str, dict[str, Any]] = {
+    "cf": {"factors": 8, "threads": 1, "tuning_seconds": 600},
+    "gate": {"max_psi": 9, "popular_lately": "warn"},
+}
 
 
 def train(models: Path, marts: Path, *, force: bool = False, **settings: Any) -> str:
@@ -39,7 +43,7 @@ def train(models: Path, marts: Path, *, force: bool = False, **settings: Any) ->
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[str]]:
-    """Return a folder of releases, the marts of the last three, and their names.
+    """Return a folder of releases, the marts of all but the first, and their names.
 
     The first searched its settings, the second reused them on other marts, the third has another recipe than its rival,
     the last is the third one's files with a scenario.
@@ -79,9 +83,9 @@ def test_a_release_is_what_its_records_make(
     store: Store, place: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Byte for byte: reused settings, drift, a rival recipe and scenarios included. The store stays."""
-    models, _, names = store
+    models, marts, names = store
     before = digest_of(models)
-    answer = rebuilt(capsys, names[place], "--models", models, "--keep", tmp_path / "again")
+    answer = rebuilt(capsys, names[place], "--models", models, "--source", marts, "--keep", tmp_path / "again")
     assert answer["status"] == "same", answer
     assert set(states(answer).values()) <= {"same", "not compared"}
     assert digest_of(models) == before
@@ -102,7 +106,8 @@ def test_the_first_release_needs_the_marts_of_then(store: Store, capsys: pytest.
     assert then["cf"]["fingerprint"] in failure["message"]
     assert now["cf"]["fingerprint"] in failure["message"]
     assert "the games" not in failure["message"], "they are the same in both"
-    assert rebuilt(capsys, names[0], "--models", models)["status"] == "same", "where it was read from"
+    before = marts.with_name("before")
+    assert rebuilt(capsys, names[0], "--models", models, "--source", before)["status"] == "same"
 
 
 def test_encoding_anew_finds_vectors_of_other_texts(
@@ -117,12 +122,14 @@ def test_encoding_anew_finds_vectors_of_other_texts(
         store=ReleaseStore(tmp_path / "models", check=check_here),
     )  # fmt: skip
     trainer.run_pipeline()
-    answer = rebuilt(capsys, "current", "--models", tmp_path / "models", "--embed", code=3)
+    answer = rebuilt(capsys, "current", "--models", tmp_path / "models", "--source", marts, "--embed", code=3)
     assert answer["status"] == "differs"
     assert answer["vectors"]["below"] == answer["vectors"]["texts"] == len(games())
     assert "the machine" in answer["why"]
-    assert rebuilt(capsys, "current", "--models", tmp_path / "models")["status"] == "same", "its vectors are taken"
-    assert rebuilt(capsys, "current", "--models", models, "--embed")["vectors"]["below"] == 0
+    assert rebuilt(capsys, "current", "--models", tmp_path / "models", "--source", marts)["status"] == "same", (
+        "its vectors are taken"
+    )
+    assert rebuilt(capsys, "current", "--models", models, "--source", marts, "--embed")["vectors"]["below"] == 0
 
 
 def test_what_changed_since_is_named(
@@ -131,16 +138,16 @@ def test_what_changed_since_is_named(
     """Another library is told with both versions, and so is other code; a model that learns otherwise is then 3."""
     from recsys.pipeline.rebuild import again
 
-    class Otherwise(again.HybridRecommender):
+    class Otherwise(HybridRecommender):
         def fit(self, *arguments: Any) -> Any:
             model = super().fit(*arguments)
             model.factors = model.factors + np.float32(1e-3)
             return model
 
-    models, _, names = store
+    models, marts, names = store
     monkeypatch.setattr(provenance, "version", lambda name: f"{name}-next")
     monkeypatch.setattr(again, "HybridRecommender", Otherwise)
-    answer = rebuilt(capsys, names[-1], "--models", models, code=3)
+    answer = rebuilt(capsys, names[-1], "--models", models, "--source", marts, code=3)
     assert [name for name, state in states(answer).items() if state == "differs"] == ["hybrid.npz"]
     assert {"what": "scipy", "then": __import__("scipy").__version__, "now": "scipy-next"} in answer["changed"]
     assert "scipy" in answer["why"]
@@ -150,10 +157,10 @@ def test_without_the_release_that_it_was_held_against(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What was pruned cannot be a rival again: its part of the proof is left out and said, all else is the same."""
-    models, _, names = store
+    models, marts, names = store
     shutil.copytree(models, tmp_path / "models", symlinks=True)
     shutil.rmtree(tmp_path / "models" / "releases" / names[1])
-    answer = rebuilt(capsys, names[2], "--models", tmp_path / "models")
+    answer = rebuilt(capsys, names[2], "--models", tmp_path / "models", "--source", marts)
     assert answer["status"] == "same", answer
     (proof,) = [file for file in answer["files"] if file["name"] == "metrics.json"]
     assert "gone" in proof["note"]
@@ -168,7 +175,7 @@ def test_a_release_of_two_runs_is_refused(store: Store, tmp_path: Path, capsys: 
         store=ReleaseStore(tmp_path / "models", check=check_here),
     )  # fmt: skip
     trainer.train_rag_model()
-    failure = rebuilt(capsys, "current", "--models", tmp_path / "models", code=76)
+    failure = rebuilt(capsys, "current", "--models", tmp_path / "models", "--source", marts, code=76)
     assert "come from two runs" in failure["message"]
 
 
@@ -177,21 +184,24 @@ def test_only_an_empty_folder_is_written_to(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     """A folder with files, a file, and one in the store are refused before anything is read."""
-    models, _, names = store
+    models, marts, names = store
     folder = models / "again" if kind == "among the releases" else tmp_path / "again"
     if kind == "full":
         folder.mkdir()
         (folder / "mine").touch()
     elif kind == "file":
         folder.touch()
-    assert "--keep" in rebuilt(capsys, names[1], "--models", models, "--keep", folder, code=78)["message"]
+    assert (
+        "--keep"
+        in rebuilt(capsys, names[1], "--models", models, "--source", marts, "--keep", folder, code=78)["message"]
+    )
     assert not (models / "again").exists()
 
 
 def test_people_read_a_table(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each file, the verdict, and why where it differs; no release is called published."""
-    models, _, names = store
-    assert run(["rebuild", names[1], "--models", str(models)]) == 0
+    models, marts, names = store
+    assert run(["rebuild", names[1], "--models", str(models), "--source", str(marts)]) == 0
     out = capsys.readouterr().out
     assert "cf_factors.npz" in out
     assert f"{names[1]} is what its records make." in out
@@ -204,8 +214,8 @@ def test_encoding_anew_compares_with_another_model_never(store: Store, capsys: p
     class Other(WordEncoder):
         recipe: ClassVar = {**WordEncoder.recipe, "revision": "other words"}
 
-    models, _, names = store
-    arguments = ["rebuild", names[1], "--models", str(models), "--embed", "--json"]
+    models, marts, names = store
+    arguments = ["rebuild", names[1], "--models", str(models), "--source", str(marts), "--embed", "--json"]
     assert run(arguments, State(encoder=Other())) == 76
     message = json.loads(capsys.readouterr().out)["message"]
     assert "revision words" in message

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli.options import Config, Json, Models, Verbose, releases_folder
+from recsys.cli.options import Config, Json, Models, Source, Verbose, overrides, releases_folder
 from recsys.cli.state import begin
 from recsys.cli.tables import aligned
 from recsys.system import streams
@@ -28,15 +28,7 @@ def rebuild(
     context: typer.Context,
     release: Annotated[str, typer.Argument(help="A run id, or current.", metavar="RELEASE")],
     *,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--source",
-            help="snowflake, sample, duckdb:FILE, or a folder of mart files.",
-            show_default="where the release was read from",
-            metavar="SOURCE",
-        ),
-    ] = None,
+    source: Source = None,
     embed: Annotated[
         bool,
         typer.Option("--embed", help="Encode every text anew, and compare: each cosine must be 0.9999 or more."),
@@ -59,7 +51,7 @@ def rebuild(
 
     Ends with 0 where the rebuilt release is the same, with 3 where it differs, and with 65 where the marts are others.
     Snowflake's marts are read as they were then, as long as it keeps that. The settings are the release's own; those of
-    here say how Snowflake is asked, and how texts are encoded.
+    here say which source is read, how Snowflake is asked, and how texts are encoded.
     """
     state = begin(context, json=json, verbose=verbose, quiet=True)
     from recsys.config import load_settings
@@ -69,10 +61,10 @@ def rebuild(
     from recsys.release.store import ReleaseStore
     from recsys.sources.snowflake.names import variables
 
-    here = load_settings(config)
+    here = load_settings(config, overrides(None, source))
     store = ReleaseStore(releases_folder(models, here))
     recorded = RecordedRelease.read(store, release)
-    settings = recorded.settings(here, source)
+    settings = recorded.settings(here)
     warehouse = Warehouse(settings, variables(os.environ), read_at=recorded.read_at)
     warehouse.require_identity()
     anew = open_encoder(recorded, settings, state.encoder) if embed else None

@@ -133,7 +133,7 @@ def test_a_rebuild_reads_the_marts_as_of_the_release(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The manifest records the moment, and a rebuild asks for it; where it is past, that ends with 66: no other is read."""
+    """The manifest records the moment, and a rebuild asks for it; where it is past, 66 and no other moment."""
     assert folder.is_dir(), "the marts are in the warehouse"
     for name, value in {**warehouse.address(), "token": ACCESS_TOKEN}.items():
         monkeypatch.setenv(f"SNOWFLAKE_{name.upper()}", value)

@@ -117,18 +117,16 @@ class RecordedRelease:
         """The moment as of which both marts were read; None where the source has no past, or nobody recorded it."""
         return self.manifest.facts.read_at
 
-    def settings(self, here: Settings, source: str | None) -> Settings:
+    def settings(self, here: Settings) -> Settings:
         """Return the settings of the run that made it.
 
-        Where its data lie, how Snowflake is asked and how texts are encoded (engine, device, threads, cache) decide no
-        byte that is compared: the first is what the caller names, else as recorded, the others are those of here.
+        Which source is read, how Snowflake is asked and how texts are encoded (engine, device, threads, cache) decide
+        no byte that is compared: those are this machine's.
 
         Parameters
         ----------
         here
             This machine's settings.
-        source
-            What the caller names.
 
         Raises
         ------
@@ -138,7 +136,7 @@ class RecordedRelease:
         content, cf = self.manifest.content, self.manifest.cf
         tables: dict[str, Any] = {**cf.settings, **content.settings}
         del tables["recipe"]
-        tables["source"] = {**content.section("source"), **({} if source is None else {"url": source})}
+        tables["source"] = {**content.section("source"), "url": here.source.url}
         tables["snowflake"] = here.snowflake.model_dump()
         decisive: Any = content.inputs()["settings"]
         tables["content"] = {**here.content.model_dump(), **decisive["content"]}
