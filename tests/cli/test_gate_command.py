@@ -57,6 +57,14 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
 Refused = tuple["Path", "subprocess.CompletedProcess[str]"]
 
 
+def test_a_refusal_is_in_the_log_of_the_releases(refused: Refused) -> None:
+    """Which run, and the gate's own reason; nothing was published before."""
+    folder, _ = refused
+    (line,) = ReleaseStore(folder / "models").journal.lines()
+    assert (line.event, line.release in os.listdir(folder / "models" / "refused")) == ("refused", True)
+    assert "0.99" in (line.why or "")
+
+
 def test_a_refusal_ends_with_exit_code_3_and_one_line(refused: Refused) -> None:
     """The reason with its numbers on stderr, no traceback, no release, the metrics kept."""
     folder, done = refused

@@ -38,11 +38,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory, parts: Parts) -> Path:
-    """Return a store with the releases a and b, published before there were holds: without a file of theirs."""
+    """Return a store with the releases a and b, of before there were holds and a log: without a file of theirs."""
     root = tmp_path_factory.mktemp("template") / "models"
     for name in ("a", "b"):
         parts.publish(stored(root), name)
-    (root / ".hold.lock").unlink(missing_ok=True)
+    for name in (".hold.lock", ".log.lock", "log.jsonl"):
+        (root / name).unlink()
     return root
 
 

@@ -93,7 +93,14 @@ def test_what_an_interrupted_run_left_is_removed_by_the_next(store: ReleaseStore
     (store.root / ".v1.partial").symlink_to("releases/dead")
     parts.publish(store, "second")
     assert {path.name for path in releases.iterdir()} == {"first", "second"}
-    assert {path.name for path in store.root.iterdir()} == {"releases", "v1", ".lock", ".hold.lock"}
+    assert {path.name for path in store.root.iterdir()} == {
+        "releases",
+        "v1",
+        "log.jsonl",
+        ".lock",
+        ".hold.lock",
+        ".log.lock",
+    }
 
 
 def test_a_second_publisher_learns_who_holds_the_lock(store: ReleaseStore, parts: Parts) -> None:

@@ -19,17 +19,31 @@ if TYPE_CHECKING:
 
     from recsys.release.entries import Entry
     from recsys.release.hold import Hold
+    from recsys.release.journal import Line
     from recsys.release.manifest import Manifest
     from recsys.release.store import ReleaseStore
 
 _COUNTED = ("games", "ratings", "users")
 
 
-def releases(context: typer.Context, *, models: Models = None, json: Json = False, verbose: Verbose = False) -> None:
+def releases(
+    context: typer.Context,
+    *,
+    log: Annotated[
+        bool,
+        typer.Option("--log", help="Print who published, refused, held and went back, and check that it is whole."),
+    ] = False,
+    models: Models = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
     """List the releases in the order in which they were published, whatever the clock said."""
     from recsys.errors import ReleaseError
 
     store = _store(context, models, json=json, verbose=verbose)
+    if log:
+        _print_log(store, json=json)
+        return
     try:
         entries = store.entries()
     except ReleaseError:
@@ -42,6 +56,24 @@ def releases(context: typer.Context, *, models: Models = None, json: Json = Fals
         return
     text = _table(entries) if entries else f"there are no releases in {store.root}; `recsys train` publishes one"
     streams.answer(text if hold is None else f"{text}\n\n{told(store.holds, hold)}")
+
+
+def _print_log(store: ReleaseStore, *, json: bool) -> None:
+    lines = store.journal.lines()
+    note = store.journal.unexplained(_current(store, needed=False))
+    if json:
+        streams.answer(streams.as_json({"lines": [line.model_dump() for line in lines], "note": note}))
+        return
+    rows = [(line.at, line.event, line.release or "", line.by, _why(line)) for line in lines]
+    table = aligned([("when", "event", "release", "by", "why"), *rows])
+    whole = f"the chain is whole: {len(lines)} line{'s' * (len(lines) != 1)}, each holds the digest of the one before"
+    text = f"{table}\n\n{whole}" if lines else f"there is no log in {store.root}; the next run begins one"
+    streams.answer(f"{text}\n{note}" if note else text)
+
+
+def _why(line: Line) -> str:
+    overrides = (f'--{name.replace("_", "-")} "{reason}"' for name, reason in line.overrides.items())
+    return "; ".join(filter(None, (line.why, *overrides)))
 
 
 def verify(

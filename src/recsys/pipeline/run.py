@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from recsys.errors import ArtifactWriteError, LockHeld
 from recsys.pipeline.observers import Audience
 from recsys.pipeline.outcome import NO_OVERRIDES, Failure, Overrides, RunResult, Status, new_run_id
 from recsys.system.log import events, keys
@@ -219,6 +220,7 @@ class Run:
         verdict = proof.verdict
         if not verdict.published:
             keep = self.settings.gate.keep_refused
+            self._note_refusal(verdict.reason)
             raise refusal(
                 proof,
                 current,
@@ -228,6 +230,12 @@ class Run:
         staging.write(METRICS, metrics_file(proof))
         if verdict.override is not None:
             log.warning("refused, published anyway", extra=keys(refused=verdict.reason, because=verdict.override))
+
+    def _note_refusal(self, reason: str) -> None:
+        try:
+            self.store.journal.add("refused", self.run_id, why=reason)
+        except (ArtifactWriteError, LockHeld) as error:  # the refusal is the message
+            log.warning("the refusal could not be added to the log of the releases", extra=keys(reason=error))
 
     def train_cf(
         self, ratings: Ratings, catalogue: Iterable[Id] | None = None, recipe: CfSettings | None = None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, PublishingHeld, ReleaseError, ReleaseNotFound
 from recsys.release.card import FORMAT, Card
 from recsys.release.durable import flush_folder, remove, write_bytes, writing
+from recsys.release.journal import Journal
 from recsys.release.lock import file_lock
 from recsys.release.pointer import LINK
 from recsys.release.records import read_record
@@ -104,6 +105,7 @@ class Holds:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.path = root / HOLD
+        self.journal = Journal(root)
 
     def current(self) -> Hold | None:
         """Return the hold, or None where there is none; reads one file, and takes no lock."""
@@ -158,7 +160,9 @@ class Holds:
         card = Card.signed(reason, by)
         self._require_releases()
         with self.guard("a hold"):
-            return self._write(card)
+            hold = self._write(card)  # first: a log that cannot be written must not let a run publish
+            self.journal.add("held", by=card.by, why=card.reason)
+            return hold
 
     def lift(self, by: str | None = None) -> Hold | None:
         """Let publishing go on, and return the hold that was lifted; None where there was none.
@@ -183,6 +187,7 @@ class Holds:
         lifter = Card.signed("lifted", by).by
         with self.guard("the end of a hold"):
             if (hold := self.current()) is not None:
+                self.journal.add("hold lifted", by=lifter)
                 self._remove()
                 log.warning("hold lifted", extra=keys(by=lifter, it_was=f"held{hold.facts}"))
         return hold

@@ -7,6 +7,7 @@
         releases/20261123T201500Z-3f9a/          immutable
         releases/.staging-20261124T201500Z-77c1/ in the making: nobody reads it
         .lock                                    one publisher at a time
+        log.jsonl                                who published, refused, held and went back
         hold.json                                while it is there, nothing is published
 
 Publishing and rolling back are one ``rename`` of the link. Readers resolve the link once and open
@@ -17,14 +18,16 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
 from recsys.release.card import Card
 from recsys.release.check import Check, FreshProcess, check_here
-from recsys.release.durable import make_folder, remove, rename
+from recsys.release.durable import make_folder, remove
 from recsys.release.entries import Entry, read_entries
 from recsys.release.hold import NO_REASON, Holds
+from recsys.release.journal import Journal
 from recsys.release.lock import publisher_lock
 from recsys.release.pointer import Current, Form, Pointer
 from recsys.release.pruning import Retention, clean, prune, prune_calmly
@@ -32,7 +35,7 @@ from recsys.release.secrets import key_from_environment
 from recsys.release.sequence import claimed_sequence, next_sequence
 from recsys.release.shelf import RELEASES, is_release_name
 from recsys.release.staging import STAGING, Label, Staging
-from recsys.release.switch import mend, point
+from recsys.release.switch import bring_in, mend, point, points_to
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
 from recsys.system.paths import local_path
@@ -68,8 +71,8 @@ class ReleaseStore:
 
     Attributes
     ----------
-    holds
-        Places, reads and lifts the hold on publishing.
+    holds, journal
+        Places, reads and lifts the hold on publishing; says who published, refused, held and went back.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class ReleaseStore:
         self._check = check or FreshProcess()
         self._releases = self.root / RELEASES
         self._pointer = Pointer(self.root)
-        self.holds = Holds(self.root)
+        self.holds, self.journal = Holds(self.root), Journal(self.root)
 
     def current(self) -> str | None:
         """Return the name of the current release, or None where there is none.
@@ -97,8 +100,7 @@ class ReleaseStore:
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
             If what stands at ``v1`` names no release: that is not the same as none.
         """
-        current = self._pointer.read()
-        return current.name if current else None
+        return _name(self._pointer.read())
 
     def names(self) -> list[str]:
         """Return the names of all releases in the order of publication; see :mod:`recsys.release.sequence`."""
@@ -212,6 +214,7 @@ class ReleaseStore:
             self.holds.refuse("nothing was fetched, and nothing was published")
             current = mend(self._pointer)  # first: a link that a killed run has left waiting may be all that tells
             clean(self._pointer)
+            self.journal.find(_name(current))
             if (self._releases / run_id).exists():
                 raise ArtifactWriteError(
                     f"the release {run_id} exists already in {self._releases}, and releases never change"
@@ -237,19 +240,12 @@ class ReleaseStore:
     def _publish(self, staging: Staging) -> None:
         with progress("checking the release in a fresh process", bar=False):
             self._check(staging.folder, self.key)
-        folder = self._releases / staging.release
         with self.holds.guard(f"run {staging.release}"):
             self.holds.refuse("nothing was published")
-            rename(staging.folder, folder)
-            try:
-                point(self._pointer, staging.release)
-            except ArtifactWriteError:
-                # Withdrawn, so that nobody takes it for published; unless the link did move.
-                if not self._points_to(staging.release):
-                    with suppress(ArtifactWriteError):
-                        rename(folder, staging.folder)
-                raise
-        log.info("published", extra=keys(release=staging.release, path=folder))
+            manifest = read_manifest(staging.folder, self.key)
+            with self.journal.publishing(manifest, partial(points_to, self._pointer, staging.release)):
+                bring_in(self._pointer, staging.folder, staging.release)
+        log.info("published", extra=keys(release=staging.release, path=self._releases / staging.release))
 
     def _seen(self) -> Current | None:
         """Return the current release; None also where none is known to be."""
@@ -257,10 +253,6 @@ class ReleaseStore:
             return self._pointer.look()
         except ReleaseError:
             return None
-
-    def _points_to(self, name: str) -> bool:
-        current = self._seen()
-        return current is not None and current.form is Form.link and current.name == name
 
     def rollback(
         self, name: str | None = None, *, reason: str | None = None, by: str | None = None, hold: bool = True
@@ -302,12 +294,15 @@ class ReleaseStore:
         with publisher_lock(self.root, f"rollback to {name or 'the previous release'}"):
             target = name or self._previous()
             manifest = self.verify(target)
-            release, before = manifest.release, self._seen()
-            card = card.rolled_back(None if before is None else before.name, release)
-            placing = self.holds.placed_with(card, lambda: self._points_to(release), keep=reason is None)
+            release, before = manifest.release, _name(self._seen())
+            card = card.rolled_back(before, release)
+            moved = partial(points_to, self._pointer, release)
+            placing = self.holds.placed_with(card, moved, keep=reason is None)
             with placing if hold else nullcontext():
-                if self._place(target).form is not Form.outside:  # that one is current where it is
-                    point(self._pointer, release)
+                self.journal.find(before)
+                with self.journal.going_back(card, moved):
+                    if self._place(target).form is not Form.outside:  # that one is current where it is
+                        point(self._pointer, release)
         log.info("rolled back", extra=keys(release=release, by=card.by, reason=card.reason))
         return manifest
 
@@ -348,3 +343,7 @@ class ReleaseStore:
             mend(self._pointer)
             clean(self._pointer)
             return prune(self.entries(), self.retention)
+
+
+def _name(current: Current | None) -> str | None:
+    return None if current is None else current.name
