@@ -55,7 +55,8 @@ def releases(
         streams.answer(streams.as_json([_row(entry, hold) for entry in entries]))
         return
     text = _table(entries) if entries else f"there are no releases in {store.root}; `recsys train` publishes one"
-    streams.answer(text if hold is None else f"{text}\n\n{told(store.holds, hold)}")
+    notes = [text, "" if hold is None else told(store.holds, hold), _unexplained(store)]
+    streams.answer("\n\n".join(filter(None, notes)))
 
 
 def _print_log(store: ReleaseStore, *, json: bool) -> None:
@@ -69,6 +70,16 @@ def _print_log(store: ReleaseStore, *, json: bool) -> None:
     whole = f"the chain is whole: {len(lines)} line{'s' * (len(lines) != 1)}, each holds the digest of the one before"
     text = f"{table}\n\n{whole}" if lines else f"there is no log in {store.root}; the next run begins one"
     streams.answer(f"{text}\n{note}" if note else text)
+
+
+def _unexplained(store: ReleaseStore) -> str:
+    """Return what is wrong with the log, for a list that does not fail for it."""
+    from recsys.errors import RecsysError
+
+    try:
+        return store.journal.unexplained(_current(store, needed=False))
+    except RecsysError as error:
+        return str(error)
 
 
 def _why(line: Line) -> str:
