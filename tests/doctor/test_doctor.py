@@ -129,7 +129,7 @@ def test_settings_are_told_by_name_and_origin(here: Path, capsys: Capture, monke
     """No value is shown, whatever it is; variables that nobody reads are named."""
     (here / "recsys.toml").write_text("[cf]\nfactors = 77\n")
     monkeypatch.setenv("RECSYS_CF__SEED", "88")
-    monkeypatch.setenv("RECSYS_SIGNING_KEY", "canary-key-canary-key")
+    monkeypatch.setenv("RECSYS_SIGNING_KEY_PASSPHRASE", "canary-canary")
     monkeypatch.setenv("SNOWFLAKE_PASSWRD", "canary")
     monkeypatch.setenv("SNOWFLAKE_PASSWORD", "canary")
     assert run(["doctor", "--source", "sample", "--output", "fresh", *PATIENT]) == 0
@@ -137,7 +137,7 @@ def test_settings_are_told_by_name_and_origin(here: Path, capsys: Capture, monke
     found = {row["check"]: row for row in json.loads(said)["checks"]}
     assert found["settings"]["text"] == "recsys.toml: cf.factors; RECSYS_CF__SEED: cf.seed; --set: source.url"
     assert found["variables"]["facts"] == {
-        "set": ["RECSYS_CF__SEED", "RECSYS_SIGNING_KEY", "SNOWFLAKE_PASSWORD"],
+        "set": ["RECSYS_CF__SEED", "RECSYS_SIGNING_KEY_PASSPHRASE", "SNOWFLAKE_PASSWORD"],
         "unread": ["SNOWFLAKE_PASSWRD"],
     }
     assert "canary" not in said
@@ -313,7 +313,7 @@ def test_a_broken_set_up_is_named(case: str, here: Path, capsys: Capture) -> Non
     ("variable", "check", "words"),
     [
         (("RECSYS_CF_FACTORS", "9"), "settings", "RECSYS_CF_FACTORS is no setting; RECSYS_CF__FACTORS is one"),
-        (("RECSYS_SIGNING_KEY", "canary"), "variables", "needs at least 16"),
+        (("RECSYS_SIGNING_KEY", "canary"), "variables", "RECSYS_SIGNING_KEY is set, and no longer read"),
     ],
 )
 def test_a_broken_variable_is_named(

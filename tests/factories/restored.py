@@ -191,7 +191,7 @@ REFUSED = {
     "parts": (lambda models: folder(models, "metadata.json"), "is a folder that holds parts of a release, so"),
     "no manifest": (
         without("manifest.json"),
-        "without manifest.json that holds games.parquet, manifest.hmac, manifest.*",
+        "without manifest.json that holds games.parquet, manifest.sha256, model.sig",
     ),
     "no digest": (
         without("manifest.sha256"),

@@ -14,6 +14,7 @@ import pytest
 
 import recsys
 from factories.restored import NONE_TO_CHOOSE, REFUSED, TAKEN, Case, follow_links, link, text, tree, without_its_release
+from factories.signing import Pair, make_pair
 from factories.small_release import Parts, make_parts
 from recsys.cli import run
 from recsys.errors import ArtifactCorrupt, ReleaseError, ReleaseNotFound
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     from factories.restored import Spoil
 
-KEY, OTHER_KEY = b"k" * 32, b"o" * 32
-
-
 NOBODY = 65534
 
 
@@ -42,11 +40,17 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 
 
 @pytest.fixture(scope="module")
-def published(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Return the keys that every release here is signed with."""
+    return make_pair(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def published(parts: Parts, pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store with the releases ``a`` and ``b``, of which ``b`` is current, both signed."""
     root = tmp_path_factory.mktemp("published") / "models"
     for name in ("a", "b"):
-        parts.publish(ReleaseStore(root, key=KEY, check=check_here), name)
+        parts.publish(ReleaseStore(root, keys=pair.keys, check=check_here), name)
     return root
 
 
@@ -126,14 +130,14 @@ def test_a_link_out_of_the_folder_leads_to_the_current_release(
     assert os.readlink(models / "v1") == "releases/c"  # noqa: PTH115 - the raw text is meant
 
 
-def test_who_signed_it_is_asked_by_its_readers(models: Path) -> None:
+def test_who_signed_it_is_asked_by_its_readers(models: Path, pair: Pair, tmp_path: Path) -> None:
     """A folder in the link's place is current as behind a link, and loads with its key alone."""
     without_its_release(models)
-    theirs, ours = (ReleaseStore(models, key=key, check=check_here) for key in (OTHER_KEY, KEY))
+    theirs, ours = (ReleaseStore(models, keys=each.keys, check=check_here) for each in (make_pair(tmp_path), pair))
     assert theirs.current() == ours.current() == "b"
     with pytest.raises(ArtifactCorrupt, match="signed with another key"):
         theirs.manifest()
-    assert recsys.load(models / "v1", key=KEY).release == "b"
+    assert recsys.load(models / "v1", public_keys=[pair.public]).release == "b"
     with ours.staging("c"):
         assert ours.verify().release == "b"
 
@@ -162,8 +166,7 @@ def store_of(models: Path) -> Callable[[str], Path]:
         manifest = Manifest.from_bytes((models / "v1" / "manifest.json").read_bytes())
         other = manifest.model_copy(update={"format": 99} if name == "format" else {"release": "../x"})
         (models / "v1" / "manifest.json").write_bytes(other.to_bytes())
-        (models / "v1" / "manifest.hmac").unlink()
-        (models / "v1" / "manifest.sha256").write_bytes(digest_file(other.to_bytes(), None))
+        (models / "v1" / "manifest.sha256").write_bytes(digest_file(other.to_bytes()))
         return models
 
     return make

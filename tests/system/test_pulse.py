@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from recsys.embedding.processors import Precision
     from recsys.marts.ratings import Ratings
+    from recsys.release.keys import PublicKeys
 
 SOON = 0.001
 """Seconds of silence, in place of the twenty that people are asked to bear."""
@@ -321,9 +322,9 @@ def test_a_run_is_heard_of_from_end_to_end(tmp_path: Path, ear: Ear) -> None:
     tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (games(), ratings())]
     settings = Settings.model_validate({"cf": RECIPE, "evaluation": {"newcomers": False, "resamples": 100}})
 
-    def check(folder: Path, key: bytes | None = None) -> None:
+    def check(folder: Path, keys: PublicKeys | None = None) -> None:
         ear.wait(step="publish", what="checking the release in a fresh process")
-        check_here(folder, key)
+        check_here(folder, keys)
 
     trainer = Trainer(
         {}, tmp_path, source=HeardSource(ear, *tables), settings=settings,

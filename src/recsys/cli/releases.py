@@ -11,6 +11,7 @@ from recsys.cli.hold import By, reason_given, told
 from recsys.cli.options import CURRENT, Json, Models, Verbose, releases_folder
 from recsys.cli.state import begin
 from recsys.cli.tables import aligned
+from recsys.release.layout import SIGNATURE
 from recsys.system import streams
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _row(entry: Entry, hold: Hold | None) -> dict[str, object]:
         "rows": _counts(manifest),
         "scores": manifest.scores,
         "replaces": manifest.replaces,
-        "signed": (entry.path / "manifest.hmac").exists(),
+        "signed": (entry.path / SIGNATURE).exists(),
     }
 
 

@@ -49,7 +49,7 @@ def current(case: Case) -> Seen:
             )
         return Seen("there is none yet: a run publishes the first", applies=False)
     manifest = store.manifest()
-    verify(store.path(), key=store.key)
+    verify(store.path(), keys=store.keys.public)
     days = (datetime.now(UTC) - datetime.fromisoformat(manifest.created)).days
     size = sum(facts.size for facts in manifest.files.values())
     form = f"{manifest.format}.{manifest.minor}"

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def variables(case: Case) -> Seen:
     """Name the variables that are set, and those of our prefixes that nobody reads; no value is shown."""
-    from recsys.release.secrets import key_from_environment
+    from recsys.release.keys import PublicKeys, SigningKey
     from recsys.settings_source import OWN_VARIABLES
     from recsys.sources.snowflake.names import ALIASES, NAMES, PREFIX, WRITING_PREFIX
 
-    key_from_environment(case.environ)
+    SigningKey.from_environment(PublicKeys.from_environment(case.environ), case.environ)
     ours = ("SNOWFLAKE_", "RECSYS_")
     given = sorted(name for name, value in case.environ.items() if value and name.upper().startswith(ours))
     known = {prefix + name for prefix in (PREFIX, WRITING_PREFIX) for name in (*NAMES, *ALIASES)} | OWN_VARIABLES

@@ -45,6 +45,6 @@ def _recipe(standing: Standing) -> dict[str, Json]:
     if standing.current is None:
         return {}
     try:
-        return read_manifest(standing.current, standing.key).content.section("recipe")
+        return read_manifest(standing.current, standing.keys).content.section("recipe")
     except ReleaseError:
         return {}

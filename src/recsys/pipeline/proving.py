@@ -52,7 +52,7 @@ def current_release(standing: Standing) -> CurrentRelease | None:
     if standing.current is None:
         return None
     try:
-        return CurrentRelease.of(read_manifest(standing.current, standing.key))
+        return CurrentRelease.of(read_manifest(standing.current, standing.keys))
     except ReleaseError as error:
         log.warning("the current release is not sound: this run is judged as a first one", extra=keys(reason=error))
         return None

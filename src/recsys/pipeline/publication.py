@@ -255,7 +255,7 @@ def publish_again(staging: Staging, presentation: Presentation) -> Manifest:
         If anything cannot be written or verified; the current release stays.
     """
     assert staging.current is not None
-    names = read_manifest(staging.current, staging.key).files.keys() - {REPORT}
+    names = read_manifest(staging.current, staging.keys).files.keys() - {REPORT}
     before = staging.carry_over(sorted(names))
     facts = RunFacts(before.content, before.cf, before.golden, scores=before.scores, more=before.facts)
     return presentation.publish(staging, facts)
@@ -287,5 +287,5 @@ def current_catalogue(staging: Staging) -> list[Id]:
         If the current release fails its checksums.
     """
     assert staging.current is not None
-    contents = verify(staging.current, keep=[METADATA], key=staging.key).contents
+    contents = verify(staging.current, keep=[METADATA], keys=staging.keys).contents
     return read_game_ids(contents[METADATA])

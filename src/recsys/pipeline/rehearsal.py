@@ -49,6 +49,8 @@ def rehearse(run: Run, *, force: bool = False) -> Outlook:
     with _noted(ahead):
         store.holds.refuse("a run would publish nothing")
     with _noted(ahead):
+        store.keys.for_publishing()
+    with _noted(ahead):
         standing = Standing.of(store)
     with _noted(ahead):
         outlook = _foreseen(run, standing, force=force)
@@ -70,7 +72,7 @@ def _foreseen(run: Run, standing: Standing, *, force: bool) -> Outlook:
     if new or standing.current is None:
         run.check_data(marts.ratings, marts.known, current_release(standing))
         return "train"
-    return "publish again" if differ(run.scenarios, read_manifest(standing.current, standing.key)) else "nothing new"
+    return "publish again" if differ(run.scenarios, read_manifest(standing.current, standing.keys)) else "nothing new"
 
 
 @contextmanager

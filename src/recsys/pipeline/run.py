@@ -266,7 +266,7 @@ class Run:
         from recsys.release.verify import read_manifest
 
         assert staging.current is not None
-        if not differ(self.scenarios, read_manifest(staging.current, staging.key)):
+        if not differ(self.scenarios, read_manifest(staging.current, staging.keys)):
             return False
         with self.steps.step("publish"):
             publish_again(staging, Presentation(self.steps, self.scenarios, self._page()))

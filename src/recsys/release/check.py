@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from recsys.errors import ArtifactWriteError
-from recsys.release.secrets import VARIABLE
+from recsys.release.keys import PUBLIC, SIGNING, UNLOCKING, PublicKeys
 
-Check: TypeAlias = Callable[[Path, bytes | None], None]
-"""Takes a release's folder and the signing key; raises if the release is not sound."""
+Check: TypeAlias = Callable[[Path, PublicKeys | None], None]
+"""Takes a release's folder and the public keys; raises if the release is not sound."""
 
 CHECKER = "recsys.serving.check"
 """The module that checks: ``python -m recsys.serving.check FOLDER``, or its function ``check``."""
@@ -27,7 +27,7 @@ LIMIT_S = 900
 """A check that takes longer is given up."""
 
 
-def check_here(folder: Path, key: bytes | None = None) -> None:
+def check_here(folder: Path, keys: PublicKeys | None = None) -> None:
     """Verify and load a release in this process, and repeat its golden queries.
 
     Raises
@@ -36,7 +36,7 @@ def check_here(folder: Path, key: bytes | None = None) -> None:
         If it is not sound.
     """
     check: Check = importlib.import_module(CHECKER).check
-    check(folder, key)
+    check(folder, keys)
 
 
 class FreshProcess:
@@ -51,7 +51,7 @@ class FreshProcess:
     def __init__(self, prefix: Sequence[str] = ()) -> None:
         self._prefix = prefix
 
-    def __call__(self, folder: Path, key: bytes | None = None) -> None:
+    def __call__(self, folder: Path, keys: PublicKeys | None = None) -> None:
         """Check a folder.
 
         Raises
@@ -64,7 +64,7 @@ class FreshProcess:
         try:
             done = subprocess.run(
                 command,
-                env=_environment(key),
+                env=_environment(keys),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 encoding="utf-8",
@@ -83,14 +83,13 @@ class FreshProcess:
             )
 
 
-def _environment(key: bytes | None) -> dict[str, str]:
+def _environment(keys: PublicKeys | None) -> dict[str, str]:
     """Return an environment that imports this very package, and knows no warehouse's secrets."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SNOWFLAKE_")}
     package = str(Path(__file__).resolve().parents[2])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))
     # One matrix product per query: threads would only cost their start.
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    environment.pop(VARIABLE, None)
-    if key is not None:
-        environment[VARIABLE] = key.decode("utf-8", "surrogateescape")
-    return environment
+    for name in (SIGNING, UNLOCKING, PUBLIC):
+        environment.pop(name, None)
+    return environment if keys is None else environment | keys.environment()

@@ -13,6 +13,7 @@ from recsys.release.verify import read_manifest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from recsys.release.keys import PublicKeys
     from recsys.release.manifest import Manifest
     from recsys.release.shelf import Shelf
 
@@ -42,7 +43,7 @@ class Entry:
     problem: str = ""
 
 
-def read_entries(shelf: Shelf, current: Current | None, key: bytes | None = None) -> list[Entry]:
+def read_entries(shelf: Shelf, current: Current | None, keys: PublicKeys | None = None) -> list[Entry]:
     """Return all releases in the order of publication; before them those whose place cannot be read, by name.
 
     Parameters
@@ -51,8 +52,8 @@ def read_entries(shelf: Shelf, current: Current | None, key: bytes | None = None
         Where they are.
     current
         The current release, which may be elsewhere; None marks none.
-    key
-        When given, releases must carry the signature of this key.
+    keys
+        When given, one of them must have signed each release.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def read_entries(shelf: Shelf, current: Current | None, key: bytes | None = None
     folders = {path: path.name for path in shelf.folders()}
     if current is not None and current.form is not Form.copy:
         folders[current.folder] = current.name
-    entries = [_entry(name, path, current, key) for path, name in folders.items()]
+    entries = [_entry(name, path, current, keys) for path, name in folders.items()]
     place = places(entry.manifest for entry in entries if entry.manifest)
     broken = [entry for entry in entries if entry.manifest is None]
     sound = [(place[entry.manifest.release], entry.name, entry) for entry in entries if entry.manifest]
@@ -72,9 +73,9 @@ def read_entries(shelf: Shelf, current: Current | None, key: bytes | None = None
     ]
 
 
-def _entry(name: str, path: Path, current: Current | None, key: bytes | None) -> Entry:
+def _entry(name: str, path: Path, current: Current | None, keys: PublicKeys | None) -> Entry:
     is_current = current is not None and (path == current.folder or (current.form, current.name) == (Form.copy, name))
     try:
-        return Entry(name, path, is_current, read_manifest(path, key))
+        return Entry(name, path, is_current, read_manifest(path, keys))
     except ReleaseError as error:
         return Entry(name, path, is_current, None, str(error))

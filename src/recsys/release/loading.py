@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import ArtifactCorrupt
 from recsys.release.arrays import read_factors, read_hybrid, read_interactions, read_item_item
 from recsys.release.formats import read_game_ids, read_games, read_ids, read_index
+from recsys.release.keys import PublicKeys
 from recsys.release.layout import (
     FACTORS,
     GAMES,
@@ -18,7 +19,6 @@ from recsys.release.layout import (
     LOADED_FILES,
     METADATA,
 )
-from recsys.release.secrets import key_from_environment
 from recsys.release.verify import verify
 from recsys.system.paths import local_path
 
@@ -90,16 +90,16 @@ class LoadedRelease:
     item_item: ItemItemFile | None = None
 
 
-def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease:
+def load_release(path: Path | str, *, keys: PublicKeys | None = None) -> LoadedRelease:
     """Verify a release, then read it.
 
     Parameters
     ----------
     path
         The release's folder, or a link to it such as ``models/v1``. The link is resolved once.
-    key
-        Key that the release must be signed with; the one in ``RECSYS_SIGNING_KEY``, if there is
-        one, when not given.
+    keys
+        Public keys of which one must have signed the release; those that ``RECSYS_PUBLIC_KEY_FILES`` names, if it is
+        set, when not given.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def load_release(path: Path | str, *, key: bytes | None = None) -> LoadedRelease
     IncompatibleArtifact
         If a newer format wrote it.
     """
-    verified = verify(local_path(path, "the release"), keep=LOADED_FILES, key=key or key_from_environment())
+    verified = verify(local_path(path, "the release"), keep=LOADED_FILES, keys=keys or PublicKeys.from_environment())
     path, manifest, contents = verified.path, verified.manifest, dict(verified.contents)
     del verified  # and with it the map of the index as soon as that is parsed
     try:

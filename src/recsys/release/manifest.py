@@ -1,7 +1,7 @@
 """The manifest: what a release holds, where it came from, and what proves it.
 
-``manifest.json`` is written last. ``manifest.sha256`` beside it holds its digest (and that of the
-signature) in the format of ``sha256sum -c``; ``manifest.hmac`` its signature, where a key is set.
+``manifest.json`` is written after the files that it names. ``manifest.sha256`` beside it holds its digest in the format
+of ``sha256sum -c``; ``model.sig``, where a key is set, signs them all: see :mod:`recsys.release.signature`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Self
 from pydantic import Field
 
 from recsys.release.facts import Facts
-from recsys.release.layout import MANIFEST, SIGNATURE
+from recsys.release.layout import HMAC, MANIFEST
 from recsys.release.records import Format, Json, Record, read_record
 
-FORMAT = Format(3, 1)
+FORMAT = Format(3, 2)
 """Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``, 2.1 ``scenarios``; since 3.0 users
-are folded in; 3.1 added ``precisions`` of the content half."""
+are folded in; 3.1 added ``precisions`` of the content half; since 3.2 what is signed has ``model.sig``, and no HMAC."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
 """Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that
@@ -232,9 +232,9 @@ class Manifest(Record):
         return changed
 
 
-def digest_file(manifest: bytes, signature: bytes | None) -> bytes:
-    """Return the content of ``manifest.sha256``, in the format of ``sha256sum -c``."""
+def digest_file(manifest: bytes, hmac: bytes | None = None) -> bytes:
+    """Return the content of ``manifest.sha256``, for ``sha256sum -c``; before format 3.2 an HMAC had a line."""
     lines = [f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n"]
-    if signature is not None:
-        lines.append(f"{hashlib.sha256(signature).hexdigest()}  {SIGNATURE}\n")
+    if hmac is not None:
+        lines.append(f"{hashlib.sha256(hmac).hexdigest()}  {HMAC}\n")
     return "".join(lines).encode()

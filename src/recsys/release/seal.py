@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -9,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt
-from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
+from recsys.release.keys import PUBLIC, SIGNING
+from recsys.release.layout import DIGEST, HMAC, MANIFEST, SIGNATURE
 from recsys.release.manifest import Manifest, digest_file
-from recsys.release.secrets import VARIABLE, is_signed_by
+from recsys.release.signature import signed_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+
+    from recsys.release.keys import PublicKeys
 
 REPAIR = "publish again, or go back with `recsys rollback`"
 """What to do about a release that is damaged."""
@@ -22,15 +26,15 @@ MANIFEST_LIMIT = 64 << 20
 """No manifest is larger: what claims to be is not read into memory."""
 
 
-def read_seal(folder: Path, key: bytes | None = None, names: Collection[str] | None = None) -> Manifest:
+def read_seal(folder: Path, keys: PublicKeys | None = None, names: Collection[str] | None = None) -> Manifest:
     """Return the manifest of the release in a folder, its digest and signature checked.
 
     Parameters
     ----------
     folder
         The release's own folder; links are nobody's business here.
-    key
-        When given, the release must carry the signature of this key.
+    keys
+        When given, one of them must have signed every file of the release.
     names
         What the folder holds; looked up when not given.
 
@@ -43,7 +47,7 @@ def read_seal(folder: Path, key: bytes | None = None, names: Collection[str] | N
     """
     try:
         held = os.listdir(folder) if names is None else names
-        return _read_seal(folder, key, held)
+        return _read_seal(folder, keys, held)
     except OSError as error:
         raise unreadable(folder, error) from error
 
@@ -72,22 +76,47 @@ def open_plain(path: Path) -> io.FileIO:
     return file
 
 
-def _read_seal(folder: Path, key: bytes | None, names: Collection[str]) -> Manifest:
+def _read_seal(folder: Path, keys: PublicKeys | None, names: Collection[str]) -> Manifest:
     if MANIFEST not in names:
         raise ArtifactCorrupt(
             f"{folder} has no {MANIFEST}: it holds parts of a release or a damaged one;"
             " `recsys train` publishes a whole one"
         )
-    data = _read(folder / MANIFEST)
+    seal = {name: _read(folder / name) for name in (MANIFEST, DIGEST, *({HMAC} & set(names)))}
     signature = _read(folder / SIGNATURE) if SIGNATURE in names else None
-    if _read(folder / DIGEST) != digest_file(data, signature):
-        raise ArtifactCorrupt(f"{folder}: {MANIFEST}, {DIGEST} or {SIGNATURE} is not what was published; {REPAIR}")
-    if key is not None:
-        if signature is None:
-            raise ArtifactCorrupt(f"{folder} is not signed, and {VARIABLE} is set: only signed releases are loaded")
-        if not is_signed_by(data, signature, key):
-            raise ArtifactCorrupt(f"{folder} is signed with another key than the one in {VARIABLE}")
-    return Manifest.from_bytes(data)
+    if seal[DIGEST] != digest_file(seal[MANIFEST], seal.get(HMAC)):
+        raise ArtifactCorrupt(f"{folder}: {MANIFEST} or {DIGEST} is not what was published; {REPAIR}")
+    if keys is None:
+        return Manifest.from_bytes(seal[MANIFEST])
+    if signature is None:
+        raise _unsigned(folder, hmac=HMAC in seal)
+    try:
+        signed = signed_digests(signature, keys)
+    except ArtifactCorrupt as error:
+        raise ArtifactCorrupt(f"{folder}: {error}; {REPAIR}") from error
+    sealed = {name: hashlib.sha256(data).hexdigest() for name, data in seal.items()}
+    _refuse_other(folder, signed, sealed, whole=False)
+    manifest = Manifest.from_bytes(seal[MANIFEST])
+    _refuse_other(folder, signed, sealed | {name: facts.sha256 for name, facts in manifest.files.items()}, whole=True)
+    return manifest
+
+
+def _unsigned(folder: Path, *, hmac: bool) -> ArtifactCorrupt:
+    old = f" but by the HMAC of an older version ({HMAC}), which no public key can check" if hmac else ""
+    return ArtifactCorrupt(
+        f"{folder} is not signed{old}, and {PUBLIC} is set: only signed releases are loaded; publish again with"
+        f" {SIGNING} set, or, if you trust what lies there, sign it: `model_signing sign key --private_key KEY"
+        f" --signature {folder}/{SIGNATURE} {folder}`"
+    )
+
+
+def _refuse_other(folder: Path, signed: Mapping[str, str], held: Mapping[str, str], *, whole: bool) -> None:
+    """Refuse files that were not signed, or not as they are; of a whole release, signed ones that it lacks, too."""
+    other = {name for name, digest in held.items() if signed.get(name) != digest}
+    if whole:
+        other |= set(signed) - set(held)
+    if other:
+        raise ArtifactCorrupt(f"{folder}: {', '.join(sorted(other)[:5])} is not what {SIGNATURE} signs; {REPAIR}")
 
 
 def _read(path: Path) -> bytes:

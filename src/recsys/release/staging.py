@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,8 @@ from recsys.release.durable import Buffer, flush_folder, sha256_of, write_bytes,
 from recsys.release.facts import Facts
 from recsys.release.layout import DIGEST, MANIFEST, SIGNATURE
 from recsys.release.manifest import FORMAT, FileFacts, GoldenAnswer, Manifest, Provenance, Step, digest_file
-from recsys.release.secrets import refuse_secrets, sign
+from recsys.release.secrets import refuse_secrets
+from recsys.release.signature import sign
 from recsys.release.standing import Standing
 from recsys.release.verify import verify
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from recsys.release.keys import Keys
     from recsys.release.pointer import Current
     from recsys.release.records import Json
 
@@ -91,8 +94,8 @@ class Staging(Standing):
         :func:`recsys.release.durable.write_bytes`.
     current
         The current release, or None. The attribute of this name is its folder.
-    key
-        Signs the manifest, where given.
+    keys
+        Check the current release, and sign this one.
     publish
         Makes the sealed folder current.
     """
@@ -102,12 +105,13 @@ class Staging(Standing):
         label: Label,
         folder: Path,
         current: Current | None,
-        key: bytes | None,
+        keys: Keys,
         publish: Callable[[Staging], None],
     ) -> None:
         self.release, self.sequence = label
         self.folder = folder
-        super().__init__(None if current is None else current.folder, key)
+        super().__init__(None if current is None else current.folder, keys.public)
+        self._signing = keys.signing
         self.replaces = None if current is None else current.name
         self._publish = publish
 
@@ -133,7 +137,7 @@ class Staging(Standing):
         """
         if self.current is None:
             raise ArtifactCorrupt("there is no current release to take the other half from; `recsys train` trains both")
-        verified = verify(self.current, keep=tuple(names), key=self.key)
+        verified = verify(self.current, keep=tuple(names), keys=self.keys)
         for name, data in verified.contents.items():
             self.write(name, data)
         return verified.manifest
@@ -183,7 +187,7 @@ class Staging(Standing):
         return facts
 
     def _seal(self, manifest: Manifest) -> None:
-        """Write the manifest's digest and signature, and the manifest itself last."""
+        """Write the manifest's digest, the manifest itself, and what signs them all last."""
         try:
             data = manifest.to_bytes()
         except (TypeError, ValueError) as error:
@@ -191,10 +195,12 @@ class Staging(Standing):
                 f"the manifest cannot be written as JSON: {error}; this is a bug in who made it"
             ) from error
         refuse_secrets(json.loads(data))
-        signature = None if self.key is None else sign(data, self.key)
-        if signature is not None:
-            self.write(SIGNATURE, signature)
-        self.write(DIGEST, digest_file(data, signature))
-        self.write(MANIFEST, data)
+        seal = {DIGEST: digest_file(data), MANIFEST: data}
+        for name, content in seal.items():
+            self.write(name, content)
+        if self._signing is not None:
+            digests = {name: facts.sha256 for name, facts in manifest.files.items()}
+            digests |= {name: hashlib.sha256(content).hexdigest() for name, content in seal.items()}
+            self.write(SIGNATURE, sign(self.release, digests, self._signing))
         with writing(f"flush {self.folder}"):
             flush_folder(self.folder)

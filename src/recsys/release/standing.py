@@ -15,6 +15,7 @@ from recsys.system.log import events, keys
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from recsys.release.keys import PublicKeys
     from recsys.release.manifest import Provenance
     from recsys.release.store import ReleaseStore
 
@@ -28,13 +29,13 @@ class Standing:
     ----------
     current
         Its folder; None where there is none.
-    key
-        Signs manifests, where given.
+    keys
+        Of which one must have signed the current release, where given.
     """
 
-    def __init__(self, current: Path | None, key: bytes | None) -> None:
+    def __init__(self, current: Path | None, keys: PublicKeys | None) -> None:
         self.current = current
-        self.key = key
+        self.keys = keys
 
     @classmethod
     def of(cls, store: ReleaseStore) -> Self:
@@ -46,7 +47,7 @@ class Standing:
             If what stands at ``v1`` names no release.
         """
         current = Pointer(store.root).read()
-        return cls(None if current is None else current.folder, store.key)
+        return cls(None if current is None else current.folder, store.keys.public)
 
     def would_repeat(self, content: Provenance, cf: Provenance) -> bool:
         """Say whether a run with these inputs would make the current release once more, and that is sound.
@@ -61,7 +62,7 @@ class Standing:
         if self.current is None:
             return False
         try:
-            manifest = verify(self.current, key=self.key).manifest
+            manifest = verify(self.current, keys=self.keys).manifest
         except ReleaseError as error:
             log.warning("the current release is not sound", extra=keys(reason=error))
             return False

@@ -28,10 +28,10 @@ from recsys.release.durable import make_folder, remove
 from recsys.release.entries import Entry, read_entries
 from recsys.release.hold import NO_REASON, Holds
 from recsys.release.journal import Journal
+from recsys.release.keys import Keys
 from recsys.release.lock import publisher_lock
 from recsys.release.pointer import Current, Form, Pointer
 from recsys.release.pruning import Retention, clean, prune, prune_calmly
-from recsys.release.secrets import key_from_environment
 from recsys.release.sequence import claimed_sequence, next_sequence
 from recsys.release.shelf import RELEASES, is_release_name
 from recsys.release.staging import STAGING, Label, Staging
@@ -62,11 +62,10 @@ class ReleaseStore:
         The folder, ``models`` by default on the command line; made by the first publisher.
     keep, max_age_days
         Which releases stay; see :class:`recsys.release.pruning.Retention`.
-    key
-        Signs and checks manifests; the one in ``RECSYS_SIGNING_KEY``, if there is one, when not
-        given.
+    keys
+        Check releases, and sign what is published; those that the environment names when not given.
     check
-        Takes a sealed folder and the key, and raises if it is not a sound release; a fresh process
+        Takes a sealed folder and the public keys, and raises if it is not a sound release; a fresh process
         does it when not given.
 
     Attributes
@@ -81,12 +80,12 @@ class ReleaseStore:
         *,
         keep: int = 5,
         max_age_days: float = 0.0,
-        key: bytes | None = None,
+        keys: Keys | None = None,
         check: Check | None = None,
     ) -> None:
         self.root = local_path(root, "the folder of the releases")
         self.retention = Retention(keep, max_age_days)
-        self.key = key or key_from_environment()
+        self.keys = keys or Keys.from_environment()
         self._check = check or FreshProcess()
         self._releases = self.root / RELEASES
         self._pointer = Pointer(self.root)
@@ -122,7 +121,7 @@ class ReleaseStore:
         return self._entries(self._pointer.read() if marked else None)
 
     def _entries(self, current: Current | None) -> list[Entry]:
-        return read_entries(self._pointer.shelf, current, self.key)
+        return read_entries(self._pointer.shelf, current, self.keys.public)
 
     def path(self, name: str = CURRENT) -> Path:
         """Return the folder of a release.
@@ -166,7 +165,7 @@ class ReleaseStore:
             If there is no such release, or its manifest cannot be trusted.
         """
         place = self._place(name)
-        manifest = read_manifest(place.folder, self.key)
+        manifest = read_manifest(place.folder, self.keys.public)
         if manifest.release != place.name:
             raise ArtifactCorrupt(
                 f"{place.folder} holds the release {manifest.release}: a folder was renamed or copied over another"
@@ -183,7 +182,7 @@ class ReleaseStore:
         """
         with working("verify"):
             manifest = self.manifest(name)
-            check_here(self.path(name), self.key)
+            check_here(self.path(name), self.keys.public)
         return manifest
 
     @contextmanager
@@ -209,6 +208,7 @@ class ReleaseStore:
         """
         if not is_release_name(run_id) or run_id == CURRENT:
             raise ValueError(f"{run_id!r} cannot be the name of a release: use letters, digits, '.', '_' and '-'")
+        keys = self.keys.for_publishing()
         make_folder(self._releases)
         with publisher_lock(self.root, run_id):
             self.holds.refuse("nothing was fetched, and nothing was published")
@@ -223,7 +223,7 @@ class ReleaseStore:
             folder = self._releases / f"{STAGING}{run_id}"
             make_folder(folder)
             try:
-                yield Staging(label, folder, current, self.key, self._publish)
+                yield Staging(label, folder, current, keys, self._publish)
                 prune_calmly(self.entries, self.retention)
             finally:
                 with suppress(ArtifactWriteError):  # the next run removes it: the error that led here is what matters
@@ -239,10 +239,10 @@ class ReleaseStore:
 
     def _publish(self, staging: Staging) -> None:
         with progress("checking the release in a fresh process", bar=False):
-            self._check(staging.folder, self.key)
+            self._check(staging.folder, self.keys.public)
         with self.holds.guard(f"run {staging.release}"):
             self.holds.refuse("nothing was published")
-            manifest = read_manifest(staging.folder, self.key)
+            manifest = read_manifest(staging.folder, self.keys.public)
             with self.journal.publishing(manifest, partial(points_to, self._pointer, staging.release)):
                 bring_in(self._pointer, staging.folder, staging.release)
         log.info("published", extra=keys(release=staging.release, path=self._releases / staging.release))

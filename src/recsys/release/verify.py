@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from recsys.errors import ArtifactCorrupt
-from recsys.release.layout import DIGEST, MANIFEST, OPTIONAL_FILES, SIGNATURE
+from recsys.release.layout import DIGEST, HMAC, MANIFEST, OPTIONAL_FILES, SIGNATURE
 from recsys.release.mapped import mapped_from
 from recsys.release.path import follow
 from recsys.release.seal import REPAIR, open_plain, read_seal, unreadable
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from recsys.release.keys import PublicKeys
     from recsys.release.manifest import FileFacts, Manifest
 
 Read = TypeVar("Read")
 
 _CHUNK = 1 << 20
+_WITHOUT_HMAC = (3, 2)
+"""Since this format no release has one."""
 _THREADS = 4
 """Files of a large release that are hashed at once at most."""
 _LARGE = 64 << 20
@@ -53,7 +56,7 @@ class VerifiedFiles:
     contents: Mapping[str, memoryview]
 
 
-def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) -> VerifiedFiles:
+def verify(path: Path, *, keep: Collection[str] = (), keys: PublicKeys | None = None) -> VerifiedFiles:
     """Check every file of a release.
 
     Parameters
@@ -63,8 +66,8 @@ def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) 
         the folder that it pointed to.
     keep
         Names of the files whose content is returned; those that a release may lack, if it has them.
-    key
-        When given, the release must carry the signature of this key.
+    keys
+        When given, one of them must have signed every file of the release.
 
     Raises
     ------
@@ -76,25 +79,25 @@ def verify(path: Path, *, keep: Collection[str] = (), key: bytes | None = None) 
     IncompatibleArtifact
         If a newer format wrote it.
     """
-    return _read_at(path, lambda folder: _verify(folder, keep, key))
+    return _read_at(path, lambda folder: _verify(folder, keep, keys))
 
 
-def read_manifest(path: Path, key: bytes | None = None) -> Manifest:
+def read_manifest(path: Path, keys: PublicKeys | None = None) -> Manifest:
     """Return the manifest of a release, its digest and signature checked, and nothing else.
 
     Parameters
     ----------
     path
         The release's folder, or a link to it.
-    key
-        When given, the release must carry the signature of this key.
+    keys
+        When given, one of them must have signed every file of the release.
 
     Raises
     ------
     ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
         As :func:`verify`.
     """
-    return _read_at(path, lambda folder: read_seal(folder, key))
+    return _read_at(path, lambda folder: read_seal(folder, keys))
 
 
 def _read_at(path: Path, read: Callable[[Path], Read]) -> Read:
@@ -112,10 +115,10 @@ def _read_at(path: Path, read: Callable[[Path], Read]) -> Read:
             raise unreadable(folder, error) from error
 
 
-def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedFiles:
+def _verify(folder: Path, keep: Collection[str], keys: PublicKeys | None) -> VerifiedFiles:
     names = set(os.listdir(folder))
-    manifest = read_seal(folder, key, names)
-    expected = {*manifest.files, MANIFEST, DIGEST, *({SIGNATURE} & names)}
+    manifest = read_seal(folder, keys, names)
+    expected = {*manifest.files, MANIFEST, DIGEST, *(_besides(manifest) & names)}
     if extra := names - expected:
         raise ArtifactCorrupt(f"{folder}: {_listed(extra)} was not published with this release; remove it, or {REPAIR}")
     if missing := expected - names:
@@ -125,6 +128,11 @@ def _verify(folder: Path, keep: Collection[str], key: bytes | None) -> VerifiedF
     if absent := set(keep) - set(contents) - OPTIONAL_FILES:
         raise ArtifactCorrupt(f"{folder}: {_listed(absent)} is no part of this release, and is needed here; {REPAIR}")
     return VerifiedFiles(folder, manifest, contents)
+
+
+def _besides(manifest: Manifest) -> set[str]:
+    """Return the files that a release of its format may have though its manifest names them not."""
+    return {SIGNATURE} if (manifest.format, manifest.minor) >= _WITHOUT_HMAC else {SIGNATURE, HMAC}
 
 
 def _checked_all(folder: Path, files: Mapping[str, FileFacts], keep: Collection[str]) -> dict[str, memoryview | None]:

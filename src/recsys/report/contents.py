@@ -24,6 +24,7 @@ from recsys.models.users import FoldedUsers
 from recsys.ranking.scorer import scores_for
 from recsys.release.arrays import read_factors, read_hybrid, read_interactions, read_item_item
 from recsys.release.formats import read_games, read_ids, read_vectors
+from recsys.release.keys import PublicKeys
 from recsys.release.layout import (
     FACTORS,
     GAMES,
@@ -37,7 +38,6 @@ from recsys.release.layout import (
 )
 from recsys.release.mapped import mapped
 from recsys.release.metrics import read_metrics
-from recsys.release.secrets import key_from_environment
 from recsys.release.verify import read_manifest, verify
 
 if TYPE_CHECKING:
@@ -222,11 +222,11 @@ def read_contents(folder: Path, facts: Facts | None = None) -> Contents:
     ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
         If a published release is not sound, or a file is not what its name says.
     """
-    key = key_from_environment()
+    keys = PublicKeys.from_environment()
     if (folder / MANIFEST).is_file():
-        manifest = read_manifest(folder, key)
+        manifest = read_manifest(folder, keys)
         contents: Mapping[str, Buffer] = verify(
-            folder, keep=[name for name in PAGE_FILES if name in manifest.files], key=key
+            folder, keep=[name for name in PAGE_FILES if name in manifest.files], keys=keys
         ).contents
         facts = Facts.of(manifest)
     else:

@@ -25,14 +25,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from recsys.errors import RecsysError
+from recsys.release.keys import SIGNING, UNLOCKING
 from recsys.release.loading import load_release
 from recsys.release.mapped import MappedArray
-from recsys.release.secrets import VARIABLE
 from recsys.serving.snapshot import Snapshot, vectors_of
 from recsys.system.told import retold, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from recsys.release.keys import PublicKeys
 
 _ALIGNED = 64
 _NICE = 10
@@ -44,12 +46,12 @@ _CONTENT, _VECTORS = "content", "vectors"
 """Names of what is not handed over where the one before has it already."""
 
 
-def snapshot_apart(path: Path, key: bytes | None, before: Snapshot | None, *, eager: bool) -> Snapshot:
+def snapshot_apart(path: Path, keys: PublicKeys | None, before: Snapshot | None, *, eager: bool) -> Snapshot:
     """Return a release, verified, loaded and built by another process.
 
     Parameters
     ----------
-    path, key, eager
+    path, keys, eager
         As of :func:`recsys.serving.load`.
     before
         Where it has the same vectors, they are shared with it.
@@ -63,7 +65,7 @@ def snapshot_apart(path: Path, key: bytes | None, before: Snapshot | None, *, ea
     """
     asked = {"path": str(path), "eager": eager, "vectors": vectors_of(before.manifest) if before else None}
     with tempfile.TemporaryFile() if sys.platform != "linux" else _nameless() as file:
-        said = _run(asked, key, file)
+        said = _run(asked, keys, file)
         if "error" in said:
             raise retold(*said["error"])
         with _no_collection():
@@ -77,12 +79,12 @@ def _nameless() -> BinaryIO:
     return os.fdopen(os.memfd_create("recsys-release"), "w+b")
 
 
-def _run(asked: Mapping[str, object], key: bytes | None, file: BinaryIO) -> dict[str, Any]:
+def _run(asked: Mapping[str, object], keys: PublicKeys | None, file: BinaryIO) -> dict[str, Any]:
     # -P: nothing is imported from the working directory.
     command = [sys.executable, "-P", "-m", __name__, str(file.fileno())]
     done = subprocess.run(
         command,
-        env=_environment(key),
+        env=_environment(keys),
         input=json.dumps(asked).encode(),
         stdout=subprocess.PIPE,
         pass_fds=[file.fileno()],
@@ -95,16 +97,15 @@ def _run(asked: Mapping[str, object], key: bytes | None, file: BinaryIO) -> dict
     return said
 
 
-def _environment(key: bytes | None) -> dict[str, str]:
-    """Return an environment that imports this very package, and knows no other secret than the key."""
+def _environment(keys: PublicKeys | None) -> dict[str, str]:
+    """Return an environment that imports this very package, and knows no secret."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SNOWFLAKE_")}
-    environment.pop("RECSYS_SERVE_TOKEN", None)
+    for name in ("RECSYS_SERVE_TOKEN", SIGNING, UNLOCKING):
+        environment.pop(name, None)
     package = str(Path(__file__).resolve().parents[2])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))
     environment["OPENBLAS_NUM_THREADS"] = environment["OMP_NUM_THREADS"] = "1"
-    if key is not None:
-        environment[VARIABLE] = key.decode("utf-8", "surrogateescape")
-    return environment
+    return environment if keys is None else environment | keys.environment()
 
 
 @contextmanager

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recsys.errors import RecsysError
 from recsys.release.loading import load_release
 from recsys.serving.golden import replay
 
+if TYPE_CHECKING:
+    from recsys.release.keys import PublicKeys
 
-def check(folder: Path, key: bytes | None = None) -> None:
+
+def check(folder: Path, keys: PublicKeys | None = None) -> None:
     """Verify and load a release, and repeat its golden queries on the code that serves it.
 
     Raises
@@ -19,7 +23,7 @@ def check(folder: Path, key: bytes | None = None) -> None:
     ArtifactCorrupt, IncompatibleArtifact, ReleaseNotFound
         If it is not sound.
     """
-    replay(load_release(folder, key=key))
+    replay(load_release(folder, keys=keys))
 
 
 def main(arguments: list[str]) -> int:

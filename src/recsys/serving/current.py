@@ -14,19 +14,21 @@ from recsys.serving.snapshot import Snapshot
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from recsys.release.keys import PublicKeys
+
 
 class Current:
     """Holds one loaded release, and moves to the next.
 
     Parameters
     ----------
-    path, key, eager, wait, apart
+    path, keys, eager, wait, apart
         The arguments of :func:`recsys.serving.recommender.load`.
     """
 
-    def __init__(self, path: Path, key: bytes | None, *, eager: bool, wait: bool, apart: bool) -> None:
+    def __init__(self, path: Path, keys: PublicKeys | None, *, eager: bool, wait: bool, apart: bool) -> None:
         self.path = path
-        self._key = key
+        self._keys = keys
         self._eager = eager
         self._apart = apart and os.name == "posix"
         self._loading = threading.Lock()
@@ -64,8 +66,8 @@ class Current:
         if self._apart and before is not None:
             from recsys.serving.apart import snapshot_apart
 
-            return snapshot_apart(self.path, self._key, before, eager=self._eager)
-        snapshot = Snapshot(load_release(self.path, key=self._key), before)
+            return snapshot_apart(self.path, self._keys, before, eager=self._eager)
+        snapshot = Snapshot(load_release(self.path, keys=self._keys), before)
         if self._eager:
             snapshot.prepare()
         return snapshot

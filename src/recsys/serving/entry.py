@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from recsys.serving.recommender import Recommender
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from recsys.embedding import Encoder
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def load(
     path: Path | str = "models/v1",
     *,
-    key: bytes | None = None,
+    public_keys: Sequence[Path | str] | None = None,
     encoder: Encoder | None = None,
     eager: bool = False,
     wait: bool = False,
@@ -27,9 +28,9 @@ def load(
     ----------
     path
         The release's folder, or the link to the current one.
-    key
-        Key that it must be signed with; the one in ``RECSYS_SIGNING_KEY``, if there is one, when
-        not given.
+    public_keys
+        PEM files of public keys (P-256), of which one must have signed it; those that ``RECSYS_PUBLIC_KEY_FILES``
+        names, if it is set, when not given.
     encoder
         Turns texts into vectors for :meth:`Recommender.search`; the release's own model, from the
         extra ``train``, when not given.
@@ -49,4 +50,4 @@ def load(
     ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
         If there is no release, or it is not sound.
     """
-    return Recommender(path, key=key, encoder=encoder, eager=eager, wait=wait, apart=apart)
+    return Recommender(path, public_keys=public_keys, encoder=encoder, eager=eager, wait=wait, apart=apart)

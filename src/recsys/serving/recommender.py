@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArgumentError, NotInModel
+from recsys.release.keys import PublicKeys
 from recsys.serving import questions
 from recsys.serving.current import Current
 from recsys.serving.encoder import Queries
@@ -35,7 +36,7 @@ class Recommender:
 
     Parameters
     ----------
-    path, key, encoder, eager, wait, apart
+    path, public_keys, encoder, eager, wait, apart
         The arguments of :func:`recsys.load`.
     """
 
@@ -43,13 +44,14 @@ class Recommender:
         self,
         path: Path | str,
         *,
-        key: bytes | None = None,
+        public_keys: Sequence[Path | str] | None = None,
         encoder: Encoder | None = None,
         eager: bool = False,
         wait: bool = False,
         apart: bool = False,
     ) -> None:
-        self._current = Current(local_path(path, "the release"), key, eager=eager, wait=wait, apart=apart)
+        keys = None if public_keys is None else PublicKeys(public_keys)
+        self._current = Current(local_path(path, "the release"), keys, eager=eager, wait=wait, apart=apart)
         self._queries = Queries(encoder)
 
     @property

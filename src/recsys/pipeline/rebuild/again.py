@@ -20,6 +20,7 @@ from recsys.pipeline.publication import CfHalf, ContentHalf, Presentation, publi
 from recsys.pipeline.reader import MartReader
 from recsys.pipeline.rebuild.likeness import Likeness, likeness
 from recsys.pipeline.rebuild.vectors import Cosines, Recorded
+from recsys.release.keys import Keys
 from recsys.release.layout import METRICS
 from recsys.release.staging import Label, Staging
 from recsys.serving import Rules
@@ -129,7 +130,7 @@ class _Making:
             codes = model.items.codes_of(list(catalogue.game_ids))
             hybrid = HybridRecommender().fit(model, codes, catalogue.vectors, catalogue.tags)
         then = self.recorded.manifest
-        staging = Staging(Label(self.run_id, then.sequence or 1), folder, None, None, lambda _: None)
+        staging = Staging(Label(self.run_id, then.sequence or 1), folder, None, Keys(), lambda _: None)
         staging.write(METRICS, self._metrics(proof))
         halves = (
             ContentHalf.trained(content, catalogue, provenances[0]),

@@ -80,7 +80,7 @@ class RecordedRelease:
                 f"{manifest.release} cannot be rebuilt: its halves come from two runs ({manifest.content.trained_by}"
                 f" and {manifest.cf.trained_by}), each with marts of its own; a release of `recsys train` can be"
             )
-        files = verify(store.path(name), keep=[INDEX, METADATA, METRICS], key=store.key)
+        files = verify(store.path(name), keep=[INDEX, METADATA, METRICS], keys=store.keys.public)
         if manifest.facts.recipe is None or METRICS not in files.contents:
             lacks = "the recipe that it was trained by" if manifest.facts.recipe is None else METRICS
             raise ReleaseError(f"{manifest.release} cannot be rebuilt: it does not hold {lacks}")
