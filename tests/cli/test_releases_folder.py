@@ -32,7 +32,8 @@ READING = {
     "export factors": ["factors.parquet"],
     "export embeddings": ["vectors.parquet"],
 }
-"""The commands that take ``--models``, with what else each needs; ``tune`` trains, and ``prune`` names no folder."""
+"""The commands that take ``--models``, with what else each needs; ``tune`` trains, ``prune`` names no folder, and
+``rebuild`` reads settings in any case."""
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def taking(flag: str, group: Any, name: str = "") -> set[str]:
 
 def test_every_command_that_reads_releases_is_tried_here() -> None:
     """A new one joins the table."""
-    assert taking("--models", get_command(app)) == {*READING, "tune", "prune"}
+    assert taking("--models", get_command(app)) == {*READING, "tune", "prune", "rebuild"}
 
 
 @pytest.mark.parametrize("command", READING)
