@@ -60,11 +60,11 @@ def main() -> None:
     tokenization = Tokenization(model.path, model.max_tokens)
     for workers in sorted({1, hardware.cores}):
         encoders[f"tokenizing alone, threads: {workers}"] = partial(tokenize, tokenization, workers)
-    exact: dict[str, Engine] = {}
+    engines: dict[str, Engine] = {}
     for precision in PRECISIONS:
         for tokens in map(int, asked.tokens.split(",")):
             settings = ContentSettings(device=asked.device, precision=precision, batch_tokens=tokens)
-            exact[precision] = engine = load_engine(model, choose(settings, hardware))
+            engines[precision] = engine = load_engine(model, choose(settings, hardware))
             encoders[f"{precision}, {tokens:,} tokens"] = encoding(engine)
     seconds = in_turns(encoders, texts, asked.rounds, long_s=600.0)
     print(
@@ -76,7 +76,7 @@ def main() -> None:
         middle = statistics.median(rounds)
         span = f"{len(texts) / max(rounds):,.0f}–{len(texts) / min(rounds):,.0f}"
         print(f"| {name} | {len(texts) / middle:,.0f} [{span}] | {base / middle:.2f} |")
-    vectors = {precision: vectors_of(engine, texts) for precision, engine in exact.items()}
+    vectors = {precision: vectors_of(engine, texts) for precision, engine in engines.items()}
     print(nearness(vectors["float32"], vectors["bfloat16"]))
 
 
