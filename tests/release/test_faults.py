@@ -21,7 +21,7 @@ import pytest
 from conftest import require
 from factories.small_release import make_parts
 from recsys.release.check import check_here
-from recsys.release.hold import HOLD
+from recsys.release.folder import HOLD
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
 from standins.fault_injection import (

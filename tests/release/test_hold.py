@@ -15,7 +15,8 @@ import pytest
 
 from factories.small_release import Parts, make_parts
 from recsys.errors import ArgumentError, ArtifactWriteError, LockHeld, PublishingHeld, ReleaseNotFound
-from recsys.release.hold import HOLD, NO_REASON
+from recsys.release.folder import HOLD
+from recsys.release.hold import NO_REASON
 from recsys.release.lock import file_lock
 from recsys.release.store import ReleaseStore
 

@@ -12,9 +12,9 @@ import pytest
 from factories.small_release import make_parts
 from recsys.cli import run
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError
-from recsys.release import store as store_
+from recsys.release import folder as folder_
 from recsys.release.facts import DriftFacts, Facts, Judgement
-from recsys.release.journal import JOURNAL
+from recsys.release.folder import JOURNAL
 from recsys.release.store import ReleaseStore
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def test_a_publish_that_ended_between_line_and_switch_is_found(
 
     parts.publish(store, "a")
     with monkeypatch.context() as patch:
-        patch.setattr(store_, "bring_in", killed)
-        patch.setattr(store_, "points_to", lambda *_: True)  # nobody is there any more to take the line back
+        patch.setattr(folder_, "point", killed)
+        patch.setattr(folder_, "points_to", lambda *_: True)  # nobody is there any more to take the line back
         with pytest.raises(Killed):
             parts.publish(store, "b")
     assert store.current() == "a"
@@ -146,7 +146,7 @@ def test_a_switch_that_failed_is_taken_back(store: ReleaseStore, parts: Parts, m
 
     parts.publish(store, "a")
     with monkeypatch.context() as patch:
-        patch.setattr(store_, "bring_in", full)
+        patch.setattr(folder_, "point", full)
         with pytest.raises(ArtifactWriteError):
             parts.publish(store, "b")
     assert [line[:2] for line in told(store)] == [("published", "a"), ("published", "b"), ("withdrawn", "b")]

@@ -41,7 +41,7 @@ reason_given = _usage(checked_reason)
 
 def told(holds: Holds, found: Hold | None) -> str:
     """Say whether publishing is held, and how that is lifted."""
-    return f"publishing into {holds.root} is not held" if found is None else f"{found}. Lift it with {found.cure}"
+    return f"publishing into {holds.store} is not held" if found is None else f"{found}. Lift it with {found.cure}"
 
 
 def hold(
@@ -80,7 +80,7 @@ def hold(
     if json:
         text = json_.dumps({"status": status, "hold": None if found is None else found.to_json()})
     elif found is not None and release:
-        text = f"publishing into {holds.root} is free again; it was held{found.facts}"
+        text = f"publishing into {holds.store} is free again; it was held{found.facts}"
     else:
         text = told(holds, found)
     streams.tell(text)

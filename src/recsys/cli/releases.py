@@ -55,7 +55,7 @@ def releases(
     if json:
         streams.answer(streams.as_json([_row(entry, hold) for entry in entries]))
         return
-    text = _table(entries) if entries else f"there are no releases in {store.root}; `recsys train` publishes one"
+    text = _table(entries) if entries else f"there are no releases in {store.address}; `recsys train` publishes one"
     notes = [text, "" if hold is None else told(store.holds, hold), _unexplained(store)]
     streams.answer("\n\n".join(filter(None, notes)))
 
@@ -69,7 +69,7 @@ def _print_log(store: ReleaseStore, *, json: bool) -> None:
     rows = [(line.at, line.event, line.release or "", line.by, _why(line)) for line in lines]
     table = aligned([("when", "event", "release", "by", "why"), *rows])
     whole = f"the chain is whole: {len(lines)} line{'s' * (len(lines) != 1)}, each holds the digest of the one before"
-    text = f"{table}\n\n{whole}" if lines else f"there is no log in {store.root}; the next run begins one"
+    text = f"{table}\n\n{whole}" if lines else f"there is no log in {store.address}; the next run begins one"
     streams.answer(f"{text}\n{note}" if note else text)
 
 

@@ -14,19 +14,16 @@ if TYPE_CHECKING:
 
 def output(case: Case) -> Seen:
     """Prove that the folder can be written."""
-    from recsys.release.standing import prove_output
-
-    root = case.store.root
-    free = prove_output(root)
-    there = "writable" if root.is_dir() else "not there yet, and can be made"
-    return Seen(f"{root} is {there}, {free / 1e9:,.1f} GB free", {"path": str(root), "free_bytes": free})
+    storage = case.store.storage
+    free = storage.prove()
+    there = "writable" if storage.folder.is_dir() else "not there yet, and can be made"
+    text = f"{storage.address} is {there}, {free / 1e9:,.1f} GB free"
+    return Seen(text, {"path": storage.address, "free_bytes": free})
 
 
 def lock(case: Case) -> Seen:
     """Look whether a publisher is at work."""
-    from recsys.release.standing import refuse_publisher
-
-    refuse_publisher(case.store.root)
+    case.store.storage.refuse_publisher()
     return Seen("no run is publishing")
 
 
@@ -44,7 +41,7 @@ def current(case: Case) -> Seen:
     if store.current() is None:
         if case.settings.gate.require_current:
             raise QualityGateFailed(
-                f"no release is current in {store.root}, and gate.require_current is on: restore that folder, or set"
+                f"no release is current in {store.address}, and gate.require_current is on: restore that folder, or set"
                 " gate.require_current=false for a first run"
             )
         return Seen("there is none yet: a run publishes the first", applies=False)

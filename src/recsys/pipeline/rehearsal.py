@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import RecsysError
 from recsys.pipeline.proving import current_release
 from recsys.pipeline.scenarios import differ
-from recsys.release.standing import Standing, prove_output, refuse_publisher
+from recsys.release.standing import Standing
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
 
@@ -43,9 +43,9 @@ def rehearse(run: Run, *, force: bool = False) -> Outlook:
     store, standing, outlook = run.store, Standing(None, None), None
     ahead: list[RecsysError] = []
     with _noted(ahead):
-        prove_output(store.root)
+        store.storage.prove()
     with _noted(ahead):
-        refuse_publisher(store.root)
+        store.storage.refuse_publisher()
     with _noted(ahead):
         store.holds.refuse("a run would publish nothing")
     with _noted(ahead):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from recsys.errors import ReleaseError
+from recsys.errors import ArtifactWriteError, ReleaseError, ReleaseNotFound
 from recsys.release.pointer import Current, Form
-from recsys.release.sequence import places
+from recsys.release.sequence import claimed_sequence, next_sequence, places
 from recsys.release.verify import read_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from recsys.release.keys import PublicKeys
     from recsys.release.manifest import Manifest
-    from recsys.release.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -43,26 +43,18 @@ class Entry:
     problem: str = ""
 
 
-def read_entries(shelf: Shelf, current: Current | None, keys: PublicKeys | None = None) -> list[Entry]:
+def read_entries(folders: Mapping[Path, str], current: Current | None, keys: PublicKeys | None = None) -> list[Entry]:
     """Return all releases in the order of publication; before them those whose place cannot be read, by name.
 
     Parameters
     ----------
-    shelf
-        Where they are.
+    folders
+        Their names by folder.
     current
         The current release, which may be elsewhere; None marks none.
     keys
         When given, one of them must have signed each release.
-
-    Raises
-    ------
-    ReleaseNotFound
-        If they cannot be listed.
     """
-    folders = {path: path.name for path in shelf.folders()}
-    if current is not None and current.form is not Form.copy:
-        folders[current.folder] = current.name
     entries = [_entry(name, path, current, keys) for path, name in folders.items()]
     place = places(entry.manifest for entry in entries if entry.manifest)
     broken = [entry for entry in entries if entry.manifest is None]
@@ -71,6 +63,22 @@ def read_entries(shelf: Shelf, current: Current | None, keys: PublicKeys | None 
         *sorted(broken, key=lambda entry: entry.name),
         *(entry for _, _, entry in sorted(sound, key=lambda each: each[:2])),
     ]
+
+
+def next_number(entries: Callable[[], Sequence[Entry]]) -> int:
+    """Return the number of the release that follows; see :func:`recsys.release.sequence.next_sequence`.
+
+    Raises
+    ------
+    ArtifactWriteError
+        If the releases cannot be listed: the number is not guessed.
+    """
+    try:
+        listed = entries()
+    except ReleaseNotFound as error:
+        raise ArtifactWriteError(f"the new release cannot be numbered: {error}; mend the cause") from error
+    claimed = [claimed_sequence(entry.path) for entry in listed if entry.manifest is None]
+    return next_sequence((entry.manifest for entry in listed if entry.manifest), claimed)
 
 
 def _entry(name: str, path: Path, current: Current | None, keys: PublicKeys | None) -> Entry:

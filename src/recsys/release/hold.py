@@ -10,7 +10,6 @@ looks for a hold and switches: a hold that has been placed is kept by a run that
 
 from __future__ import annotations
 
-import os
 import shlex
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,33 +18,24 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, PublishingHeld, ReleaseError, ReleaseNotFound
 from recsys.release.card import FORMAT, Card
-from recsys.release.durable import flush_folder, remove, write_bytes, writing
+from recsys.release.folder import HOLD
 from recsys.release.journal import Journal
-from recsys.release.lock import file_lock
-from recsys.release.pointer import LINK
 from recsys.release.records import read_record
-from recsys.release.seal import open_plain
-from recsys.release.shelf import RELEASES
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
+
+    from recsys.release.storage import Storage
 
 log = events(__name__)
 
-HOLD = "hold.json"
-"""Name of the file in the release store's folder."""
-HOLD_LOCK = ".hold.lock"
-"""Name of the lock beside it."""
 NO_REASON = "rolled back; no reason was given"
 """Why a rollback holds that was given no reason."""
 
 _LIMIT = 1 << 16
 """Bytes: what is larger is not read into memory."""
-_PATIENCE_S = 10.0
-"""Others have the lock for as long as a file or a link takes to be written."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +44,29 @@ class Hold:
 
     Attributes
     ----------
-    path
-        Its file.
+    address, store
+        Its file, and the releases that it is for.
     card
         What that says; None where it cannot be read.
     problem
         Why it cannot be read; empty where it can.
     """
 
-    path: Path
+    address: str
+    store: str
     card: Card | None
     problem: str = ""
 
     def __str__(self) -> str:
         """Return one clause: that publishing is held, by whom, since when and why."""
-        return f"publishing into {self.path.parent} is held{self.facts}"
+        return f"publishing into {self.store} is held{self.facts}"
 
     @property
     def facts(self) -> str:
         """By whom, since when and why, as it follows "held"."""
         card = self.card
         if card is None:
-            return f": {self.path} is there, but who placed it and why cannot be read ({self.problem})"
+            return f": {self.address} is there, but who placed it and why cannot be read ({self.problem})"
         moved = ""
         if card.rolled_back_to is not None:
             left = "" if card.rolled_back_from is None else f" from {card.rolled_back_from}"
@@ -85,7 +76,7 @@ class Hold:
     @property
     def cure(self) -> str:
         """The command that lifts it."""
-        return f"`recsys hold --release --models {shlex.quote(str(self.path.parent))}`"
+        return f"`recsys hold --release --models {shlex.quote(self.store)}`"
 
     def to_json(self) -> dict[str, str | None]:
         """Return who, when and why as JSON values, and the problem where they cannot be read."""
@@ -98,25 +89,23 @@ class Holds:
 
     Parameters
     ----------
-    root
-        The folder of the release store.
+    storage
+        Where the releases are kept.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.path = root / HOLD
-        self.journal = Journal(root)
+    def __init__(self, storage: Storage) -> None:
+        self.store = storage.address
+        self.journal = Journal(storage)
+        self._note = storage.hold
+        self._storage = storage
 
     def current(self) -> Hold | None:
         """Return the hold, or None where there is none; reads one file, and takes no lock."""
         try:
-            return Hold(self.path, read_record(HOLD, self._read(), Card, FORMAT))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            return Hold(self.path, None, error.strerror or str(error))
+            data = self._read()
+            return None if data is None else self._hold(read_record(HOLD, data, Card, FORMAT))
         except ReleaseError as error:
-            return Hold(self.path, None, str(error))
+            return self._hold(None, str(error))
 
     def refuse(self, left_undone: str) -> None:
         """Refuse to go on under a hold.
@@ -188,7 +177,7 @@ class Holds:
         with self.guard("the end of a hold"):
             if (hold := self.current()) is not None:
                 self.journal.add("hold lifted", by=lifter)
-                self._remove()
+                self._note.remove()
                 log.warning("hold lifted", extra=keys(by=lifter, it_was=f"held{hold.facts}"))
         return hold
 
@@ -200,7 +189,7 @@ class Holds:
         holder
             What to tell others.
         """
-        return file_lock(self.root / HOLD_LOCK, holder, patience_s=_PATIENCE_S)
+        return self._note.guard(holder)
 
     @contextmanager
     def placed_with(self, card: Card, moved: Callable[[], bool], *, keep: bool) -> Iterator[None]:
@@ -235,52 +224,35 @@ class Holds:
                 raise
 
     def _require_releases(self) -> None:
-        if not (self.root / RELEASES).is_dir() and not os.path.lexists(self.root / LINK):
-            raise ReleaseNotFound(f"there is no release in {self.root}, and nothing to hold: name the releases' folder")
+        if not self._storage.exists():
+            raise ReleaseNotFound(
+                f"there is no release in {self.store}, and nothing to hold: name the releases' folder"
+            )
 
-    def _read(self) -> bytes:
-        try:
-            with open_plain(self.path) as file:
-                data = file.read(_LIMIT + 1)
-        except ArtifactCorrupt as error:
-            raise ArtifactCorrupt("it is no plain file") from error
-        except OSError as error:
-            if self.path.is_symlink():
-                raise ArtifactCorrupt("it is a link and no plain file") from error
-            raise
-        if len(data) > _LIMIT:
+    def _hold(self, card: Card | None, problem: str = "") -> Hold:
+        return Hold(self._note.address, self.store, card, problem)
+
+    def _read(self) -> bytes | None:
+        data = self._note.read()
+        if data is not None and len(data) > _LIMIT:
             raise ArtifactCorrupt(f"it has more than {_LIMIT:,} bytes, and no hold is that long")
         return data
 
     def _write(self, card: Card) -> Hold:
         before = self.current()
-        if self.path.exists() and not self.path.is_file():
-            raise ArtifactWriteError(f"cannot place a hold: {self.path} is no file, and holds as it is; move it away")
-        write_bytes(self.path, card.model_dump_json(indent=1).encode() + b"\n")
+        self._note.write(card.model_dump_json(indent=1).encode() + b"\n")
         if before is not None:
             log.warning("another hold gives way", extra=keys(it_was=f"held{before.facts}"))
         log.info("publishing is held", extra=keys(by=card.by, reason=card.reason))
-        return Hold(self.path, card)
-
-    def _remove(self) -> None:
-        if self.path.is_dir() and not self.path.is_symlink():
-            raise ArtifactWriteError(f"cannot lift the hold: {self.path} is a folder, and nobody's hold; move it away")
-        remove(self.path)
-        with writing(f"flush {self.root} ({HOLD} is gone, but may be back after a power cut)"):
-            flush_folder(self.root)
-        if os.path.lexists(self.path):
-            raise ArtifactWriteError(f"cannot remove {self.path}: the file system said it was done, and it is not")
+        return self._hold(card)
 
     def _undo(self) -> Callable[[], None]:
         """Return what brings back what is there now; where it cannot, publishing is held: the safe side."""
         try:
             data = self._read()
-        except (FileNotFoundError, NotADirectoryError):
-            back: Callable[[], object] = self._remove
-        except (OSError, ReleaseError):  # it held, and the one that takes its place does
+        except ReleaseError:  # it held, and the one that takes its place does
             return lambda: None
-        else:
-            back = partial(write_bytes, self.path, data)
+        back: Callable[[], object] = self._note.remove if data is None else partial(self._note.write, data)
 
         def undo() -> None:
             with suppress(ArtifactWriteError):  # what matters is the error that led here

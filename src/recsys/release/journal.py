@@ -20,30 +20,21 @@ from pydantic import Field
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, LockHeld, ReleaseError
 from recsys.release.card import user
-from recsys.release.durable import write_bytes, writing
-from recsys.release.lock import file_lock
 from recsys.release.records import Format, Record, read_record
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from recsys.release.card import Card
     from recsys.release.manifest import Manifest
+    from recsys.release.storage import Storage
 
 log = events(__name__)
 
-JOURNAL = "log.jsonl"
-"""Name of the file in the release store's folder."""
-JOURNAL_LOCK = ".log.lock"
-"""Name of the lock beside it."""
 FORMAT = Format(1, 0)
 """The layout of a line."""
-
-_PATIENCE_S = 10.0
-"""Others have the lock for as long as a file takes to be written."""
 
 Event: TypeAlias = Literal["published", "withdrawn", "rolled back", "refused", "held", "hold lifted", "found"]
 """What happened. ``withdrawn``: the link did not move after all; ``found``: it names another release than the log."""
@@ -90,13 +81,12 @@ class Journal:
 
     Parameters
     ----------
-    root
-        The folder of the release store.
+    storage
+        Where the releases are kept.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.path = root / JOURNAL
+    def __init__(self, storage: Storage) -> None:
+        self._note = storage.log
 
     def lines(self) -> list[Line]:
         """Return all lines, oldest first; none where there is no log.
@@ -141,8 +131,8 @@ class Journal:
         ArtifactWriteError
             If it cannot be written.
         """
-        with file_lock(self.root / JOURNAL_LOCK, "the log", patience_s=_PATIENCE_S), writing(f"add to {self.path}"):
-            data = self._read()
+
+        def longer(data: bytes) -> bytes:
             last = data.splitlines()[-1] if data else None
             line = Line(
                 at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -154,8 +144,9 @@ class Journal:
                 before=None if last is None else hashlib.sha256(last).hexdigest(),
             )
             ended = data if not data or data.endswith(b"\n") else data + b"\n"
-            # Whole, under another name first: a process that ends here leaves no half line.
-            write_bytes(self.path, ended + line.model_dump_json().encode() + b"\n")
+            return ended + line.model_dump_json().encode() + b"\n"
+
+        self._note.update("the log", longer)
 
     def publishing(self, manifest: Manifest, moved: Callable[[], bool]) -> AbstractContextManager[None]:
         """Say that a release is published, before the block moves the link; see :meth:`_switching`."""
@@ -230,12 +221,18 @@ class Journal:
             log.warning("the log of the releases does not say how things are", extra=keys(reason=why))
             self.add("found", current, why=why)
 
+    @property
+    def path(self) -> str:
+        """How people find it."""
+        return self._note.address
+
     def _read(self) -> bytes:
-        with writing(f"read {self.path}"):
-            try:
-                return self.path.read_bytes()
-            except FileNotFoundError:
-                return b""
+        try:
+            return self._note.read() or b""
+        except ArtifactCorrupt as error:
+            raise ArtifactCorrupt(
+                f"{self.path} cannot be read: {error}; move it away, and the next run begins one"
+            ) from error
 
 
 def _short(digest: str | None) -> str:

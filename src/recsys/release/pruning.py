@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactWriteError, ReleaseError
-from recsys.release.durable import remove, rename, waiting, writing
+from recsys.release.durable import remove, waiting, writing
 from recsys.release.staging import STAGING
 from recsys.release.switch import TRASH
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from recsys.release.entries import Entry
     from recsys.release.pointer import Pointer
@@ -61,7 +62,7 @@ class Retention:
         return [entry for entry in readable if entry.name in gone]
 
 
-def prune(entries: Sequence[Entry], retention: Retention) -> list[str]:
+def prune(entries: Sequence[Entry], retention: Retention, delete: Callable[[Path], None]) -> list[str]:
     """Remove what a store keeps no longer, and return the names.
 
     For the process that holds the publisher's lock.
@@ -72,6 +73,8 @@ def prune(entries: Sequence[Entry], retention: Retention) -> list[str]:
         All releases in the order of publication, the current one marked.
     retention
         What stays.
+    delete
+        Removes one, by its folder.
 
     Raises
     ------
@@ -80,10 +83,7 @@ def prune(entries: Sequence[Entry], retention: Retention) -> list[str]:
     """
     removed = []
     for entry in retention.superfluous(entries):
-        trash = entry.path.with_name(f"{TRASH}{entry.name}")
-        # Renamed first: a release that is half removed must not be listed as one.
-        rename(entry.path, trash)
-        remove(trash)
+        delete(entry.path)
         log.info("removed an old release", extra=keys(release=entry.name))
         removed.append(entry.name)
     if retention.max_age_days:
@@ -92,10 +92,10 @@ def prune(entries: Sequence[Entry], retention: Retention) -> list[str]:
     return removed
 
 
-def prune_calmly(entries: Callable[[], Sequence[Entry]], retention: Retention) -> None:
+def prune_calmly(entries: Callable[[], Sequence[Entry]], retention: Retention, delete: Callable[[Path], None]) -> None:
     """Remove what a store keeps no longer; that it failed undoes nothing of what a run did."""
     try:
-        prune(entries(), retention)
+        prune(entries(), retention, delete)
     except (ArtifactWriteError, ReleaseError) as error:
         log.warning("an old release could not be removed; the next run tries again", extra=keys(reason=error))
 

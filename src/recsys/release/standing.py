@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from recsys.errors import ReleaseError
-from recsys.release.durable import prove_writable
-from recsys.release.lock import LOCK, refuse_held
-from recsys.release.pointer import Pointer
-from recsys.release.shelf import RELEASES
 from recsys.release.verify import verify
 from recsys.system.log import events, keys
 
@@ -46,8 +42,8 @@ class Standing:
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
             If what stands at ``v1`` names no release.
         """
-        current = Pointer(store.root).read()
-        return cls(None if current is None else current.folder, store.keys.public)
+        current = store.storage.current()
+        return cls(None if current is None else store.storage.get(current), store.keys.public)
 
     def would_repeat(self, content: Provenance, cf: Provenance) -> bool:
         """Say whether a run with these inputs would make the current release once more, and that is sound.
@@ -71,16 +67,3 @@ class Standing:
         else:
             log.info("nothing new")
         return not changed
-
-
-def prove_output(root: Path) -> int:
-    """Go on where a run could write its release, and return the bytes that are free there.
-
-    See :func:`recsys.release.durable.prove_writable`.
-    """
-    return min(prove_writable(folder) for folder in (root, root / RELEASES))
-
-
-def refuse_publisher(root: Path) -> None:
-    """Go on where no publisher is at work; see :func:`recsys.release.lock.refuse_held`."""
-    refuse_held(root / LOCK)

@@ -1,4 +1,6 @@
-"""The release store: a folder of immutable releases and a link to the current one.
+"""The release store: immutable releases, and a pointer to the current one.
+
+In a folder of this machine:
 
 ::
 
@@ -11,41 +13,38 @@
         hold.json                                while it is there, nothing is published
 
 Publishing and rolling back are one ``rename`` of the link. Readers resolve the link once and open
-everything below the folder that it pointed to.
+everything below the folder that it pointed to. How an object store does the same: :mod:`recsys.release.objects`.
 """
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
 from recsys.release.card import Card
 from recsys.release.check import Check, FreshProcess, check_here
 from recsys.release.durable import make_folder, remove
-from recsys.release.entries import Entry, read_entries
+from recsys.release.entries import Entry, next_number, read_entries
 from recsys.release.hold import NO_REASON, Holds
 from recsys.release.journal import Journal
 from recsys.release.keys import Keys
-from recsys.release.lock import publisher_lock
-from recsys.release.pointer import Current, Form, Pointer
-from recsys.release.pruning import Retention, clean, prune, prune_calmly
-from recsys.release.sequence import claimed_sequence, next_sequence
-from recsys.release.shelf import RELEASES, is_release_name
+from recsys.release.pruning import Retention, prune, prune_calmly
+from recsys.release.shelf import is_release_name
 from recsys.release.staging import STAGING, Label, Staging
-from recsys.release.switch import bring_in, mend, point, points_to
+from recsys.release.storage import Storage, storage_at
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
-from recsys.system.paths import local_path
 from recsys.system.pulse import progress, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from recsys.release.manifest import Manifest
+    from recsys.release.pointer import Current
 
 log = events(__name__)
 
@@ -54,12 +53,12 @@ CURRENT = "current"
 
 
 class ReleaseStore:
-    """Publishes releases into a folder, lists them, and goes back to older ones.
+    """Publishes releases, lists them, and goes back to older ones.
 
     Parameters
     ----------
     root
-        The folder, ``models`` by default on the command line; made by the first publisher.
+        The folder, made by the first publisher; an address such as ``s3://bucket/models``; or a storage.
     keep, max_age_days
         Which releases stay; see :class:`recsys.release.pruning.Retention`.
     keys
@@ -70,26 +69,27 @@ class ReleaseStore:
 
     Attributes
     ----------
+    storage, root, address
+        Where they are kept; the folder of this machine for it, and how people name it.
     holds, journal
         Places, reads and lifts the hold on publishing; says who published, refused, held and went back.
     """
 
     def __init__(
         self,
-        root: Path | str,
+        root: Path | str | Storage,
         *,
         keep: int = 5,
         max_age_days: float = 0.0,
         keys: Keys | None = None,
         check: Check | None = None,
     ) -> None:
-        self.root = local_path(root, "the folder of the releases")
+        self.storage = storage_at(root) if isinstance(root, Path | str) else root
         self.retention = Retention(keep, max_age_days)
         self.keys = keys or Keys.from_environment()
         self._check = check or FreshProcess()
-        self._releases = self.root / RELEASES
-        self._pointer = Pointer(self.root)
-        self.holds, self.journal = Holds(self.root), Journal(self.root)
+        self.root, self.address = self.storage.folder, self.storage.address
+        self.holds, self.journal = Holds(self.storage), Journal(self.storage)
 
     def current(self) -> str | None:
         """Return the name of the current release, or None where there is none.
@@ -99,7 +99,7 @@ class ReleaseStore:
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
             If what stands at ``v1`` names no release: that is not the same as none.
         """
-        return _name(self._pointer.read())
+        return _name(self.storage.current())
 
     def names(self) -> list[str]:
         """Return the names of all releases in the order of publication; see :mod:`recsys.release.sequence`."""
@@ -118,13 +118,13 @@ class ReleaseStore:
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
             If what stands at ``v1`` names no release, and the current one is to be marked.
         """
-        return self._entries(self._pointer.read() if marked else None)
+        return self._entries(self.storage.current() if marked else None)
 
     def _entries(self, current: Current | None) -> list[Entry]:
-        return read_entries(self._pointer.shelf, current, self.keys.public)
+        return read_entries(self.storage.list(current), current, self.keys.public)
 
     def path(self, name: str = CURRENT) -> Path:
-        """Return the folder of a release.
+        """Return the folder of a release, on this machine.
 
         Parameters
         ----------
@@ -136,21 +136,20 @@ class ReleaseStore:
         ReleaseNotFound
             If there is no such release; the message names those that there are.
         """
-        return self._place(name).folder
+        return self.storage.get(self._place(name))
 
     def _place(self, name: str) -> Current:
         """Return where a release is, and what it is called."""
-        path = self._releases / name
-        if name != CURRENT and is_release_name(name) and path.is_dir():
-            return Current(name, path)
+        if name != CURRENT and (found := self.storage.find(name)) is not None:
+            return found
         current = None
         with suppress(ReleaseError) if name != CURRENT else nullcontext():
-            current = self._pointer.read()
+            current = self.storage.current()
         if current is not None and name in {CURRENT, current.name}:
             return current
         if name == CURRENT:
-            raise ReleaseNotFound(f"{self._pointer.link} points to no release; {self._known()}")
-        raise ReleaseNotFound(f"there is no release {name!r} in {self._releases}; {self._known()}")
+            raise ReleaseNotFound(f"no release is current in {self.address}; {self._known()}")
+        raise ReleaseNotFound(f"there is no release {name!r} in {self.address}; {self._known()}")
 
     def _known(self) -> str:
         names = self.names()
@@ -183,6 +182,7 @@ class ReleaseStore:
         with working("verify"):
             manifest = self.manifest(name)
             check_here(self.path(name), self.keys.public)
+            self.storage.prove_kept(self._place(name), manifest)
         return manifest
 
     @contextmanager
@@ -209,48 +209,50 @@ class ReleaseStore:
         if not is_release_name(run_id) or run_id == CURRENT:
             raise ValueError(f"{run_id!r} cannot be the name of a release: use letters, digits, '.', '_' and '-'")
         keys = self.keys.for_publishing()
-        make_folder(self._releases)
-        with publisher_lock(self.root, run_id):
+        self.storage.make()
+        with self.storage.lease(run_id):
             self.holds.refuse("nothing was fetched, and nothing was published")
-            current = mend(self._pointer)  # first: a link that a killed run has left waiting may be all that tells
-            clean(self._pointer)
+            current = self.storage.settle()
             self.journal.find(_name(current))
-            if (self._releases / run_id).exists():
+            if self.storage.find(run_id) is not None:
                 raise ArtifactWriteError(
-                    f"the release {run_id} exists already in {self._releases}, and releases never change"
+                    f"the release {run_id} exists already in {self.address}, and releases never change"
                 )
-            label = Label(run_id, self._next_sequence(current))
-            folder = self._releases / f"{STAGING}{run_id}"
+            label = Label(run_id, next_number(lambda: self._entries(current)))
+            folder = self.storage.releases / f"{STAGING}{run_id}"
             make_folder(folder)
+            if current is not None:
+                current = replace(current, folder=self._fetched(current))
             try:
                 yield Staging(label, folder, current, keys, self._publish)
-                prune_calmly(self.entries, self.retention)
+                prune_calmly(self.entries, self.retention, self.storage.delete)
             finally:
                 with suppress(ArtifactWriteError):  # the next run removes it: the error that led here is what matters
                     remove(folder)
 
-    def _next_sequence(self, current: Current | None) -> int:
+    def _fetched(self, current: Current) -> Path:
+        """Return the folder of the current release; of one that is not sound, what there is: the run says so."""
         try:
-            entries = self._entries(current)
-        except ReleaseNotFound as error:  # a release is in the making: its number cannot be guessed
-            raise ArtifactWriteError(f"the new release cannot be numbered: {error}; mend the cause") from error
-        claimed = [claimed_sequence(entry.path) for entry in entries if entry.manifest is None]
-        return next_sequence((entry.manifest for entry in entries if entry.manifest), claimed)
+            return self.storage.get(current)
+        except ReleaseError as error:
+            log.warning("the current release is not sound", extra=keys(reason=error))
+            return current.folder
 
     def _publish(self, staging: Staging) -> None:
         with progress("checking the release in a fresh process", bar=False):
             self._check(staging.folder, self.keys.public)
-        with self.holds.guard(f"run {staging.release}"):
-            self.holds.refuse("nothing was published")
-            manifest = read_manifest(staging.folder, self.keys.public)
-            with self.journal.publishing(manifest, partial(points_to, self._pointer, staging.release)):
-                bring_in(self._pointer, staging.folder, staging.release)
-        log.info("published", extra=keys(release=staging.release, path=self._releases / staging.release))
+        manifest = read_manifest(staging.folder, self.keys.public)
+        admit = partial(self.holds.refuse, "nothing was published")
+        with self.storage.put(staging.folder, staging.release), self.holds.guard(f"run {staging.release}"):
+            admit()
+            with self.journal.publishing(manifest, partial(self.storage.points_to, staging.release)):
+                self.storage.point(staging.release, admit)
+        log.info("published", extra=keys(release=staging.release, path=self.address))
 
     def _seen(self) -> Current | None:
         """Return the current release; None also where none is known to be."""
         try:
-            return self._pointer.look()
+            return self.storage.look()
         except ReleaseError:
             return None
 
@@ -289,20 +291,19 @@ class ReleaseStore:
             If the hold cannot be placed or the link cannot be moved; the current release stays.
         """
         card = Card.signed(NO_REASON if reason is None else reason, by)
-        if not self._releases.is_dir() and not os.path.lexists(self._pointer.link):
-            raise ReleaseNotFound(f"there is no release in {self.root}; {self._known()}")
-        with publisher_lock(self.root, f"rollback to {name or 'the previous release'}"):
+        if not self.storage.exists():
+            raise ReleaseNotFound(f"there is no release in {self.address}; {self._known()}")
+        with self.storage.lease(f"rollback to {name or 'the previous release'}"):
             target = name or self._previous()
             manifest = self.verify(target)
             release, before = manifest.release, _name(self._seen())
             card = card.rolled_back(before, release)
-            moved = partial(points_to, self._pointer, release)
+            moved = partial(self.storage.points_to, release)
             placing = self.holds.placed_with(card, moved, keep=reason is None)
             with placing if hold else nullcontext():
                 self.journal.find(before)
                 with self.journal.going_back(card, moved):
-                    if self._place(target).form is not Form.outside:  # that one is current where it is
-                        point(self._pointer, release)
+                    self.storage.point(release, lambda: None)
         log.info("rolled back", extra=keys(release=release, by=card.by, reason=card.reason))
         return manifest
 
@@ -317,7 +318,7 @@ class ReleaseStore:
         except ReleaseNotFound as error:
             raise ReleaseNotFound(
                 f"the current release {current.release} replaced {current.replaces}, which is no longer in"
-                f" {self._releases}: say where to go back to with `recsys rollback NAME`; {self._known()}"
+                f" {self.address}: say where to go back to with `recsys rollback NAME`; {self._known()}"
             ) from error
         return current.replaces
 
@@ -337,12 +338,11 @@ class ReleaseStore:
         ArtifactWriteError
             If something cannot be removed.
         """
-        if not self._releases.is_dir():
+        if not self.storage.exists():
             return []
-        with publisher_lock(self.root, "prune"):
-            mend(self._pointer)
-            clean(self._pointer)
-            return prune(self.entries(), self.retention)
+        with self.storage.lease("prune"):
+            self.storage.settle()
+            return prune(self.entries(), self.retention, self.storage.delete)
 
 
 def _name(current: Current | None) -> str | None:

@@ -81,25 +81,6 @@ def points_to(pointer: Pointer, name: str) -> bool:
     return current is not None and current.form is Form.link and current.name == name
 
 
-def bring_in(pointer: Pointer, sealed: Path, name: str) -> None:
-    """Move a sealed folder to its place among the releases, and make it current.
-
-    Raises
-    ------
-    ArtifactWriteError
-        If one of both failed. The folder is back, so that nobody takes it for published; unless the link did move.
-    """
-    folder = pointer.shelf.path / name
-    rename(sealed, folder)
-    try:
-        point(pointer, name)
-    except ArtifactWriteError:
-        if not points_to(pointer, name):
-            with suppress(ArtifactWriteError):
-                rename(folder, sealed)
-        raise
-
-
 def _room_for_what_is_there(pointer: Pointer) -> Path | None:
     """Return where to move what stands at ``v1``; None for a link, and what a link may take the place of."""
     if pointer.link.is_symlink() or not os.path.lexists(pointer.link):

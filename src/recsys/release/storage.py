@@ -1,0 +1,256 @@
+"""The seam between the release store and where releases are kept: a folder, or an object store.
+
+What a store decides (numbers, holds, the log, what goes) is written once, above this seam; how a release gets there
+whole, and how one step makes it current, is each storage's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from recsys.release.folder import FolderStorage
+from recsys.system.paths import local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from recsys.release.manifest import Manifest
+    from recsys.release.pointer import Current
+
+
+class Note(Protocol):
+    """A small file of a store that is replaced whole: the hold, the log.
+
+    Attributes
+    ----------
+    address
+        How people find it.
+    """
+
+    address: str
+
+    def read(self) -> bytes | None:
+        """Return its content; None where it is not there.
+
+        Raises
+        ------
+        ArtifactCorrupt
+            If something is there that cannot be read.
+        """
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Replace its content.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If it cannot be written whole.
+        """
+        ...
+
+    def remove(self) -> None:
+        """Remove it; one that is gone already is fine.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If it is there still.
+        """
+        ...
+
+    def guard(self, holder: str) -> AbstractContextManager[None]:
+        """Keep others from writing it while the block lasts, where that is how the storage keeps them apart.
+
+        Raises
+        ------
+        LockHeld
+            If another process keeps it for more than ten seconds.
+        """
+        ...
+
+    def update(self, holder: str, change: Callable[[bytes], bytes]) -> None:
+        """Replace its content by what ``change`` makes of it, and lose no change that another process makes.
+
+        Raises
+        ------
+        LockHeld
+            If others leave no moment for it.
+        ArtifactWriteError
+            If it cannot be read or written.
+        """
+        ...
+
+
+class Storage(Protocol):
+    """Where releases are kept.
+
+    Attributes
+    ----------
+    address
+        How people name it: the folder, or ``s3://bucket/prefix``.
+    folder
+        The folder of this machine that holds it, or a copy of what was read from it.
+    releases
+        Where on this machine the folders of releases lie, and where new ones are made.
+    """
+
+    address: str
+    folder: Path
+    releases: Path
+
+    @property
+    def hold(self) -> Note:
+        """The small file of the hold."""
+        ...
+
+    @property
+    def log(self) -> Note:
+        """The small file of the log."""
+        ...
+
+    def exists(self) -> bool:
+        """Say whether there is, or was, a release."""
+        ...
+
+    def current(self) -> Current | None:
+        """Return the current release, or None where there is none; its folder has its seal at least.
+
+        Raises
+        ------
+        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+            If what is there names no release: that is not the same as none.
+        """
+        ...
+
+    def look(self) -> Current | None:
+        """Look once, and tell nobody; otherwise as :meth:`current`."""
+        ...
+
+    def list(self, current: Current | None) -> dict[Path, str]:
+        """Return the names of all releases by folder, each with its seal at least.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If they cannot be listed.
+        """
+        ...
+
+    def find(self, name: str) -> Current | None:
+        """Return the release of a name, its seal at least; None where there is none."""
+        ...
+
+    def get(self, release: Current) -> Path:
+        """Return the folder of this machine that has the whole release.
+
+        Raises
+        ------
+        ArtifactCorrupt
+            If what the storage holds is not what was published.
+        """
+        ...
+
+    def prove_kept(self, release: Current, manifest: Manifest) -> None:
+        """Read what the storage itself holds of a release, and compare every digest.
+
+        Raises
+        ------
+        ArtifactCorrupt
+            If it is not what was published.
+        """
+        ...
+
+    def make(self) -> None:
+        """Make what the first publisher finds missing."""
+        ...
+
+    def lease(self, holder: str) -> AbstractContextManager[None]:
+        """Be the only publisher while the block lasts.
+
+        Raises
+        ------
+        LockHeld
+            If another one is at work.
+        """
+        ...
+
+    def settle(self) -> Current | None:
+        """Return the current release once the pointer names it, and remove what interrupted runs left.
+
+        For who holds the lease.
+        """
+        ...
+
+    def put(self, sealed: Path, name: str) -> AbstractContextManager[None]:
+        """Bring a sealed folder in among the releases, whole.
+
+        Where the block fails and the release did not become current, it is no release again.
+        """
+        ...
+
+    def point(self, name: str, admit: Callable[[], None]) -> None:
+        """Make a release current in one step. For who holds the lease.
+
+        Parameters
+        ----------
+        name
+            Which.
+        admit
+            Raises if somebody has placed a hold; asked so late that none slips in between.
+        """
+        ...
+
+    def points_to(self, name: str) -> bool:
+        """Say whether the pointer itself says that a release is current."""
+        ...
+
+    def delete(self, release: Path) -> None:
+        """Remove a release of :meth:`list`; a part that stays is listed as none. For who holds the lease."""
+        ...
+
+    def keep_refused(self, run_id: str) -> None:
+        """Keep what a run wrote about a refused candidate below :attr:`folder`."""
+        ...
+
+    def prove(self) -> int:
+        """Go on where a release could be written, and return the bytes that are free on this machine.
+
+        Raises
+        ------
+        ArtifactWriteError
+            If it could not.
+        """
+        ...
+
+    def refuse_publisher(self) -> None:
+        """Go on where no publisher is at work; nothing is taken.
+
+        Raises
+        ------
+        LockHeld
+            If one is.
+        """
+        ...
+
+
+def storage_at(given: Path | str, what: str = "the folder of the releases") -> Storage:
+    """Return the storage at a folder, or at an address such as ``s3://bucket/prefix``.
+
+    Parameters
+    ----------
+    given
+        As people wrote it.
+    what
+        What it is, for the error.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    MissingExtra
+        If the extra that reads the address is not installed.
+    """
+    return FolderStorage(local_path(given, what))
