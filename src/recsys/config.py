@@ -19,7 +19,7 @@ from recsys.marts import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
 from recsys.scenario_settings import MOST_SCENARIOS, SCENARIO_NAME, ScenarioSettings
 from recsys.settings_source import SettingsSource
 from recsys.settings_table import Documented
-from recsys.system.paths import refuse_address
+from recsys.system.paths import here, here_or_store, refuse_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,12 +31,7 @@ Auto: TypeAlias = Literal["auto"]
 _SHRINKS_ALL = 10.0
 
 
-def _is_here(path: str) -> str:
-    refuse_address(path, "the path")
-    return path
-
-
-_Path: TypeAlias = Annotated[str, AfterValidator(_is_here)]
+_Path: TypeAlias = Annotated[str, AfterValidator(here)]
 
 _TABLE = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$"
 _COLUMN = r"^[A-Za-z_][A-Za-z0-9_$]*$"
@@ -275,8 +270,9 @@ class GateSettings(Documented):
 class ReleaseSettings(Documented):
     """The release store; no part of what it keeps: another bound or folder trains nothing anew."""
 
-    output: Annotated[_Path, Field(min_length=1)] = "models"
-    """Folder of the releases, which ``train`` writes and others read; ``--output`` and ``--models`` beat it."""
+    output: Annotated[str, Field(min_length=1), AfterValidator(here_or_store)] = "models"
+    """Folder of the releases, or ``s3://bucket/folder``, which ``train`` writes and others read; ``--output`` and
+    ``--models`` beat it."""
     keep: Annotated[int, Field(ge=1)] = 5
     """Releases that stay after a run that ended well; the current one and the one that it replaced always do."""
     max_age_days: Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)] = 0.0

@@ -15,6 +15,8 @@
     │   └── AuthenticationFailed                             77   wrong credentials; never retry
     ├── PrivilegeError         (PermissionError)             77   the role can do more than read
     ├── ArtifactWriteError     (OSError)                     73   staging or publishing failed
+    ├── StoreError             (ConnectionError)             69   the object store of the releases failed us
+    │   └── StoreRefused                                     77   wrong credentials, or no right
     ├── LockHeld                                             75   another process is at work
     ├── ReleaseError           (ValueError)                  76   a release cannot be used
     │   ├── ArtifactCorrupt                                       its bytes are not what was published
@@ -146,6 +148,20 @@ class ArtifactWriteError(RecsysError, OSError):
 
     exit_code = 73
     next_step = "free space, or correct the rights of the folder, and run again"
+
+
+class StoreError(RecsysError, ConnectionError):
+    """The object store of the releases cannot be reached, or fails."""
+
+    exit_code = 69
+    next_step = "run once more after some minutes, then look at the store and the network"
+
+
+class StoreRefused(StoreError):
+    """The object store does not know the credentials, or they lack a right."""
+
+    exit_code = 77
+    next_step = "check the AWS_* variables, and what they may do in the bucket"
 
 
 class LockHeld(RecsysError):

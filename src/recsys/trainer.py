@@ -14,7 +14,7 @@ from recsys.pipeline.outcome import NO_OVERRIDES, Overrides, RunResult
 from recsys.pipeline.reader import MartReader, Warehouse
 from recsys.pipeline.run import Run
 from recsys.sources.snowflake.names import variables
-from recsys.system.paths import local_path, refuse_address
+from recsys.system.paths import refuse_address, releases_place
 from recsys.system.pulse import working
 from recsys.system.steps import Steps
 
@@ -43,7 +43,8 @@ class Trainer:
         (``account``, ``private_key_file``); what the environment says when not given. Other
         sources need none.
     models_output_dir
-        Folder of the releases; ``v1`` in it is the current one. The settings' when not given.
+        Folder of the releases; ``v1`` in it is the current one. Or an address, ``s3://bucket/folder``. The settings'
+        when not given.
     source
         An open source, which stays open, or the text of ``--source``; the settings' when not
         given.
@@ -76,7 +77,7 @@ class Trainer:
         self.snowflake_creds = variables(os.environ) if snowflake_creds is None else snowflake_creds
         self.settings = settings or load_settings()
         folder = self.settings.release.output if models_output_dir is None else models_output_dir
-        self.models_output_dir = local_path(folder, "the folder of the releases")
+        self.models_output_dir = releases_place(folder)
         self.steps = Steps()
         self._embedding_model = embedding_model
         self._given_store = store
@@ -196,7 +197,7 @@ class Trainer:
                     games = run.reader.games()
                     model = run.train_content(games, encoder)
                     if staging.current is None:
-                        save_alone(run.store.root, model)
+                        save_alone(run.store.place, model)
                     else:
                         catalogue = Catalogue.of(games, model.vectors)
                         content = ContentHalf.trained(model, catalogue, run.content_provenance(games, encoder))
@@ -233,7 +234,7 @@ class Trainer:
                     ratings = run.reader.ratings(known)
                     if known is None:
                         model = run.train_cf(ratings)
-                        save_alone(run.store.root, model)
+                        save_alone(run.store.place, model)
                     else:
                         current = current_release(staging)
                         data = run.check_data(ratings, known, current)

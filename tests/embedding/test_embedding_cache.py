@@ -20,8 +20,9 @@ import numpy as np
 import pytest
 
 from recsys.cli import run
-from recsys.embedding.cache import VectorCache, cache_folder
+from recsys.embedding.cache import VectorCache
 from recsys.errors import ArtifactWriteError
+from recsys.system.paths import cache_folder
 
 ROOM = 100_000_000
 
@@ -29,6 +30,7 @@ WRITER = """
 import sys, numpy as np
 from pathlib import Path
 from recsys.embedding.cache import VectorCache
+from recsys.system.paths import cache_folder
 cache = VectorCache(Path(sys.argv[1]), 100_000_000)
 for number in range(int(sys.argv[3])):
     keys = [f"{sys.argv[2]} {number} {row}".encode() for row in range(50)]
@@ -40,6 +42,7 @@ OVERLAPPING = """
 import sys, numpy as np
 from pathlib import Path
 from recsys.embedding.cache import VectorCache
+from recsys.system.paths import cache_folder
 cache = VectorCache(Path(sys.argv[1]), 100_000_000)
 for start in range(int(sys.argv[2]), 2000, 50):
     numbers = range(start, start + 50)

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from recsys.config import load_settings
-from recsys.embedding.cache import cache_folder
 from recsys.errors import ConfigError
 from recsys.release.store import ReleaseStore
 from recsys.serving import load
 from recsys.sources import open_source
-from recsys.system.paths import local_path
+from recsys.system.paths import cache_folder, local_path
 from recsys.trainer import Trainer
 
 

@@ -53,7 +53,8 @@ def clear(
 
 def _cache(config: Path | None, set_: list[str] | None) -> VectorCache:
     from recsys.config import load_settings
-    from recsys.embedding.cache import VectorCache, cache_folder
+    from recsys.embedding.cache import VectorCache
+    from recsys.system.paths import cache_folder
 
     settings = load_settings(config, overrides(set_)).content
     return VectorCache(cache_folder(settings.cache_dir), settings.cache_mb * 1_000_000)

@@ -234,7 +234,7 @@ def _sentence(done: Exported) -> str:
     return f"exported {done.rows:,} rows of release {done.release} to {done.target}{lists} ({done.seconds:.1f} s)"
 
 
-def _load(models: Path | None, release: str, settings: Settings) -> Recommender:
+def _load(models: str | None, release: str, settings: Settings) -> Recommender:
     from recsys.serving import load
 
     return load(path_of(releases_folder(models, settings), release))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from recsys.system.paths import releases_place
+
 if TYPE_CHECKING:
     from recsys.config import Settings
 
@@ -17,6 +19,7 @@ CURRENT = "current"
 
 
 _OF_SETTINGS = "release.output of the settings"
+_RELEASES = "Folder of the releases, or s3://BUCKET/FOLDER."
 
 
 class LogFormat(StrEnum):
@@ -27,12 +30,12 @@ class LogFormat(StrEnum):
 
 
 Models: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--models", help="Folder of the releases.", show_default=_OF_SETTINGS, metavar="DIR"),
+    str | None,
+    typer.Option("--models", help=_RELEASES, show_default=_OF_SETTINGS, metavar="DIR"),
 ]
 Output: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--output", help="Folder of the releases.", show_default=_OF_SETTINGS, metavar="DIR"),
+    str | None,
+    typer.Option("--output", help=_RELEASES, show_default=_OF_SETTINGS, metavar="DIR"),
 ]
 Release: TypeAlias = Annotated[
     str, typer.Option("--release", help="A release: its run id, or current.", metavar="NAME")
@@ -70,8 +73,8 @@ def overrides(set_: list[str] | None, source: str | None = None) -> list[str]:
     return [*(set_ or []), *([] if source is None else [f"source.url={source}"])]
 
 
-def releases_folder(given: Path | None, settings: Settings | None = None) -> Path:
-    """Return the folder of the releases: the given one, else that of the settings.
+def releases_folder(given: str | None, settings: Settings | None = None) -> Path | str:
+    """Return the folder of the releases, or its address: the given one, else that of the settings.
 
     Parameters
     ----------
@@ -81,7 +84,7 @@ def releases_folder(given: Path | None, settings: Settings | None = None) -> Pat
         Those of a command that takes ``--config``; where there are none, ``recsys.toml`` and the environment are read.
     """
     if given is not None:
-        return given
+        return releases_place(given)
     from recsys.config import load_settings
 
-    return Path((settings or load_settings()).release.output)
+    return releases_place((settings or load_settings()).release.output)

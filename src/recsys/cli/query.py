@@ -195,15 +195,18 @@ def _user(recommender: Recommender, text: str) -> Id:
     return id_
 
 
-def path_of(models: Path, release: str) -> Path:
-    """Return the folder of a release, or the link to the current one."""
+def path_of(models: Path | str, release: str) -> Path | str:
+    """Return the folder of a release, or the link to the current one; or the address of one of both."""
     from recsys.release.pointer import LINK
+    from recsys.release.place import address_of
     from recsys.release.store import CURRENT, ReleaseStore
 
+    if isinstance(models, str):
+        return models if release == CURRENT else address_of(models, release)
     return models / LINK if release == CURRENT else ReleaseStore(models).path(release)
 
 
-def _load(models: Path | None, release: str, state: State) -> Recommender:
+def _load(models: str | None, release: str, state: State) -> Recommender:
     from recsys.serving import load
 
     return load(path_of(releases_folder(models), release), encoder=state.encoder)

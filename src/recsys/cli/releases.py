@@ -16,7 +16,6 @@ from recsys.system import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from recsys.release.entries import Entry
     from recsys.release.hold import Hold
@@ -164,7 +163,7 @@ def show(
     """Print what the manifest of a release says."""
     store = _store(context, models, json=json, verbose=verbose)
     manifest = store.manifest(release)
-    path, current = str(store.path(release)), _current(store, needed=False) == manifest.release
+    path, current = store.where(release), _current(store, needed=False) == manifest.release
     if json:
         streams.answer(streams.as_json({**json_.loads(manifest.to_bytes()), "path": path, "current": current}))
     else:
@@ -183,7 +182,7 @@ def _current(store: ReleaseStore, *, needed: bool) -> str | None:
         return None
 
 
-def _store(context: typer.Context, models: Path | None, *, json: bool, verbose: bool) -> ReleaseStore:
+def _store(context: typer.Context, models: str | None, *, json: bool, verbose: bool) -> ReleaseStore:
     begin(context, json=json, verbose=verbose)
     from recsys.release.store import ReleaseStore
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = events(__name__)
 
 
-def show(result: RunResult, models: Path, options: Sequence[str]) -> None:
+def show(result: RunResult, models: Path | str, options: Sequence[str]) -> None:
     """Tell somebody at a terminal about the release that is current after a run; say nothing to programs.
 
     Parameters
@@ -44,12 +44,12 @@ def show(result: RunResult, models: Path, options: Sequence[str]) -> None:
         streams.tell(text)
 
 
-def _text(release: Path, rows: dict[str, int], models: Path, options: Sequence[str]) -> str:
+def _text(release: Path, rows: dict[str, int], models: Path | str, options: Sequence[str]) -> str:
     from recsys.release.layout import METRICS, REPORT
     from recsys.release.metrics import read_metrics
     from recsys.release.pointer import LINK
 
-    link = models / LINK
+    link = f"{models}/{LINK}"
     made = (
         f"A recommender for {rows['games']:,} games, learnt from {rows['ratings']:,} ratings by {rows['users']:,} "
         f"people, is in {link}."
@@ -58,7 +58,7 @@ def _text(release: Path, rows: dict[str, int], models: Path, options: Sequence[s
     if (release / METRICS).exists():
         quality += _quality(read_metrics((release / METRICS).read_bytes()))
     if (release / REPORT).exists():
-        quality.append(f"Why it was published: {link / REPORT}")
+        quality.append(f"Why it was published: {release / REPORT if isinstance(models, str) else f'{link}/{REPORT}'}")
     commands = [shlex.join([*arguments, *options]) for arguments in _commands(release)]
     return "\n".join(["", made, *quality, "", "Try it:", *(f"  {_program()} {command}" for command in commands)])
 

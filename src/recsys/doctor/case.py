@@ -45,7 +45,7 @@ class Case:
         Why the source's role is refused; set where it is.
     """
 
-    output: Path | None
+    output: Path | str | None
     limit_s: float
     config: Path | None = None
     overrides: Sequence[str] = ()

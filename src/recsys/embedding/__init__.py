@@ -110,7 +110,8 @@ def is_bert(settings: ContentSettings) -> bool:
 
 def open_cache(settings: ContentSettings) -> VectorCache | None:
     """Return the cache of the settings; None where they turn it off."""
-    from recsys.embedding.cache import VectorCache, cache_folder
+    from recsys.embedding.cache import VectorCache
+    from recsys.system.paths import cache_folder
 
     if settings.cache_mb == 0:
         return None

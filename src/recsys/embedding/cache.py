@@ -11,13 +11,11 @@ on a full disk is logged, and the texts are encoded again.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 import zlib
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +23,10 @@ import numpy as np
 from recsys.errors import ArtifactWriteError
 from recsys.system.log import events
 from recsys.system.log import keys as log_keys
-from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -74,15 +72,6 @@ class CacheInfo:
     limit: int
     oldest: int | None
     damaged: int = 0
-
-
-def cache_folder(setting: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder that ``content.cache_dir`` names, else ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
-    if setting:
-        return local_path(setting, "content.cache_dir")
-    # The XDG specification has a relative path ignored.
-    named = local_path(environ.get("XDG_CACHE_HOME", ""), "XDG_CACHE_HOME")
-    return (named if named.is_absolute() else Path.home() / ".cache") / "recsys"
 
 
 class VectorCache:

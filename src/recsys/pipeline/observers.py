@@ -32,8 +32,8 @@ class RunObserver:
     the process is ended from outside.
     """
 
-    def began(self, run_id: str, output: Path) -> None:
-        """Hear that a run begins, and in which folder it may publish."""
+    def began(self, run_id: str, output: Path | str) -> None:
+        """Hear that a run begins, and where it may publish: a folder, or the address of a store."""
 
     def step(self, name: str, seconds: float, peak_mb: float) -> None:
         """Hear that a step is done: its wall time, and the peak memory of the process so far in MB."""
@@ -105,7 +105,7 @@ class Audience:
         self._limit_s = limit_s
         self.problems: dict[str, str] = {}
 
-    def began(self, run_id: str, output: Path) -> None:
+    def began(self, run_id: str, output: Path | str) -> None:
         """Tell that the run begins."""
         self._tell("began", lambda: (run_id, output))
 

@@ -60,7 +60,7 @@ class RunResult:
     run_id
         The run's name, and its release's if it published one.
     path
-        Folder of the release that is current now; None after a dry run.
+        Folder of the release that is current now, or of the copy of it on this machine; None after a dry run.
     rows
         Counts of what was read, trained on, and left out.
     repairs
@@ -76,6 +76,8 @@ class RunResult:
     dbt
         The run of dbt that built the marts; None where ``dbt.target`` names none. It is told here and not in the
         release: the same data make the same one, whichever run of dbt they come from.
+    address
+        That release in an object store; None where releases are in a folder.
     """
 
     status: Status
@@ -89,6 +91,7 @@ class RunResult:
     observers: dict[str, str] = field(default_factory=dict)
     outlook: Outlook | None = None
     dbt: DbtBuild | None = None
+    address: str | None = None
 
     @property
     def headline(self) -> str:
@@ -100,16 +103,18 @@ class RunResult:
         if self.outlook is not None:
             return f"checked: {counts} ({took}); {_OUTLOOKS[self.outlook]}. Nothing was written"
         if self.status == "nothing new":
-            return f"nothing new: {self.path} was made of the same {counts} ({took}); --force trains all the same"
+            return f"nothing new: {self.address or self.path} was made of the same {counts} ({took}); --force trains all the same"
         judged = None if self.trial is None else _metrics(self.trial).verdict
         verdict = "" if judged is None else f"; {judged.reason}"
-        return f"published {self.path}: {counts} ({took}){verdict}"
+        return f"published {self.address or self.path}: {counts} ({took}){verdict}"
 
     def to_json(self) -> dict[str, object]:
         """Return the result as JSON values; of the trial, the verdict and the scores by contender."""
         values = {**asdict(self), "path": None if self.path is None else str(self.path)}
         trial, outlook = values.pop("trial"), values.pop("outlook")
         foreseen = {} if outlook is None else {"outlook": outlook}
+        if values["address"] is None:
+            del values["address"]
         return {**values, **foreseen, **({} if trial is None else headlines(trial))}
 
 

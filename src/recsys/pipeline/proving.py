@@ -27,7 +27,6 @@ from recsys.tuning import Plan, find_recipe, lately_half_life, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -314,7 +313,7 @@ def metrics_bytes(metrics: Mapping[str, object]) -> bytes:
 def refusal(
     proof: Proof,
     current: CurrentRelease | None,
-    kept: Callable[[Mapping[str, bytes]], Path | None],
+    kept: Callable[[Mapping[str, bytes]], str | None],
     page: Callable[[bytes], bytes] | None,
 ) -> QualityGateFailed:
     """Keep what is known about a refused candidate, and return the error that says so.
@@ -326,7 +325,7 @@ def refusal(
     current
         The current release, which stays; None where there is none.
     kept
-        Writes files, by name, and returns their folder; see :func:`recsys.release.refused.keep_refused`.
+        Writes files, by name, and returns how people find them.
     page
         Draws the page from ``metrics.json``; without it there is none.
     """
@@ -337,7 +336,7 @@ def refusal(
 
 
 def _keep(
-    metrics: bytes, kept: Callable[[Mapping[str, bytes]], Path | None], page: Callable[[bytes], bytes] | None
+    metrics: bytes, kept: Callable[[Mapping[str, bytes]], str | None], page: Callable[[bytes], bytes] | None
 ) -> str:
     """Say where it was kept; the candidate is refused, whether or not that succeeds."""
     try:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArtifactWriteError, DataContractError
+from recsys.errors import ArtifactWriteError, DataContractError, ReleaseNotFound
 from recsys.marts.catalogue import Catalogue
 from recsys.marts.join import Meeting
 from recsys.models.cf import CollaborativeFilter
@@ -261,15 +261,22 @@ def publish_again(staging: Staging, presentation: Presentation) -> Manifest:
     return presentation.publish(staging, facts)
 
 
-def save_alone(root: Path, model: RAGRecommender | CollaborativeFilter) -> None:
+def save_alone(place: Path | str, model: RAGRecommender | CollaborativeFilter) -> None:
     """Save a half where there is no release yet to take the other from: to a plain folder ``v1``, which is none.
 
     Raises
     ------
+    ReleaseNotFound
+        If releases are kept in an object store: a half alone has no place there.
     ArtifactWriteError
         If a file cannot be written whole.
     """
-    folder = root / LINK
+    if isinstance(place, str):
+        raise ReleaseNotFound(
+            f"there is no release in {place} to take the other half from: `recsys train` trains both, and"
+            " publish=False writes nothing"
+        )
+    folder = place / LINK
     try:
         model.save(folder)
     except ArtifactWriteError:

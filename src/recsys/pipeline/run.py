@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArtifactWriteError, LockHeld
+from recsys.errors import ArtifactWriteError, LockHeld, StoreError
 from recsys.pipeline.observers import Audience
 from recsys.pipeline.outcome import NO_OVERRIDES, Failure, Overrides, RunResult, Status, new_run_id
 from recsys.system.log import events, keys
@@ -93,7 +93,7 @@ class Run:
     @contextmanager
     def observed(self) -> Iterator[None]:
         """Let observers hear that the run begins, and of a failure that ends it."""
-        self._audience.began(self.run_id, self.store.root)
+        self._audience.began(self.run_id, self.store.place)
         try:
             yield
         except Exception as error:
@@ -115,7 +115,7 @@ class Run:
     def staging(self) -> Iterator[Staging]:
         """Yield a release in the making; the run is watched while it lasts."""
         self.require_set_up()
-        log.info("run begins", extra=keys(run_id=self.run_id, output=self.store.root))
+        log.info("run begins", extra=keys(run_id=self.run_id, output=self.store.address))
         with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
             yield staging
 
@@ -215,7 +215,6 @@ class Run:
         """
         from recsys.pipeline.proving import metrics_file, refusal
         from recsys.release.layout import METRICS
-        from recsys.release.refused import keep_refused
 
         verdict = proof.verdict
         if not verdict.published:
@@ -224,7 +223,7 @@ class Run:
             raise refusal(
                 proof,
                 current,
-                lambda files: keep_refused(self.store.root, self.run_id, files, keep),
+                lambda files: self.store.storage.keep_refused(self.run_id, files, keep),
                 self._refused_page(staging),
             )
         staging.write(METRICS, metrics_file(proof))
@@ -234,7 +233,7 @@ class Run:
     def _note_refusal(self, reason: str) -> None:
         try:
             self.store.journal.add("refused", self.run_id, why=reason)
-        except (ArtifactWriteError, LockHeld) as error:  # the refusal is the message
+        except (ArtifactWriteError, LockHeld, StoreError) as error:  # the refusal is the message
             log.warning("the refusal could not be added to the log of the releases", extra=keys(reason=error))
 
     def train_cf(
@@ -280,8 +279,17 @@ class Run:
         counts = dict(reader.rows), dict(reader.repairs), dict(steps.seconds), dict(steps.peak_mb)
         trial = None if proof is None else proof.as_json()
         return self._audience.done(
-            RunResult(status, self.run_id, path, *counts, trial, outlook=outlook, dbt=reader.dbt)
+            RunResult(
+                status, self.run_id, path, *counts, trial, outlook=outlook, dbt=reader.dbt, address=self._address(path)
+            )
         )
+
+    def _address(self, path: Path | None) -> str | None:
+        if path is None or not isinstance(self.store.place, str):
+            return None
+        from recsys.release.place import address_of
+
+        return address_of(self.store.place, path.name)
 
     def _page(self) -> Callable[[Staging, RunFacts], bytes] | None:
         """Return what draws the page; None where that is not installed, which is said."""

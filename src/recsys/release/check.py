@@ -84,8 +84,8 @@ class FreshProcess:
 
 
 def _environment(keys: PublicKeys | None) -> dict[str, str]:
-    """Return an environment that imports this very package, and knows no warehouse's secrets."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNOWFLAKE_")}
+    """Return an environment that imports this very package, and knows no secrets of a warehouse or a store."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SNOWFLAKE_", "AWS_"))}
     package = str(Path(__file__).resolve().parents[2])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))
     # One matrix product per query: threads would only cost their start.

@@ -11,12 +11,13 @@ from recsys.release.durable import flush_folder, make_folder, prove_writable, re
 from recsys.release.lock import LOCK, file_lock, publisher_lock, refuse_held
 from recsys.release.pointer import Current, Form, Pointer
 from recsys.release.pruning import clean
+from recsys.release.refused import keep_refused
 from recsys.release.seal import open_plain
 from recsys.release.shelf import RELEASES, is_release_name
 from recsys.release.switch import TRASH, mend, point, points_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -182,8 +183,14 @@ class FolderStorage:
         rename(release, trash)
         remove(trash)
 
-    def keep_refused(self, run_id: str) -> None:
-        """Do nothing: what lies in the folder is kept."""
+    def where(self, release: Current) -> str:
+        """Return the folder of a release."""
+        return str(release.folder)
+
+    def keep_refused(self, run_id: str, files: Mapping[str, bytes], keep: int) -> str | None:
+        """Write what is known about a refused candidate."""
+        folder = keep_refused(self.folder, run_id, files, keep)
+        return None if folder is None else str(folder)
 
     def prove(self) -> int:
         """Write a few bytes where releases are made; see :func:`recsys.release.durable.prove_writable`."""

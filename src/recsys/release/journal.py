@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from recsys.errors import ArtifactCorrupt, ArtifactWriteError, LockHeld, ReleaseError
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError, LockHeld, ReleaseError, StoreError
 from recsys.release.card import user
 from recsys.release.records import Format, Record, read_record
 from recsys.system.log import events, keys
@@ -173,7 +173,8 @@ class Journal:
             yield
         except BaseException:
             if not moved():
-                with suppress(ArtifactWriteError, LockHeld):  # otherwise the next command finds that the two differ
+                # Where that fails, the next command finds that the two differ.
+                with suppress(ArtifactWriteError, LockHeld, StoreError):
                     self.add("withdrawn", release)
             raise
 

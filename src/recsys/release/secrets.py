@@ -12,19 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SECRET_NAMES = ("PASSWORD", "PASSPHRASE", "TOKEN", "SECRET", "PRIVATE_KEY_RAW")
+_OF_STORES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SSE_CUSTOMER_KEY_BASE64")
 _SHORTEST = 6
 """Shorter values, such as ``test``, stand in texts by chance."""
 
 
 def secret_values(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables that hold a secret of the warehouse or of the signing key, by name."""
+    """Return the variables that hold a secret of the warehouse, of the signing key or of an object store, by name."""
     environ = os.environ if environ is None else environ
     return {
         name: value
         for name, value in environ.items()
         if len(value) >= _SHORTEST
         and (
-            name in {UNLOCKING, GONE} or (name.startswith("SNOWFLAKE_") and any(part in name for part in _SECRET_NAMES))
+            name in {UNLOCKING, GONE, *_OF_STORES}
+            or (name.startswith("SNOWFLAKE_") and any(part in name for part in _SECRET_NAMES))
         )
     }
 

@@ -6,13 +6,14 @@ whole, and how one step makes it current, is each storage's own.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol
 
 from recsys.release.folder import FolderStorage
-from recsys.system.paths import local_path
+from recsys.system.paths import is_address, local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -211,8 +212,18 @@ class Storage(Protocol):
         """Remove a release of :meth:`list`; a part that stays is listed as none. For who holds the lease."""
         ...
 
-    def keep_refused(self, run_id: str) -> None:
-        """Keep what a run wrote about a refused candidate below :attr:`folder`."""
+    def where(self, release: Current) -> str:
+        """Return how people find a release."""
+        ...
+
+    def keep_refused(self, run_id: str, files: Mapping[str, bytes], keep: int) -> str | None:
+        """Write what is known about a refused candidate; see :func:`recsys.release.refused.keep_refused`.
+
+        Returns
+        -------
+        str or None
+            How people find it; None if none was kept.
+        """
         ...
 
     def prove(self) -> int:
@@ -253,4 +264,8 @@ def storage_at(given: Path | str, what: str = "the folder of the releases") -> S
     MissingExtra
         If the extra that reads the address is not installed.
     """
+    if is_address(given):
+        from recsys.release.objects import ObjectStorage
+
+        return ObjectStorage.at(os.fspath(given))
     return FolderStorage(local_path(given, what))

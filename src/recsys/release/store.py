@@ -69,8 +69,8 @@ class ReleaseStore:
 
     Attributes
     ----------
-    storage, root, address
-        Where they are kept; the folder of this machine for it, and how people name it.
+    storage, root, address, place
+        Where they are kept, its folder of this machine, how people name it, and what opens it.
     holds, journal
         Places, reads and lifts the hold on publishing; says who published, refused, held and went back.
     """
@@ -89,6 +89,7 @@ class ReleaseStore:
         self.keys = keys or Keys.from_environment()
         self._check = check or FreshProcess()
         self.root, self.address = self.storage.folder, self.storage.address
+        self.place = self.root if str(self.root) == self.address else self.address
         self.holds, self.journal = Holds(self.storage), Journal(self.storage)
 
     def current(self) -> str | None:
@@ -97,7 +98,7 @@ class ReleaseStore:
         Raises
         ------
         ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
-            If what stands at ``v1`` names no release: that is not the same as none.
+            If the pointer names no release: that is not the same as none.
         """
         return _name(self.storage.current())
 
@@ -108,15 +109,7 @@ class ReleaseStore:
     def entries(self, *, marked: bool = True) -> list[Entry]:
         """Return all releases in the order of publication; first those that cannot be read, which say why.
 
-        Parameters
-        ----------
-        marked
-            Whether the current one is marked.
-
-        Raises
-        ------
-        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
-            If what stands at ``v1`` names no release, and the current one is to be marked.
+        The current one is marked, where that is asked for: then it must be known, see :meth:`current`.
         """
         return self._entries(self.storage.current() if marked else None)
 
@@ -137,6 +130,10 @@ class ReleaseStore:
             If there is no such release; the message names those that there are.
         """
         return self.storage.get(self._place(name))
+
+    def where(self, name: str = CURRENT) -> str:
+        """Return how people find a release; see :meth:`path`."""
+        return self.storage.where(self._place(name))
 
     def _place(self, name: str) -> Current:
         """Return where a release is, and what it is called."""

@@ -57,7 +57,7 @@ class WorkerTask:
         How its events are written.
     """
 
-    path: Path
+    path: Path | str
     every: float
     options: ServiceOptions
     wait: bool = False

@@ -6,15 +6,14 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from recsys.errors import ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, ReleaseNotFound
 from recsys.release.loading import load_release
 from recsys.release.path import follow
 from recsys.serving.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recsys.release.keys import PublicKeys
+    from recsys.release.place import Place
 
 
 class Current:
@@ -22,16 +21,21 @@ class Current:
 
     Parameters
     ----------
-    path, keys, eager, wait, apart
+    place
+        Where the release is.
+    keys, eager, wait, apart
         The arguments of :func:`recsys.serving.recommender.load`.
     """
 
-    def __init__(self, path: Path, keys: PublicKeys | None, *, eager: bool, wait: bool, apart: bool) -> None:
-        self.path = path
+    def __init__(self, place: Place, keys: PublicKeys | None, *, eager: bool, wait: bool, apart: bool) -> None:
+        self.place = place
+        self.path = place.path
         self._keys = keys
         self._eager = eager
         self._apart = apart and os.name == "posix"
         self._loading = threading.Lock()
+        if not wait:
+            place.refresh()
         self._loaded = None if wait else self._load(None)
 
     @property
@@ -56,6 +60,7 @@ class Current:
         """Move to the release that the path leads to now, and say whether it is another one."""
         with self._loading:
             before = self._loaded
+            self.place.refresh()
             if before is not None and follow(self.path) == before.path:
                 return False
             fresh = self._load(before)
@@ -63,6 +68,14 @@ class Current:
             return before is None or fresh.name != before.name
 
     def _load(self, before: Snapshot | None) -> Snapshot:
+        try:
+            return self._read(before)
+        except ArtifactCorrupt:
+            if not self.place.copy_again():
+                raise
+            return self._read(before)
+
+    def _read(self, before: Snapshot | None) -> Snapshot:
         if self._apart and before is not None:
             from recsys.serving.apart import snapshot_apart
 

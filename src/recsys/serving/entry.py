@@ -27,7 +27,8 @@ def load(
     Parameters
     ----------
     path
-        The release's folder, or the link to the current one.
+        The release's folder, or the link to the current one; or an address, ``s3://bucket/models``, with ``/v1`` or
+        ``/releases/NAME`` after it: then it is copied to this machine first, each digest compared.
     public_keys
         PEM files of public keys (P-256), of which one must have signed it; those that ``RECSYS_PUBLIC_KEY_FILES``
         names, if it is set, when not given.
@@ -49,5 +50,7 @@ def load(
     ------
     ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
         If there is no release, or it is not sound.
+    StoreError
+        If an object store cannot be asked, and nothing was ever copied from it.
     """
     return Recommender(path, public_keys=public_keys, encoder=encoder, eager=eager, wait=wait, apart=apart)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ArgumentError, NotInModel
 from recsys.release.keys import PublicKeys
+from recsys.release.place import place_at
 from recsys.serving import questions
 from recsys.serving.current import Current
 from recsys.serving.encoder import Queries
 from recsys.serving.names import certain
 from recsys.serving.options import ListOptions
 from recsys.serving.visitors import Visitor
-from recsys.system.paths import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,13 +51,32 @@ class Recommender:
         apart: bool = False,
     ) -> None:
         keys = None if public_keys is None else PublicKeys(public_keys)
-        self._current = Current(local_path(path, "the release"), keys, eager=eager, wait=wait, apart=apart)
+        self._current = Current(
+            place_at(path, keys or PublicKeys.from_environment()), keys, eager=eager, wait=wait, apart=apart
+        )
         self._queries = Queries(encoder)
 
     @property
     def path(self) -> Path:
         """Where releases are loaded from."""
         return self._current.path
+
+    @property
+    def problem(self) -> str:
+        """Why what is here may be older than what is published; empty where it is not."""
+        return self._current.place.problem
+
+    def refresh(self) -> None:
+        """Copy what is published now from an object store, without loading it; a folder needs none of that.
+
+        Raises
+        ------
+        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+            If it cannot be used.
+        StoreError
+            If the store cannot be asked, and nothing was ever copied from it.
+        """
+        self._current.place.refresh()
 
     @property
     def is_loaded(self) -> bool:

@@ -8,8 +8,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 """What an address begins with; a drive of Windows has one letter."""
@@ -38,6 +42,36 @@ def local_path(given: Path | str, what: str) -> Path:
     if expanded.partition(os.sep)[0] == "~":
         raise ConfigError(f"{what} {text!r} begins with ~, and this user has no home folder; set HOME, or write it out")
     return Path(expanded)
+
+
+def is_address(given: Path | str) -> bool:
+    """Say whether this is the address of a store of releases: ``s3://bucket/prefix``."""
+    return os.fspath(given).startswith("s3://")
+
+
+def releases_place(given: Path | str) -> Path | str:
+    """Return where releases are kept: an address as it is, else :func:`local_path`."""
+    return os.fspath(given) if is_address(given) else local_path(given, "the folder of the releases")
+
+
+def here(text: str) -> str:
+    """Return a path of the settings; see :func:`refuse_address`."""
+    refuse_address(text, "the path")
+    return text
+
+
+def here_or_store(text: str) -> str:
+    """Return a path of the settings that may be the address of a store of releases."""
+    return text if is_address(text) else here(text)
+
+
+def cache_folder(setting: str = "", environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder that ``content.cache_dir`` names, else ``recsys`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
+    if setting:
+        return local_path(setting, "content.cache_dir")
+    # The XDG specification has a relative path ignored.
+    named = local_path(environ.get("XDG_CACHE_HOME", ""), "XDG_CACHE_HOME")
+    return (named if named.is_absolute() else Path.home() / ".cache") / "recsys"
 
 
 def named_path(part: str, what: str, whole: str, kinds: str) -> Path:
