@@ -197,8 +197,8 @@ def _user(recommender: Recommender, text: str) -> Id:
 
 def path_of(models: Path | str, release: str) -> Path | str:
     """Return the folder of a release, or the link to the current one; or the address of one of both."""
-    from recsys.release.pointer import LINK
     from recsys.release.place import address_of
+    from recsys.release.pointer import LINK
     from recsys.release.store import CURRENT, ReleaseStore
 
     if isinstance(models, str):

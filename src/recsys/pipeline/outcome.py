@@ -103,7 +103,8 @@ class RunResult:
         if self.outlook is not None:
             return f"checked: {counts} ({took}); {_OUTLOOKS[self.outlook]}. Nothing was written"
         if self.status == "nothing new":
-            return f"nothing new: {self.address or self.path} was made of the same {counts} ({took}); --force trains all the same"
+            where = self.address or self.path
+            return f"nothing new: {where} was made of the same {counts} ({took}); --force trains all the same"
         judged = None if self.trial is None else _metrics(self.trial).verdict
         verdict = "" if judged is None else f"; {judged.reason}"
         return f"published {self.address or self.path}: {counts} ({took}){verdict}"
