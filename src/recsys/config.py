@@ -16,10 +16,11 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from recsys.errors import ConfigError
 from recsys.marts import GAME_COLUMNS, GAMES_TABLE, RATINGS_TABLE
+from recsys.operation_settings import ObserverSettings, ReleaseSettings, ServingSettings
 from recsys.scenario_settings import MOST_SCENARIOS, SCENARIO_NAME, ScenarioSettings
 from recsys.settings_source import SettingsSource
 from recsys.settings_table import Documented
-from recsys.system.paths import here, here_or_store, refuse_address
+from recsys.system.paths import here, refuse_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -267,27 +268,6 @@ class GateSettings(Documented):
     """The share of ratings on games that the catalogue lacks may rise by this much (0.05: 5 points)."""
 
 
-class ReleaseSettings(Documented):
-    """The release store; no part of what it keeps: another bound or folder trains nothing anew."""
-
-    output: Annotated[str, Field(min_length=1), AfterValidator(here_or_store)] = "models"
-    """Folder of the releases, or ``s3://bucket/folder``, which ``train`` writes and others read; ``--output`` and
-    ``--models`` beat it."""
-    keep: Annotated[int, Field(ge=1)] = 5
-    """Releases that stay after a run that ended well; the current one and the one that it replaced always do."""
-    max_age_days: Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)] = 0.0
-    """Releases older than this go too, save the current one: whom the marts forget is forgotten here; 0: none."""
-    user_factors: bool = True
-    """Whether a release holds its users' factors, which no answer needs; ``false`` leaves out ``cf_model.pkl``."""
-
-
-class ObserverSettings(Documented):
-    """The observers of a run; no part of what it makes."""
-
-    limit_s: Annotated[float, Field(gt=0)] = 10.0
-    """Seconds that an observer may take for one event; one that takes longer is dropped for the rest of the run."""
-
-
 class Settings(Documented):
     """All settings of a run."""
 
@@ -299,6 +279,7 @@ class Settings(Documented):
     cf: CfSettings = CfSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     release: ReleaseSettings = ReleaseSettings()
+    serving: ServingSettings = ServingSettings()
     gate: GateSettings = GateSettings()
     observers: ObserverSettings = ObserverSettings()
     scenario: dict[Annotated[str, Field(pattern=SCENARIO_NAME)], ScenarioSettings] = Field(default={})

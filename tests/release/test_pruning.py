@@ -10,8 +10,9 @@ import pytest
 
 from factories.small_release import Parts, backdate, make_parts
 from recsys.cli import run
-from recsys.config import ReleaseSettings, Settings
+from recsys.config import Settings
 from recsys.errors import LockHeld
+from recsys.operation_settings import ReleaseSettings
 from recsys.release.check import check_here
 from recsys.release.store import ReleaseStore
 from recsys.trainer import Trainer

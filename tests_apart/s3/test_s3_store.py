@@ -138,7 +138,7 @@ def test_a_reader_copies_once_and_goes_on_when_the_store_is_away(
         assert again.release == "b"
         assert not again.reload()
     assert "the store cannot be reached; the copy goes on" in caplog.text
-    assert "cannot read v1.json" in again.problem
+    assert "cannot read v1.json" in again.current.place.problem
 
 
 def test_without_a_copy_a_store_that_is_away_is_an_error(
@@ -242,7 +242,7 @@ def test_the_commands_take_an_address(
     """`--models`, `--output` and `release.output` alike."""
     for name in ("a", "b"):
         parts.publish(store, name)
-    monkeypatch.setenv("RECSYS_RELEASE_OUTPUT", address)
+    monkeypatch.setenv("RECSYS_RELEASE__OUTPUT", address)
     assert run(["releases", "--json"]) == 0
     assert [row["release"] for row in json.loads(capsys.readouterr().out)] == ["a", "b"]
     for command in (

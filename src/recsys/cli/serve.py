@@ -9,7 +9,7 @@ import typer
 
 from recsys.cli.options import CURRENT, Log, LogFormat, Models, Release, Verbose, is_finite, releases_folder
 from recsys.cli.state import begin
-from recsys.errors import MissingExtra
+from recsys.errors import ConfigError, MissingExtra
 from recsys.system import streams, working
 
 
@@ -56,6 +56,8 @@ def serve(
     except ImportError as error:
         raise MissingExtra("serve", "recsys serve") from error
     from recsys.cli.query import path_of
+    from recsys.config import load_settings
+    from recsys.release.keys import PUBLIC
     from recsys.service.bearer import token_from_environment
     from recsys.serving import load
 
@@ -65,7 +67,13 @@ def serve(
         state.hand_over_signals()
 
     path = path_of(releases_folder(models), release)
-    options = ServiceOptions(token_from_environment(os.environ), access_log, timeout)
+    age = load_settings().serving.max_age_hours
+    if age and not os.environ.get(PUBLIC):
+        raise ConfigError(
+            f"serving.max_age_hours is {age:g}, and {PUBLIC} names no key: without one nobody can say how old what is"
+            " served is; name the public key, or set it to 0"
+        )
+    options = ServiceOptions(token_from_environment(os.environ), access_log, timeout, max_age_hours=age)
     if workers > 1:
         task = WorkerTask(path, poll, options, wait, log_format.value, verbose)
         return serve_many(task, workers, host, port, ready=ready)

@@ -15,6 +15,7 @@ from recsys.release.refused import keep_refused
 from recsys.release.seal import open_plain
 from recsys.release.shelf import RELEASES, is_release_name
 from recsys.release.switch import TRASH, mend, point, points_to
+from recsys.release.switches import POINTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -163,9 +164,15 @@ class FolderStorage:
                     rename(folder, sealed)
             raise
 
-    def point(self, name: str, admit: Callable[[], None]) -> None:
+    def pointer(self) -> bytes | None:
+        """Return the signed switches."""
+        return FolderNote(self.folder / POINTER, self.folder / HOLD_LOCK).read()
+
+    def point(self, name: str, admit: Callable[[], None], pointer: bytes | None) -> None:
         """Swap the link. Nobody is asked: who is here has the hold's guard, and has looked."""
         del admit
+        if pointer is not None:  # first: until the link moves, the switch before is there too
+            write_bytes(self.folder / POINTER, pointer)
         standing = None
         with suppress(ReleaseError):  # what names no release is moved aside
             standing = self._pointer.look()

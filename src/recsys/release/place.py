@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from recsys.errors import ArtifactCorrupt, ReleaseNotFound, StoreError
 from recsys.release.pointer import LINK
-from recsys.release.seal import read_seal
+from recsys.release.seal import open_plain, read_seal
 from recsys.release.shelf import RELEASES
+from recsys.release.switches import POINTER
+from recsys.release.witness import Witness
 from recsys.system.log import events, keys
 from recsys.system.paths import is_address, local_path
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from recsys.release.keys import PublicKeys
     from recsys.release.objects import ObjectStorage
+    from recsys.release.switches import Switch
 
 log = events(__name__)
 
@@ -30,10 +33,16 @@ class Place(Protocol):
         A folder, or a link to one.
     problem
         Why it may be older than what is published; empty where it is not.
+    switch
+        The signed switch that made the loaded release current; None without a key, or where none was ever signed.
+    asks_for_a_key
+        Whether the switch must be signed.
     """
 
     path: Path
     problem: str
+    switch: Switch | None
+    asks_for_a_key: bool
 
     def refresh(self) -> None:
         """Bring the path up to date.
@@ -47,21 +56,48 @@ class Place(Protocol):
         """
         ...
 
+    def vouch(self, release: str, folder: Path) -> None:
+        """Look whether a release that was loaded is the one that was signed to be current.
+
+        Raises
+        ------
+        ArtifactCorrupt
+            If it is not, or is older than what was seen; see :class:`recsys.release.witness.Witness`.
+        """
+        ...
+
     def copy_again(self) -> bool:
         """Replace a damaged copy, and say whether there was anything to copy from."""
         ...
 
 
 class FolderPlace:
-    """A path of this machine, which publishers themselves bring up to date; see :class:`Place`."""
+    """A path of this machine, which publishers themselves bring up to date; see :class:`Place`.
+
+    Parameters
+    ----------
+    path
+        A release's folder, or ``v1`` of a folder of releases.
+    public
+        When given, the switch to a release must be signed with one of them.
+    """
 
     problem = ""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, public: PublicKeys | None) -> None:
         self.path = path
+        self.switch: Switch | None = None
+        points = path.name == LINK and path.parent.name != RELEASES  # a release that somebody names is nobody's switch
+        self._witness = Witness(str(path.parent.resolve()), public) if public and points else None
+        self.asks_for_a_key = self._witness is not None
 
     def refresh(self) -> None:
         """Do nothing."""
+
+    def vouch(self, release: str, folder: Path) -> None:
+        """Look at the signed switches beside the link."""
+        if self._witness is not None:
+            self.switch = self._witness.accept(_pointer_beside(self.path), release, folder)
 
     def copy_again(self) -> bool:
         """Say that there is nothing to copy from."""
@@ -77,15 +113,18 @@ class StorePlace:
         The store.
     name
         A release; None for the current one.
-    keys
-        When given, one of them must have signed it.
+    public
+        When given, the release, and the switch to it, must be signed with one of them.
     """
 
-    def __init__(self, storage: ObjectStorage, name: str | None, keys: PublicKeys | None) -> None:
-        self._storage, self._name, self._keys = storage, name, keys
+    def __init__(self, storage: ObjectStorage, name: str | None, public: PublicKeys | None) -> None:
+        self._storage, self._name, self._public = storage, name, public
         self._mirror = storage.mirror
         self.path = self._mirror.link if name is None else self._mirror.releases / name
         self.problem = ""
+        self.switch: Switch | None = None
+        self._witness = Witness(storage.address, public) if public and name is None else None
+        self.asks_for_a_key = self._witness is not None
 
     def refresh(self) -> None:
         """Copy what is current now, unless it is here; where the store is away, what is here goes on."""
@@ -107,10 +146,20 @@ class StorePlace:
         current = self._storage.current()
         if current is None:
             raise ReleaseNotFound(f"no release is current in {self._storage.address}; `recsys train` publishes one")
-        if current.name == self._mirror.current() and self.path.exists():
+        pointer = self._storage.pointer() if self._witness is not None else None
+        known = current.name == self._mirror.current() and self.path.exists()
+        if known and pointer == _pointer_beside(self.path):
             return
-        read_seal(self._mirror.get(current.name), self._keys)  # what nobody signed does not take the place of what is
-        self._mirror.point(current.name)
+        folder = self._mirror.get(current.name)
+        read_seal(folder, self._public)  # what nobody signed does not take the place of what somebody did
+        if self._witness is not None:
+            self._witness.accept(pointer, current.name, folder)
+        self._mirror.point(current.name, pointer)
+
+    def vouch(self, release: str, folder: Path) -> None:
+        """Look at the copy of the signed switches."""
+        if self._witness is not None:
+            self.switch = self._witness.accept(_pointer_beside(self.path), release, folder)
 
     def copy_again(self) -> bool:
         """Replace the copy."""
@@ -126,20 +175,30 @@ class StorePlace:
         return True
 
 
+def _pointer_beside(link: Path) -> bytes | None:
+    try:
+        with open_plain(link.with_name(POINTER)) as file:
+            return file.readall()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ArtifactCorrupt(f"{link.with_name(POINTER)} cannot be read: {error.strerror or error}") from error
+
+
 def address_of(store: str, release: str) -> str:
     """Return the address of a release of a store, as :func:`place_at` takes it."""
     return f"{store}/{RELEASES}/{release}"
 
 
-def place_at(given: Path | str, keys: PublicKeys | None = None) -> Place:
+def place_at(given: Path | str, public: PublicKeys | None = None) -> Place:
     """Return the place that a path or an address means.
 
     Parameters
     ----------
     given
         ``models/v1``, ``models/releases/NAME``; or ``s3://bucket/models``, with ``/v1`` or ``/releases/NAME`` after it.
-    keys
-        When given, one of them must have signed the release.
+    public
+        When given, one of them must have signed the release, and the switch to it.
 
     Raises
     ------
@@ -149,10 +208,10 @@ def place_at(given: Path | str, keys: PublicKeys | None = None) -> Place:
         If the extra that reads the address is not installed.
     """
     if not is_address(given):
-        return FolderPlace(local_path(given, "the release"))
+        return FolderPlace(local_path(given, "the release"), public)
     from recsys.release.objects import ObjectStorage
 
     address, name = os.fspath(given).rstrip("/").removesuffix(f"/{LINK}"), None
     if f"/{RELEASES}/" in address:
         address, _, name = address.rpartition(f"/{RELEASES}/")
-    return StorePlace(ObjectStorage.at(address), name, keys)
+    return StorePlace(ObjectStorage.at(address), name, public)

@@ -114,6 +114,7 @@ class Staging(Standing):
         self._signing = keys.signing
         self.replaces = None if current is None else current.name
         self._publish = publish
+        self.published = False
 
     def write(self, name: str, data: Buffer) -> None:
         """Write one file of the release.
@@ -174,6 +175,7 @@ class Staging(Standing):
         )
         self._seal(manifest)
         self._publish(self)
+        self.published = True
         return manifest
 
     def _hash_files(self) -> dict[str, FileFacts]:

@@ -192,7 +192,11 @@ class Storage(Protocol):
         """
         ...
 
-    def point(self, name: str, admit: Callable[[], None]) -> None:
+    def pointer(self) -> bytes | None:
+        """Return the signed switches; see :mod:`recsys.release.switches`. None where there are none."""
+        ...
+
+    def point(self, name: str, admit: Callable[[], None], pointer: bytes | None) -> None:
         """Make a release current in one step. For who holds the lease.
 
         Parameters
@@ -201,6 +205,8 @@ class Storage(Protocol):
             Which.
         admit
             Raises if somebody has placed a hold; asked so late that none slips in between.
+        pointer
+            The signed switches; None where nothing is signed.
         """
         ...
 

@@ -37,6 +37,7 @@ from recsys.release.shelf import is_release_name
 from recsys.release.staging import STAGING, Label, Staging
 from recsys.release.storage import Storage, storage_at
 from recsys.release.verify import read_manifest
+from recsys.release.witness import sign_again, sign_switch
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress, working
 
@@ -221,7 +222,10 @@ class ReleaseStore:
             if current is not None:
                 current = replace(current, folder=self._fetched(current))
             try:
-                yield Staging(label, folder, current, keys, self._publish)
+                staging = Staging(label, folder, current, keys, self._publish)
+                yield staging
+                if current is not None and not staging.published:
+                    sign_again(self.storage, keys, current)
                 prune_calmly(self.entries, self.retention, self.storage.delete)
             finally:
                 with suppress(ArtifactWriteError):  # the next run removes it: the error that led here is what matters
@@ -240,18 +244,17 @@ class ReleaseStore:
             self._check(staging.folder, self.keys.public)
         manifest = read_manifest(staging.folder, self.keys.public)
         admit = partial(self.holds.refuse, "nothing was published")
+        signed = sign_switch(self.storage, self.keys, staging.release, staging.folder, "published")
         with self.storage.put(staging.folder, staging.release), self.holds.guard(f"run {staging.release}"):
             admit()
             with self.journal.publishing(manifest, partial(self.storage.points_to, staging.release)):
-                self.storage.point(staging.release, admit)
+                self.storage.point(staging.release, admit, signed)
         log.info("published", extra=keys(release=staging.release, path=self.address))
 
     def _seen(self) -> Current | None:
-        """Return the current release; None also where none is known to be."""
-        try:
+        with suppress(ReleaseError):  # none is known to be
             return self.storage.look()
-        except ReleaseError:
-            return None
+        return None
 
     def rollback(
         self, name: str | None = None, *, reason: str | None = None, by: str | None = None, hold: bool = True
@@ -294,13 +297,14 @@ class ReleaseStore:
             target = name or self._previous()
             manifest = self.verify(target)
             release, before = manifest.release, _name(self._seen())
+            signed = sign_switch(self.storage, self.keys, release, self._place(target).folder, "rolled back")
             card = card.rolled_back(before, release)
             moved = partial(self.storage.points_to, release)
             placing = self.holds.placed_with(card, moved, keep=reason is None)
             with placing if hold else nullcontext():
                 self.journal.find(before)
                 with self.journal.going_back(card, moved):
-                    self.storage.point(release, lambda: None)
+                    self.storage.point(release, lambda: None, signed)
         log.info("rolled back", extra=keys(release=release, by=card.by, reason=card.reason))
         return manifest
 

@@ -17,6 +17,7 @@ from recsys.service.responses import json_response, problem
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from recsys.service.front import Front
     from recsys.service.metrics import Metrics
     from recsys.service.watch import Watch
     from recsys.serving import Recommender
@@ -25,7 +26,7 @@ _ASSETS = files("fastapi_offline") / "static"
 _NOTHING = "nothing sound is loaded yet"
 
 
-def add_about(app: FastAPI, recommender: Recommender, watch: Watch | None, metrics: Metrics) -> None:
+def add_about(app: Front, recommender: Recommender, watch: Watch | None, metrics: Metrics) -> None:
     """Add the routes to a service.
 
     Parameters
@@ -39,7 +40,7 @@ def add_about(app: FastAPI, recommender: Recommender, watch: Watch | None, metri
     metrics
         What it counts.
     """
-    _add_probes(app, recommender)
+    _add_probes(app, recommender, app.max_age_hours)
     _add_pages(app)
 
     @app.get("/health", response_model=schema.Health, tags=["service"])
@@ -78,7 +79,7 @@ def add_about(app: FastAPI, recommender: Recommender, watch: Watch | None, metri
         return Response(metrics.text(), headers={"Content-Type": exposition.CONTENT_TYPE})
 
 
-def _add_probes(app: FastAPI, recommender: Recommender) -> None:
+def _add_probes(app: FastAPI, recommender: Recommender, max_age_hours: float) -> None:
     @app.get("/live", response_model=schema.State, tags=["service"])
     async def live() -> Response:
         """Say that the process answers; a process that does not is to be restarted."""
@@ -89,6 +90,10 @@ def _add_probes(app: FastAPI, recommender: Recommender) -> None:
         """Say that a sound release is loaded: questions are answered."""
         if not recommender.is_loaded:
             return problem("NotReady", f"{_NOTHING}; /health says why", 503)
+        hours = recommender.current.signed_hours_ago
+        if max_age_hours and hours is not None and hours > max_age_hours:
+            aged = f"the release {recommender.release} was signed {hours:,.1f} hours ago"
+            return problem("NotReady", f"{aged}, and serving.max_age_hours is {max_age_hours:g}", 503)
         return json_response({"status": "ready"})
 
 

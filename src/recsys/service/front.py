@@ -36,12 +36,15 @@ class ServiceOptions:
         Seconds that an answer may take.
     max_body
         Bytes that the body of a request may have.
+    max_age_hours
+        Where a key is asked for: ``/ready`` says no once the switch to the release was signed longer ago; 0: never.
     """
 
     token: str | None = field(default=None, repr=False)
     access_log: str | None = None
     timeout: float = 30.0
     max_body: int = MAX_BODY
+    max_age_hours: float = 0.0
 
 
 class Front(FastAPI):
@@ -63,6 +66,7 @@ class Front(FastAPI):
         # The pages of its own ask another site for their scripts; those in `about` do not.
         super().__init__(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, **given)
         self._has_token = options.token is not None
+        self.max_age_hours = options.max_age_hours
         access_log = None if options.access_log is None else AccessLog(options.access_log, metrics.lost.inc)
         app: ASGIApp = Timed(super().__call__, options.timeout)
         if options.token is not None:

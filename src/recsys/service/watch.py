@@ -71,13 +71,13 @@ class Watch:
         """Look once; return whether another release answers than before."""
         target = self._recommender.path
         try:
-            self._recommender.refresh()
+            self._recommender.current.refresh()
             target = follow(target)
         except (OSError, ReleaseError) as error:  # a link that leads to itself, a folder that is gone
             self._tell(target, error)
             return False
         if self._recommender.is_loaded and target == self._recommender.snapshot.path:
-            self._failed, self.problem = None, self._recommender.problem or None
+            self._failed, self.problem = None, self._recommender.current.place.problem or None
             return False
         if target == self._failed and self._clock() - self._failed_at < self._retry_after:
             return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import ArtifactCorrupt, ReleaseNotFound
 from recsys.release.loading import load_release
 from recsys.release.path import follow
+from recsys.release.switches import hours_since
 from recsys.serving.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ class Current:
         return self._loaded is not None
 
     @property
+    def signed_hours_ago(self) -> float | None:
+        """Hours since the switch to the release that answers was signed; None where no key is asked for."""
+        if self._loaded is None or not self.place.asks_for_a_key:
+            return None
+        if self.place.switch is not None:
+            return self.place.switch.age_hours
+        return hours_since(self._loaded.manifest.created)  # a release from before switches were signed
+
+    @property
     def snapshot(self) -> Snapshot:
         """The release that answers now.
 
@@ -55,6 +65,21 @@ class Current:
         if self._loaded is None:
             raise ReleaseNotFound(f"no sound release has been loaded from {self.path} yet; ask again later")
         return self._loaded
+
+    def refresh(self) -> None:
+        """Look at what is published now, and load nothing: of an object store it is copied.
+
+        Raises
+        ------
+        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
+            If it cannot be used.
+        StoreError
+            If the store cannot be asked, and nothing was ever copied from it.
+        """
+        self.place.refresh()
+        loaded = self._loaded
+        if loaded is not None and follow(self.path) == loaded.path:
+            self.place.vouch(loaded.name, loaded.path)
 
     def reload(self) -> bool:
         """Move to the release that the path leads to now, and say whether it is another one."""
@@ -69,11 +94,13 @@ class Current:
 
     def _load(self, before: Snapshot | None) -> Snapshot:
         try:
-            return self._read(before)
+            snapshot = self._read(before)
         except ArtifactCorrupt:
             if not self.place.copy_again():
                 raise
-            return self._read(before)
+            snapshot = self._read(before)
+        self.place.vouch(snapshot.name, snapshot.path)
+        return snapshot
 
     def _read(self, before: Snapshot | None) -> Snapshot:
         if self._apart and before is not None:

@@ -62,21 +62,9 @@ class Recommender:
         return self._current.path
 
     @property
-    def problem(self) -> str:
-        """Why what is here may be older than what is published; empty where it is not."""
-        return self._current.place.problem
-
-    def refresh(self) -> None:
-        """Copy what is published now from an object store, without loading it; a folder needs none of that.
-
-        Raises
-        ------
-        ReleaseNotFound, ArtifactCorrupt, IncompatibleArtifact
-            If it cannot be used.
-        StoreError
-            If the store cannot be asked, and nothing was ever copied from it.
-        """
-        self._current.place.refresh()
+    def current(self) -> Current:
+        """What knows which release answers now, and how the next one takes its place."""
+        return self._current
 
     @property
     def is_loaded(self) -> bool:

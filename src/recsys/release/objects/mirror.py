@@ -19,6 +19,7 @@ from recsys.release.lock import file_lock
 from recsys.release.pointer import LINK
 from recsys.release.seal import MANIFEST_LIMIT, REPAIR, read_seal
 from recsys.release.shelf import RELEASES, is_release_name
+from recsys.release.switches import POINTER
 from recsys.system.log import events, keys
 from recsys.system.paths import cache_folder
 from recsys.system.pulse import progress
@@ -126,11 +127,21 @@ class Mirror:
             remove(self.releases / name)
             remove(self.folder / SEALS / name)
 
-    def point(self, name: str) -> None:
-        """Make a copy the current one here, and remove older ones. A reader that has one open keeps it."""
+    def point(self, name: str, pointer: bytes | None = None) -> None:
+        """Make a copy the current one here, and remove older ones. A reader that has one open keeps it.
+
+        Parameters
+        ----------
+        name
+            Which.
+        pointer
+            The signed switches, which are kept beside the link; None where none are.
+        """
         target = f"{RELEASES}/{name}"
         with file_lock(self.folder / _LOCK, f"the switch to {name}", patience_s=_PATIENCE_S):
             before = os.readlink(self.link) if self.link.is_symlink() else ""  # noqa: PTH115 - the raw text is meant
+            if pointer is not None:
+                write_bytes(self.folder / POINTER, pointer)
             if before != target:
                 point_link(self.link, target)
             self._prune({name, before.rpartition("/")[2]})

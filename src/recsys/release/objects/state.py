@@ -63,6 +63,8 @@ class State(Record):
         Who publishes; None where nobody does.
     hold
         The hold on publishing, as ``hold.json`` has it in a folder; None where there is none.
+    pointer
+        The signed switches, as ``pointer.json`` has them in a folder; None where none was signed.
     change
         What no other change of the state has.
     """
@@ -72,6 +74,7 @@ class State(Record):
     release: str | None = None
     tenant: Tenant | None = None
     hold: Json = None
+    pointer: Json = None
     change: str = ""
 
 

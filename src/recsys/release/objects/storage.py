@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -189,13 +190,19 @@ class ObjectStorage:
                 f" {stored[:12]}… instead of {meant[:12]}…); look at the store before the next run"
             )
 
-    def point(self, name: str, admit: Callable[[], None]) -> None:
+    def pointer(self) -> bytes | None:
+        """Return the signed switches."""
+        found = self._state.read()
+        return None if found is None or found.state.pointer is None else json.dumps(found.state.pointer).encode()
+
+    def point(self, name: str, admit: Callable[[], None], pointer: bytes | None) -> None:
         """Change the state: the lease is still this run's, there is no hold, and nobody came in between."""
 
         def pointed(found: Found) -> State:
             self._lease.require(found)
             admit()
-            return found.state.model_copy(update={"release": name})
+            signed = found.state.pointer if pointer is None else json.loads(pointer)
+            return found.state.model_copy(update={"release": name, "pointer": signed})
 
         self._state.change(pointed)
 
