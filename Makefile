@@ -63,8 +63,8 @@ bench: $(VENV)/.dev-installed $(MORE) ## Measure each step against the textbook 
 faults: $(VENV)/.dev-installed ## Make every system call of a publish and of an export fail in turn (Linux, strace)
 	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_faults.py tests/export/test_export_faults.py $(ARGS)
 
-mutations: $(VENV)/.dev-installed ## Change a signed release at random, 10,000 times
-	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_release_signature.py $(ARGS)
+mutations: $(VENV)/.dev-installed ## Change a signed release, and the signed pointer to it, at random, 10,000 times each
+	RECSYS_FAULTS=all $(BIN)/pytest tests/release/test_release_signature.py tests/release/test_switches.py $(ARGS)
 
 docs: $(VENV)/.dev-installed ## Write the reference pages from the code
 	$(BIN)/python docs/generate.py
