@@ -4,7 +4,8 @@
 
     RecsysError                                            exit
     ├── DataContractError      (ValueError)                  65   the marts break a rule
-    │   └── EmptyResult                                           a query answered no rows
+    │   ├── EmptyResult                                           a query answered no rows
+    │   └── DataDrifted                                           too far from the current release's data
     ├── SourceError            (ConnectionError)                  the warehouse failed us
     │   ├── SourceUnavailable                                69   outage, refused, unknown host
     │   │   └── SourceNotFound                               66   missing file or folder
@@ -81,6 +82,12 @@ class EmptyResult(DataContractError):
     """A query answered no rows at all."""
 
     next_step = "look whether the dbt run finished, and whether the role sees the rows"
+
+
+class DataDrifted(DataContractError):
+    """The data moved further from those of the current release than the settings allow."""
+
+    next_step = "look at the marts; --accept-drift REASON trains all the same"
 
 
 class SourceError(RecsysError, ConnectionError):

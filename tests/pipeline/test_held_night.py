@@ -78,6 +78,10 @@ def test_a_rollback_outlasts_the_next_night(models: Path) -> None:
     assert caught.value.exit_code == 3
     assert source.queries == []
     assert store.current() == good
+    last = store.journal.lines()[-1]
+    assert last.event == "refused"
+    assert last.release not in store.names()
+    assert '"worse on phones"' in str(last.why)
     store.holds.lift()
     assert night(models, seed=2)[0].run_pipeline().status == "published"
 

@@ -179,6 +179,9 @@ def test_half_the_rows_gone_stops_the_run_before_it_trains(tmp_path: Path) -> No
     with pytest.raises(DataContractError, match=r"ratings went from 720 to 360 \(-50%, bound -20%\)") as caught:
         late.run_pipeline()
     assert "--accept-drift" in str(caught.value)
+    last = ReleaseStore(tmp_path).journal.lines()[-1]
+    assert last.event == "refused"
+    assert "ratings went from 720 to 360" in str(last.why)
     assert {"embed", "train_candidate", "train_cf"}.isdisjoint(late.steps.seconds)
     allowed = Overrides(accept_drift="we dropped inactive users", publish_anyway="scores of half the data")
     trainer(tmp_path, half).run_pipeline(overrides=allowed)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import ConfigError, DataContractError, Diverged, QualityGateFailed, ReleaseError
+from recsys.errors import ConfigError, DataDrifted, Diverged, QualityGateFailed, ReleaseError
 from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Filter, Popularity, PopularLately
 from recsys.evaluation.current import CurrentRelease, measure_of
 from recsys.evaluation.curves import LearningCurve, exposure
@@ -77,7 +77,7 @@ def check_data(
 
     Raises
     ------
-    DataContractError
+    DataDrifted
         If the data drifted beyond the bounds, and nobody accepted it.
     """
     before = None if current is None else current.profile
@@ -88,7 +88,7 @@ def check_data(
     if not drift.reason:
         return DataCheck(profile, drift)
     if accepted is None:
-        raise DataContractError(
+        raise DataDrifted(
             f"the data drifted since release {drift.release}: {drift.reason}. Nothing was trained: mend the marts,"
             ' or accept it with --accept-drift "reason"'
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArtifactWriteError, LockHeld, StoreError
+from recsys.errors import ArtifactWriteError, DataDrifted, Diverged, LockHeld, PublishingHeld, StoreError
 from recsys.pipeline.observers import Audience
 from recsys.pipeline.outcome import NO_OVERRIDES, Failure, Overrides, RunResult, Status, new_run_id
 from recsys.system.log import events, keys
@@ -116,8 +116,12 @@ class Run:
         """Yield a release in the making; the run is watched while it lasts."""
         self.require_set_up()
         log.info("run begins", extra=keys(run_id=self.run_id, output=self.store.address))
-        with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
-            yield staging
+        try:
+            with working("run", self.steps.quiet_s), self.store.staging(self.run_id) as staging:
+                yield staging
+        except (DataDrifted, Diverged, PublishingHeld) as error:
+            self._note_refusal(str(error).partition("; nothing")[0].partition(". Nothing")[0])
+            raise
 
     def open_encoder(self, standing: Standing | None = None) -> Encoder:
         """Return this run's encoder. Called before the fetch: settings that cannot be met end the run at once.
