@@ -222,6 +222,7 @@ def _said(error: Exception) -> str:
     code = re.search(r"<Code>(.*?)</Code>", text)
     line = " ".join(text.partition("<?xml")[0].partition("<Error")[0].split()).rstrip(": ")
     line = re.sub(r"\?\S*", "", line)  # parameters of a request
+    line = re.sub(r" in [\d.]+\w+(, after \d+ retries, .*?retry_timeout: \w+)? - ", ": ", line)
     for name, value in secret_values().items():
         line = line.replace(value, f"[{name}]")
     return f"{line[:300]} ({code[1]})" if code else line[:300]
