@@ -17,6 +17,7 @@ from recsys.sources.snowflake.names import variables
 from recsys.system.paths import refuse_address, releases_place
 from recsys.system.pulse import working
 from recsys.system.steps import Steps
+from recsys.tracking import trackers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ class Trainer:
     store
         Where releases are published; one in ``models_output_dir`` when not given.
     observers
-        The observers of each run; see :class:`recsys.pipeline.observers.RunObserver`.
+        The observers of each run; see :class:`recsys.pipeline.observers.RunObserver`. Those of the settings join them.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class Trainer:
         self.steps = Steps()
         self._embedding_model = embedding_model
         self._given_store = store
-        self._observers = tuple(observers)
+        self._observers = (*observers, *trackers(self.settings))
         if isinstance(source, str):
             refuse_address(source.removeprefix("duckdb:"), "source")
             # As with --source: the manifest says where the data come from, however it was named.

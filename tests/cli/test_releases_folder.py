@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 QUICK = [part for key, value in RECIPE.items() for part in ("--set", f"cf.{key}={value}")]
 READING = {
     "compare": ["a", "b"],
+    "card": [],
     "report": [],
     "releases": [],
     "verify": [],

@@ -1,4 +1,4 @@
-"""``recsys report``: the page of a release."""
+"""``recsys report`` and ``recsys card``: the page of a release, and its model card."""
 
 from __future__ import annotations
 
@@ -40,6 +40,25 @@ def report(
         return
     _write(out, page)
     streams.tell(f"wrote {out}: the page of release {manifest.release} ({len(page) / 1e3:,.0f} kB)")
+
+
+def card(
+    context: typer.Context,
+    release: Annotated[str, typer.Argument(help="Its run id, or current.", metavar="RELEASE")] = CURRENT,
+    *,
+    models: Models = None,
+    verbose: Verbose = False,
+) -> None:
+    """Print the model card of a release, as Hugging Face has it: purpose, data, scores, settings, risks."""
+    begin(context, verbose=verbose, quiet=True)
+    from recsys.release.layout import METRICS
+    from recsys.release.metrics import read_metrics
+    from recsys.release.store import ReleaseStore
+    from recsys.report import model_card
+
+    store = ReleaseStore(releases_folder(models))
+    manifest, metrics = store.manifest(release), store.path(release) / METRICS
+    streams.answer(model_card(manifest, read_metrics(metrics.read_bytes()) if metrics.exists() else None).rstrip("\n"))
 
 
 def _write(out: Path, page: bytes) -> None:
