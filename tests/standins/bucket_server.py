@@ -182,7 +182,7 @@ class _Passing(socketserver.StreamRequestHandler):
         if fault == "lost":
             return False
         if fault == "slow":
-            time.sleep(1)
+            time.sleep(0.15)
         return self._answer(method, *answer, cut=fault == "cut")
 
     def _answer(self, method: str, status: int, headers: dict[str, str], data: bytes, *, cut: bool = False) -> bool:
