@@ -113,6 +113,6 @@ def test_a_trainer_takes_the_folder_of_the_settings(place: Path) -> None:
 
 def test_an_address_is_no_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is refused where it is read, by its name."""
-    (place / "recsys.toml").write_text('[release]\noutput = "s3://bucket/models"\n')
+    (place / "recsys.toml").write_text('[release]\noutput = "gs://bucket/models"\n')
     assert run(["releases"]) == 78
-    assert "release.output = 's3://bucket/models' (from recsys.toml)" in capsys.readouterr().err
+    assert "release.output = 'gs://bucket/models' (from recsys.toml)" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_other_paths_stay_as_they_are(given: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["s3://bucket/models", Path("s3://bucket/models"), "file:///tmp/m", "abfss://a@b/c", "s3:/x", "gs:"],
+    ["gs://bucket/models", Path("s3://bucket/models"), "file:///tmp/m", "abfss://a@b/c", "s3:/x", "gs:"],
 )
 def test_an_address_is_refused_before_anything_else(given: str | Path) -> None:
     """Nothing is trained, to be left in a folder called ``s3:``; a :class:`Path` of it has lost a stroke."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from recsys.marts.ratings import Ratings
 from recsys.models.confidence import aligned, confidence_of, stored
 from recsys.models.fading import left_by_time
 from recsys.models.folding import FoldIn
+from recsys.models.given import settings_given
 from recsys.models.item_item import ItemItem
 from recsys.models.recipe import CfRecipe
 from recsys.models.solvers import Factors, solver_of
@@ -90,8 +91,16 @@ class CollaborativeFilter:
     recipe: CfRecipe
     tuning: Search | None = None
 
-    def __init__(self, settings: CfSettings | None = None) -> None:
-        self.settings = settings or CfSettings()
+    def __init__(self, settings: CfSettings | None = None, **loose: Never) -> None:
+        self.settings = settings_given("CollaborativeFilter", CfSettings, settings, loose)
+
+    def __repr__(self) -> str:
+        """Return its size; of one that was not trained, that."""
+        if not hasattr(self, "als_model"):
+            return "CollaborativeFilter(not trained)"
+        users, items = self.ratings.shape
+        factors = self.item_factors.shape[1]
+        return f"CollaborativeFilter({users:,} users, {items:,} games, {self.ratings.nnz:,} ratings, {factors} factors)"
 
     @property
     def pinned(self) -> CfSettings:

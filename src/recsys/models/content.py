@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from recsys.config import ContentSettings
 from recsys.errors import ArtifactCorrupt, DataContractError, NotInModel, ReleaseNotFound
 from recsys.marts.headings import refuse_twins
 from recsys.marts.ids import Id, NotAnId, id_array_of, key_of, python_ids
+from recsys.models.given import settings_given
 from recsys.ranking.top import Neighbour, one_faiss_thread
 from recsys.release.durable import make_folder, write_bytes
 from recsys.release.formats import game_ids_bytes, index_bytes, read_game_ids, read_index
@@ -52,11 +53,20 @@ class RAGRecommender:
     vectors: npt.NDArray[np.float32]
     _index: faiss.IndexFlatL2 | None = None
 
-    def __init__(self, settings: ContentSettings | None = None, embedding_model: Encoder | None = None) -> None:
+    def __init__(
+        self, settings: ContentSettings | None = None, embedding_model: Encoder | None = None, **loose: Never
+    ) -> None:
         from recsys.embedding import open_encoder
 
-        self.settings = settings or ContentSettings()
+        self.settings = settings_given("RAGRecommender", ContentSettings, settings, loose)
         self.embedding_model: Encoder = embedding_model or open_encoder(self.settings)
+
+    def __repr__(self) -> str:
+        """Return its size; of one that was not trained, that."""
+        if not hasattr(self, "vectors"):
+            return "RAGRecommender(not trained)"
+        games, dimension = self.vectors.shape
+        return f"RAGRecommender({games:,} games, vectors of {dimension})"
 
     def fit(self, games_df: pd.DataFrame) -> RAGRecommender:
         """Embed every game and index the vectors, in the order of the frame.

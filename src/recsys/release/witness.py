@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
-from recsys.release.durable import make_folder, sha256_of, write_bytes
+from recsys.release.durable import make_folder, sha256_of, write_bytes, writing
 from recsys.release.layout import MANIFEST
 from recsys.release.records import read_record
+from recsys.release.seal import unreadable
 from recsys.release.switches import FORMAT, POINTER, Act, Claim, Switch, next_switch, read_switches
 from recsys.system.log import events, keys
 from recsys.system.paths import cache_folder
@@ -78,7 +79,10 @@ class Witness:
             if highest is None:
                 return None
             raise ArtifactCorrupt(f"{name} is gone, and {_told(highest)} was seen: {self._cure}")
-        digest = sha256_of(folder / MANIFEST)
+        try:
+            digest = sha256_of(folder / MANIFEST)
+        except OSError as error:
+            raise unreadable(folder, error) from error
         switch = next((each for each in switches if (each.release, each.digest) == (release, digest)), None)
         if switch is None:
             raise ArtifactCorrupt(f"{name} names {switches[0].release}, and {release} is current: {self._cure}")
@@ -109,8 +113,13 @@ class Witness:
     def _remembered(self) -> Switch | None:
         try:
             return read_record(str(self._file), self._file.read_bytes(), Switch, FORMAT)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise ArtifactCorrupt(
+                f"{self._file}, which says what was seen of {self.address}, cannot be read: {error.strerror or error};"
+                " mend that, or set XDG_CACHE_HOME to a folder of this user"
+            ) from error
         except ReleaseError as error:
             cure = f"it says what was seen of {self.address}: remove it if it is spoilt"
             raise ArtifactCorrupt(f"{error}; {cure}") from error
@@ -145,15 +154,18 @@ def sign_switch(storage: Storage, keys: Keys, release: str, folder: Path, act: A
         If there is no pair of keys; see :meth:`recsys.release.keys.Keys.for_publishing`.
     """
     pair = keys.for_publishing()
-    name, highest = f"{storage.address}: {POINTER}", None
-    if pair.public is not None:
-        highest = Witness(_named(storage), pair.public).highest
-    there = storage.pointer()
-    with suppress(ReleaseError):
-        current = storage.look() if there is None else None
-        if current is not None and current.name != release:  # until the link moves, a reader finds this one
-            there = next_switch(name, None, pair, _claim(current.name, current.folder, "kept"), highest)
-    return next_switch(name, there, pair, _claim(release, folder, act), highest)
+    if pair.public is None:
+        return None
+    name, highest = f"{storage.address}: {POINTER}", Witness(_named(storage), pair.public).highest
+    there = None
+    with suppress(ReleaseError):  # of what cannot be read nothing is believed
+        there = storage.pointer()
+    with writing("sign the switch"):
+        with suppress(ReleaseError):
+            current = storage.look() if there is None else None
+            if current is not None and current.name != release:  # until the link moves, a reader finds this one
+                there = next_switch(name, None, pair, _claim(current.name, current.folder, "kept"), highest)
+        return next_switch(name, there, pair, _claim(release, folder, act), highest)
 
 
 def sign_again(storage: Storage, keys: Keys, current: Current) -> None:

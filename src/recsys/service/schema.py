@@ -83,6 +83,8 @@ class Explanation(_Answered):
     name: str
     score: float
     because: list[Reason]
+    rated: bool
+    """Whether they have rated or named it already: then it is on none of their lists."""
 
 
 class Named(_Answered):

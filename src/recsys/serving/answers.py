@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, overload
 
+from recsys.errors import MissingExtra
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from recsys.marts.ids import Id
 
 Way: TypeAlias = Literal["taste", "content", "blend"]
@@ -128,6 +132,33 @@ class Answer(Sequence[Suggestion]):
         """The games' ids, best first."""
         return [game.game_id for game in self.games]
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the answer as a table: RANK, GAME_ID, NAME, SCORE, BECAUSE, a row a game, best first.
+
+        BECAUSE is the name of the game that speaks for it most, None where reasons were not asked for. ``attrs`` holds
+        the release, ``by`` and the note.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed: a machine that only serves needs none.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtra("train", "Answer.to_frame()") from error
+        frame = pd.DataFrame(
+            {
+                "RANK": range(1, len(self.games) + 1),
+                "GAME_ID": self.ids,
+                "NAME": [game.name for game in self.games],
+                "SCORE": [game.score for game in self.games],
+                "BECAUSE": [game.because[0].name if game.because else None for game in self.games],
+            }
+        )
+        frame.attrs = {"release": self.release, "by": self.by, "note": self.note}
+        return frame
+
     def to_json(self) -> dict[str, object]:
         """Return the answer as JSON values."""
         games = [{**game._asdict(), "because": [reason._asdict() for reason in game.because]} for game in self.games]
@@ -151,6 +182,8 @@ class Explanation:
         Name of the release that answered.
     because
         All liked games that speak for it, strongest first; empty when none does.
+    rated
+        Whether they have rated or named it already: then it is on none of their lists.
     """
 
     game_id: Id
@@ -159,6 +192,7 @@ class Explanation:
     by: By
     release: str
     because: tuple[Reason, ...]
+    rated: bool = False
 
     def to_json(self) -> dict[str, object]:
         """Return the explanation as JSON values."""

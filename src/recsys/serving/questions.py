@@ -207,7 +207,8 @@ def explain(at: Snapshot, profile: Profile, game_id: object) -> Explanation:
         way = "content"
         score = float(at.content.cosines(query, rows)[0]) if query is not None else 0.0
     (because,) = reasons_for(at, profile, rows, way, len(profile.liked))
-    return Explanation(at.catalogue.ids[row], at.catalogue.names[row], score, way, at.name, because)
+    rated = bool(np.isin(row, profile.seen))
+    return Explanation(at.catalogue.ids[row], at.catalogue.names[row], score, way, at.name, because, rated)
 
 
 def reasons_for(at: Snapshot, profile: Profile, rows: Rows, by: By, most: int) -> list[tuple[Reason, ...]]:

@@ -56,6 +56,13 @@ class Recommender:
         )
         self._queries = Queries(encoder)
 
+    def __repr__(self) -> str:
+        """Return which release answers, and its size."""
+        if not self.is_loaded:
+            return f"Recommender({str(self.path)!r}, nothing loaded)"
+        at = self.snapshot
+        return f"Recommender(release {at.name}: {len(at.catalogue):,} games, {len(at.people.users):,} users)"
+
     @property
     def path(self) -> Path:
         """Where releases are loaded from."""
