@@ -68,6 +68,10 @@ def serve(
 
     path = path_of(releases_folder(models), release)
     age = load_settings().serving.max_age_hours
+    if age and release != CURRENT:
+        raise ConfigError(
+            f"serving.max_age_hours is {age:g}, and asks of what is current: --release {release} is no switch"
+        )
     if age and not os.environ.get(PUBLIC):
         raise ConfigError(
             f"serving.max_age_hours is {age:g}, and {PUBLIC} names no key: without one nobody can say how old what is"

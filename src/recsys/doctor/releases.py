@@ -17,7 +17,8 @@ def output(case: Case) -> Seen:
     storage = case.store.storage
     free = storage.prove()
     there = "writable" if storage.folder.is_dir() else "not there yet, and can be made"
-    text = f"{storage.address} is {there}, {free / 1e9:,.1f} GB free"
+    here = "" if str(storage.folder) == storage.address else f" for its copies in {storage.folder}"
+    text = f"{storage.address} is {there}, {free / 1e9:,.1f} GB free{here}"
     return Seen(text, {"path": storage.address, "free_bytes": free})
 
 

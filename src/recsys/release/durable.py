@@ -15,7 +15,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from recsys.errors import ArtifactWriteError
+from recsys.errors import ArtifactWriteError, RecsysError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def writing(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except ArtifactWriteError:
+    except RecsysError:  # some are an OSError too
         raise
     except OSError as error:
         raise _failure(what, error) from error

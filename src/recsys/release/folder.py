@@ -64,8 +64,17 @@ class FolderNote:
             raise ArtifactWriteError(f"cannot write {self.path}: it is no file, and holds as it is; move it away")
         write_bytes(self.path, data)
 
-    def remove(self) -> None:
-        """Remove it."""
+    def replace(self, before: bytes | None, after: bytes | None) -> bool:
+        """Replace its content; for who holds the guard."""
+        if self.read() != before:
+            return False
+        if after is None:
+            self._remove()
+        else:
+            self.write(after)
+        return True
+
+    def _remove(self) -> None:
         if self.path.is_dir() and not self.path.is_symlink():
             raise ArtifactWriteError(f"cannot remove {self.path}: it is a folder, and nobody's hold; move it away")
         remove(self.path)
@@ -101,6 +110,7 @@ class FolderStorage:
     def __init__(self, root: Path) -> None:
         self.folder = root
         self.address = str(root)
+        self.identity = str(root.resolve())
         self.releases = root / RELEASES
         self.hold = FolderNote(root / HOLD, root / HOLD_LOCK)
         self.log = FolderNote(root / JOURNAL, root / JOURNAL_LOCK)

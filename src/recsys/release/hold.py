@@ -13,10 +13,17 @@ from __future__ import annotations
 import shlex
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArtifactCorrupt, ArtifactWriteError, PublishingHeld, ReleaseError, ReleaseNotFound
+from recsys.errors import (
+    ArtifactCorrupt,
+    ArtifactWriteError,
+    LockHeld,
+    PublishingHeld,
+    ReleaseError,
+    ReleaseNotFound,
+    StoreError,
+)
 from recsys.release.card import FORMAT, Card
 from recsys.release.folder import HOLD
 from recsys.release.journal import Journal
@@ -175,9 +182,11 @@ class Holds:
             return None
         lifter = Card.signed("lifted", by).by
         with self.guard("the end of a hold"):
+            seen = self._seen()
             if (hold := self.current()) is not None:
                 self.journal.add("hold lifted", by=lifter)
-                self._note.remove()
+                if not self._note.replace(seen, None):
+                    raise LockHeld(f"another hold was placed into {self.store} meanwhile: look at it, and run again")
                 log.warning("hold lifted", extra=keys(by=lifter, it_was=f"held{hold.facts}"))
         return hold
 
@@ -208,14 +217,12 @@ class Holds:
             if keep and self.current() is not None:
                 yield
                 return
-            undo = self._undo()
+            undo = self._undo(card)
             try:
                 self._write(card)
-            except ArtifactWriteError as error:
+            except (ArtifactWriteError, StoreError) as error:
                 undo()
-                raise ArtifactWriteError(
-                    f"{error}. Nothing was rolled back; --no-hold goes back without a hold"
-                ) from error
+                raise type(error)(f"{error}. Nothing was rolled back; --no-hold goes back without a hold") from error
             try:
                 yield
             except BaseException:
@@ -240,22 +247,34 @@ class Holds:
 
     def _write(self, card: Card) -> Hold:
         before = self.current()
-        self._note.write(card.model_dump_json(indent=1).encode() + b"\n")
+        self._note.write(_written(card))
         if before is not None:
             log.warning("another hold gives way", extra=keys(it_was=f"held{before.facts}"))
         log.info("publishing is held", extra=keys(by=card.by, reason=card.reason))
         return self._hold(card)
 
-    def _undo(self) -> Callable[[], None]:
-        """Return what brings back what is there now; where it cannot, publishing is held: the safe side."""
+    def _seen(self) -> bytes | None:
+        """Return the hold as it lies there; of one that cannot be read, nothing."""
+        with suppress(ReleaseError):
+            return self._note.read()
+        return None
+
+    def _undo(self, card: Card) -> Callable[[], None]:
+        """Return what brings back what is there now, unless somebody has placed another hold since.
+
+        Where it cannot, publishing is held: the safe side.
+        """
         try:
-            data = self._read()
+            before = self._read()
         except ReleaseError:  # it held, and the one that takes its place does
             return lambda: None
-        back: Callable[[], object] = self._note.remove if data is None else partial(self._note.write, data)
 
         def undo() -> None:
-            with suppress(ArtifactWriteError):  # what matters is the error that led here
-                back()
+            with suppress(ArtifactWriteError, StoreError, ReleaseError):  # what matters is the error that led here
+                self._note.replace(_written(card), before)
 
         return undo
+
+
+def _written(card: Card) -> bytes:
+    return card.model_dump_json(indent=1).encode() + b"\n"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Protocol
 
-from recsys.errors import ArtifactCorrupt, ReleaseNotFound, StoreError
+from recsys.errors import ArtifactCorrupt, ReleaseError, ReleaseNotFound, StoreError
 from recsys.release.pointer import LINK
 from recsys.release.seal import open_plain, read_seal
-from recsys.release.shelf import RELEASES
+from recsys.release.shelf import RELEASES, is_release_name
 from recsys.release.switches import POINTER
+from recsys.release.verify import verify
 from recsys.release.witness import Witness
 from recsys.system.log import events, keys
 from recsys.system.paths import is_address, local_path
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from recsys.release.switches import Switch
 
 log = events(__name__)
+
+_RELEASE = re.compile(rf"(?P<store>s3://[^/]+(?:/.+)?)/{RELEASES}/(?P<name>[^/]+)")
+_LINKS = 16
+"""Links to links that are followed."""
 
 
 class Place(Protocol):
@@ -37,12 +43,15 @@ class Place(Protocol):
         The signed switch that made the loaded release current; None without a key, or where none was ever signed.
     asks_for_a_key
         Whether the switch must be signed.
+    copies
+        Whether what is published has to be copied first.
     """
 
     path: Path
     problem: str
     switch: Switch | None
     asks_for_a_key: bool
+    copies: bool
 
     def refresh(self) -> None:
         """Bring the path up to date.
@@ -83,12 +92,14 @@ class FolderPlace:
     """
 
     problem = ""
+    copies = False
 
     def __init__(self, path: Path, public: PublicKeys | None) -> None:
         self.path = path
         self.switch: Switch | None = None
-        points = path.name == LINK and path.parent.name != RELEASES  # a release that somebody names is nobody's switch
-        self._witness = Witness(str(path.parent.resolve()), public) if public and points else None
+        self._link = _pointing(path)  # a release that somebody names is nobody's switch
+        asked = public is not None and self._link is not None
+        self._witness = Witness(str(self._link.parent.resolve()), public) if asked and self._link and public else None
         self.asks_for_a_key = self._witness is not None
 
     def refresh(self) -> None:
@@ -96,8 +107,8 @@ class FolderPlace:
 
     def vouch(self, release: str, folder: Path) -> None:
         """Look at the signed switches beside the link."""
-        if self._witness is not None:
-            self.switch = self._witness.accept(_pointer_beside(self.path), release, folder)
+        if self._witness is not None and self._link is not None:
+            self.switch = self._witness.accept(_pointer_beside(self._link), release, folder)
 
     def copy_again(self) -> bool:
         """Say that there is nothing to copy from."""
@@ -117,13 +128,15 @@ class StorePlace:
         When given, the release, and the switch to it, must be signed with one of them.
     """
 
+    copies = True
+
     def __init__(self, storage: ObjectStorage, name: str | None, public: PublicKeys | None) -> None:
         self._storage, self._name, self._public = storage, name, public
         self._mirror = storage.mirror
         self.path = self._mirror.link if name is None else self._mirror.releases / name
         self.problem = ""
         self.switch: Switch | None = None
-        self._witness = Witness(storage.address, public) if public and name is None else None
+        self._witness = Witness(storage.identity, public) if public and name is None else None
         self.asks_for_a_key = self._witness is not None
 
     def refresh(self) -> None:
@@ -143,10 +156,10 @@ class StorePlace:
         if self._name is not None:
             self._mirror.get(self._name)
             return
-        current = self._storage.current()
+        current, pointer = self._storage.standing()
         if current is None:
             raise ReleaseNotFound(f"no release is current in {self._storage.address}; `recsys train` publishes one")
-        pointer = self._storage.pointer() if self._witness is not None else None
+        pointer = None if self._witness is None else pointer
         known = current.name == self._mirror.current() and self.path.exists()
         if known and pointer == _pointer_beside(self.path):
             return
@@ -162,17 +175,37 @@ class StorePlace:
             self.switch = self._witness.accept(_pointer_beside(self.path), release, folder)
 
     def copy_again(self) -> bool:
-        """Replace the copy."""
+        """Replace the copy, where it is that which is damaged."""
         name = self._name or self._mirror.current()
-        if name is None:
+        if name is None or _is_whole(self._mirror.releases / name):
             return False
         log.warning("the copy of a release is damaged, and is made again", extra=keys(release=name))
-        self._mirror.forget(name)
         try:
-            self._mirror.get(name)
+            self._mirror.get_again(name)
         except StoreError as error:
             raise ArtifactCorrupt(f"the copy of {name} is damaged, and cannot be made again: {error}") from error
         return True
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        verify(folder)
+    except ArtifactCorrupt:
+        return False
+    except ReleaseError:
+        return True
+    return True
+
+
+def _pointing(path: Path) -> Path | None:
+    """Return the link ``v1`` of a folder of releases that a path is, or leads to by other links; else None."""
+    for _ in range(_LINKS):
+        if path.name == LINK and path.parent.name != RELEASES:
+            return path
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
 
 
 def _pointer_beside(link: Path) -> bytes | None:
@@ -211,7 +244,9 @@ def place_at(given: Path | str, public: PublicKeys | None = None) -> Place:
         return FolderPlace(local_path(given, "the release"), public)
     from recsys.release.objects import ObjectStorage
 
-    address, name = os.fspath(given).rstrip("/").removesuffix(f"/{LINK}"), None
-    if f"/{RELEASES}/" in address:
-        address, _, name = address.rpartition(f"/{RELEASES}/")
-    return StorePlace(ObjectStorage.at(address), name, public)
+    address = os.fspath(given).rstrip("/")
+    if match := _RELEASE.fullmatch(address):
+        if not is_release_name(match["name"]):
+            raise ReleaseNotFound(f"{match['name']!r} is no name of a release")
+        return StorePlace(ObjectStorage.at(match["store"]), match["name"], public)
+    return StorePlace(ObjectStorage.at(address.removesuffix(f"/{LINK}")), None, public)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Note(Protocol):
-    """A small file of a store that is replaced whole: the hold, the log.
+    """A small file of a store that is replaced whole: the hold.
 
     Attributes
     ----------
@@ -52,13 +52,13 @@ class Note(Protocol):
         """
         ...
 
-    def remove(self) -> None:
-        """Remove it; one that is gone already is fine.
+    def replace(self, before: bytes | None, after: bytes | None) -> bool:
+        """Replace its content if it still is what was read, and say whether it was; None is no file.
 
         Raises
         ------
         ArtifactWriteError
-            If it is there still.
+            If it cannot be written whole, or removed.
         """
         ...
 
@@ -70,6 +70,22 @@ class Note(Protocol):
         LockHeld
             If another process keeps it for more than ten seconds.
         """
+        ...
+
+
+class Log(Protocol):
+    """The file of a store that only grows.
+
+    Attributes
+    ----------
+    address
+        How people find it.
+    """
+
+    address: str
+
+    def read(self) -> bytes | None:
+        """Return its content; see :meth:`Note.read`."""
         ...
 
     def update(self, holder: str, change: Callable[[bytes], bytes]) -> None:
@@ -92,6 +108,8 @@ class Storage(Protocol):
     ----------
     address
         How people name it: the folder, or ``s3://bucket/prefix``.
+    identity
+        What no other store has that this machine reads.
     folder
         The folder of this machine that holds it, or a copy of what was read from it.
     releases
@@ -99,6 +117,7 @@ class Storage(Protocol):
     """
 
     address: str
+    identity: str
     folder: Path
     releases: Path
 
@@ -108,8 +127,8 @@ class Storage(Protocol):
         ...
 
     @property
-    def log(self) -> Note:
-        """The small file of the log."""
+    def log(self) -> Log:
+        """The file of the log."""
         ...
 
     def exists(self) -> bool:

@@ -37,7 +37,7 @@ from recsys.release.shelf import is_release_name
 from recsys.release.staging import STAGING, Label, Staging
 from recsys.release.storage import Storage, storage_at
 from recsys.release.verify import read_manifest
-from recsys.release.witness import sign_again, sign_switch
+from recsys.release.witness import require_signed, sign_again, sign_switch
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress, working
 
@@ -211,11 +211,11 @@ class ReleaseStore:
         with self.storage.lease(run_id):
             self.holds.refuse("nothing was fetched, and nothing was published")
             current = self.storage.settle()
+            require_signed(self.storage, keys, current)
             self.journal.find(_name(current))
             if self.storage.find(run_id) is not None:
-                raise ArtifactWriteError(
-                    f"the release {run_id} exists already in {self.address}, and releases never change"
-                )
+                there = f"the release {run_id} exists already in {self.address}"
+                raise ArtifactWriteError(f"{there}, and releases never change")
             label = Label(run_id, next_number(lambda: self._entries(current)))
             folder = self.storage.releases / f"{STAGING}{run_id}"
             make_folder(folder)

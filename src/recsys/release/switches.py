@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from pydantic import Field
 
 from recsys.errors import ArtifactCorrupt, ConfigError, ReleaseError
+from recsys.release.keys import PUBLIC
 from recsys.release.records import Format, Record, read_record
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def read_switches(name: str, data: bytes | None, keys: PublicKeys) -> tuple[Swit
     data
         Its content; None where it is not there.
     keys
-        Of which one must have signed each.
+        Of which one must have signed it.
 
     Raises
     ------
@@ -109,9 +110,19 @@ def read_switches(name: str, data: bytes | None, keys: PublicKeys) -> tuple[Swit
     IncompatibleArtifact
         If a newer version wrote it.
     """
+    return tuple(switch for _, switch in _read(name, data, keys))
+
+
+def _read(name: str, data: bytes | None, keys: PublicKeys) -> list[tuple[SignedSwitch, Switch]]:
+    """Return the switches with their signatures; while a pair is changed, one of an older key is passed over."""
     if data is None:
-        return ()
-    return tuple(_opened(name, signed, keys) for signed in read_record(name, data, Switches, FORMAT).signed)
+        return []
+    signed = read_record(name, data, Switches, FORMAT).signed
+    known = [each for each in signed if keys.find(each.key) is not None]
+    if not known:
+        hints = ", ".join(f"{each.key[:12]}…" for each in signed) or "nothing"
+        raise ArtifactCorrupt(f"{name} is signed with a key that is none of the accepted ones ({hints})")
+    return [(each, _opened(name, each, keys)) for each in known]
 
 
 def _opened(name: str, signed: SignedSwitch, keys: PublicKeys) -> Switch:
@@ -120,8 +131,7 @@ def _opened(name: str, signed: SignedSwitch, keys: PublicKeys) -> Switch:
     from cryptography.hazmat.primitives.hashes import SHA256
 
     key = keys.find(signed.key)
-    if key is None:
-        raise ArtifactCorrupt(f"{name} is signed with a key that is none of the accepted ones ({signed.key[:12]}…)")
+    assert key is not None
     try:
         signature = base64.b64decode(signed.signature, validate=True)
         key.verify(signature, _DOMAIN + signed.switch.encode(), ECDSA(SHA256()))
@@ -139,14 +149,23 @@ class Claim(NamedTuple):
         What is to be current, and the SHA-256 of its manifest.
     act
         What happens.
+    kept
+        The release that is current until then: its switch is the one that stays beside this one.
     """
 
     release: str
     digest: str
     act: Act
+    kept: str | None = None
 
 
-def next_switch(name: str, data: bytes | None, keys: Keys, claim: Claim, highest: Switch | None = None) -> bytes | None:
+def next_switch(
+    name: str,
+    data: bytes | None,
+    keys: Keys,
+    claim: Claim,
+    highest: Switch | None = None,
+) -> bytes | None:
     """Return the pointer that a switch writes; None where nothing is signed.
 
     Parameters
@@ -163,7 +182,7 @@ def next_switch(name: str, data: bytes | None, keys: Keys, claim: Claim, highest
     Raises
     ------
     ConfigError
-        If there are public keys and no private one: readers would refuse what is not signed.
+        If there are public keys and no private one, or the switch before cannot be read with them.
     """
     if keys.signing is None:
         if keys.public is not None:
@@ -171,10 +190,14 @@ def next_switch(name: str, data: bytes | None, keys: Keys, claim: Claim, highest
         return None
     assert keys.public is not None
     try:
-        before = read_switches(name, data, keys.public)
-        kept = read_record(name, data, Switches, FORMAT).signed if data else ()
-    except ReleaseError:  # signed with a key that is accepted no longer, or spoilt: nothing of it is believed
-        before, kept = (), ()
+        pairs = _read(name, data, keys.public)
+    except ReleaseError as error:
+        raise ConfigError(
+            f"{error}: the next switch has to follow the one before; name its public key too in {PUBLIC} until two are"
+            f" signed with the new one, or, if {POINTER} is spoilt, restore it or move it away"
+        ) from error
+    before = [switch for _, switch in pairs]
+    standing = [signed for signed, switch in pairs if switch.release == claim.kept] or [signed for signed, _ in pairs]
     known = [*before, *([] if highest is None else [highest])]
     switch = Switch(
         store=known[0].store if known else secrets.token_hex(16),
@@ -187,5 +210,5 @@ def next_switch(name: str, data: bytes | None, keys: Keys, claim: Claim, highest
     text = switch.model_dump_json()
     signature = base64.b64encode(keys.signing.sign(_DOMAIN + text.encode())).decode()
     signed = SignedSwitch(switch=text, signature=signature, key=keys.signing.hint)
-    switches = Switches(signed=(signed, *kept[: _KEPT - 1]))
+    switches = Switches(signed=(signed, *standing[: _KEPT - 1]))
     return json.dumps(switches.model_dump(), indent=1).encode() + b"\n"

@@ -7,9 +7,10 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError, LockHeld, ReleaseError
 from recsys.release.durable import make_folder, sha256_of, write_bytes, writing
 from recsys.release.layout import MANIFEST
+from recsys.release.lock import file_lock
 from recsys.release.records import read_record
 from recsys.release.seal import unreadable
 from recsys.release.switches import FORMAT, POINTER, Act, Claim, Switch, next_switch, read_switches
@@ -34,18 +35,18 @@ class Witness:
 
     Parameters
     ----------
-    address
-        The store: its folder, resolved, or its address.
+    identity
+        The store: its folder, resolved, or endpoint and address.
     public
         Keys of which one must have signed a switch.
     folder
         Where it is remembered; below the cache of the user when not given.
     """
 
-    def __init__(self, address: str, public: PublicKeys, folder: Path | None = None) -> None:
-        self.address = address
+    def __init__(self, identity: str, public: PublicKeys, folder: Path | None = None) -> None:
+        self.address = identity.rpartition(" ")[2] if "://" in identity else identity
         self._public = public
-        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        name = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self._file = (folder or cache_folder() / _FOLDER) / f"{name}.json"
         self._lock = threading.Lock()
         self._highest: Switch | None = None
@@ -106,8 +107,8 @@ class Witness:
     @property
     def _cure(self) -> str:
         return (
-            "publish again, or go back with `recsys rollback`, which signs that; if the store was made anew, remove"
-            f" {self._file}"
+            "say which release is right with `recsys rollback NAME`, which signs that; if the store was made anew,"
+            f" remove {self._file}"
         )
 
     def _remembered(self) -> Switch | None:
@@ -129,8 +130,11 @@ class Witness:
             self._highest = switch
             try:
                 make_folder(self._file.parent)
-                write_bytes(self._file, switch.model_dump_json(indent=1).encode() + b"\n")
-            except ArtifactWriteError as error:
+                with file_lock(self._file.with_suffix(".lock"), "what was seen", patience_s=10):
+                    before = self._remembered()
+                    if before is None or before.number < switch.number:  # another process may have seen more
+                        write_bytes(self._file, switch.model_dump_json(indent=1).encode() + b"\n")
+            except (ArtifactWriteError, LockHeld) as error:
                 log.warning("the switch is remembered until this process ends", extra=keys(reason=error))
 
 
@@ -156,16 +160,32 @@ def sign_switch(storage: Storage, keys: Keys, release: str, folder: Path, act: A
     pair = keys.for_publishing()
     if pair.public is None:
         return None
-    name, highest = f"{storage.address}: {POINTER}", Witness(_named(storage), pair.public).highest
-    there = None
+    name, highest = f"{storage.address}: {POINTER}", Witness(storage.identity, pair.public).highest
+    there, current = None, None
     with suppress(ReleaseError):  # of what cannot be read nothing is believed
         there = storage.pointer()
+    with suppress(ReleaseError):
+        current = storage.look()
     with writing("sign the switch"):
-        with suppress(ReleaseError):
-            current = storage.look() if there is None else None
-            if current is not None and current.name != release:  # until the link moves, a reader finds this one
-                there = next_switch(name, None, pair, _claim(current.name, current.folder, "kept"), highest)
-        return next_switch(name, there, pair, _claim(release, folder, act), highest)
+        standing = None if current is None or current.name == release else current
+        if there is None and standing is not None:  # until the link moves, a reader finds this one
+            there = next_switch(name, None, pair, _claim(standing.name, standing.folder, "kept"), highest)
+        kept = None if standing is None else standing.name
+        return next_switch(name, there, pair, _claim(release, folder, act)._replace(kept=kept), highest)
+
+
+def require_signed(storage: Storage, keys: Keys, current: Current | None) -> None:
+    """Look whether what is current was signed to be; nothing without keys.
+
+    A run that went on from an older release that somebody put back would sign that it is the right one.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If it was not; see :meth:`Witness.accept`.
+    """
+    if keys.public is not None and current is not None:
+        Witness(storage.identity, keys.public).accept(storage.pointer(), current.name, current.folder)
 
 
 def sign_again(storage: Storage, keys: Keys, current: Current) -> None:
@@ -177,12 +197,6 @@ def sign_again(storage: Storage, keys: Keys, current: Current) -> None:
 
 def _claim(release: str, folder: Path, act: Act) -> Claim:
     return Claim(release, sha256_of(folder / MANIFEST), act)
-
-
-def _named(storage: Storage) -> str:
-    """Return what a witness on this machine calls a store."""
-    local = str(storage.folder) == storage.address
-    return str(storage.folder.resolve()) if local else storage.address
 
 
 def _told(switch: Switch) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from recsys.errors import RecsysError, ReleaseError
+from recsys.errors import RecsysError
 from recsys.release.path import follow
 from recsys.system.log import events, keys
 
@@ -48,6 +48,7 @@ class Watch:
         self._clock = clock
         self._failed: Path | None = None
         self._failed_at = 0.0
+        self._refused: float | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self.problem: str | None = None
@@ -70,10 +71,15 @@ class Watch:
     def look(self) -> bool:
         """Look once; return whether another release answers than before."""
         target = self._recommender.path
+        if self._refused is not None and self._clock() - self._refused < self._retry_after:
+            return False
+        self._refused = None
         try:
             self._recommender.current.refresh()
             target = follow(target)
-        except (OSError, ReleaseError) as error:  # a link that leads to itself, a folder that is gone
+        except (OSError, RecsysError) as error:  # a link that leads to itself, a folder that is gone
+            if self._recommender.current.place.copies:
+                self._refused = self._clock()  # it would be copied anew at each look
             self._tell(target, error)
             return False
         if self._recommender.is_loaded and target == self._recommender.snapshot.path:

@@ -99,7 +99,7 @@ def _run(asked: Mapping[str, object], keys: PublicKeys | None, file: BinaryIO) -
 
 def _environment(keys: PublicKeys | None) -> dict[str, str]:
     """Return an environment that imports this very package, and knows no secret."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNOWFLAKE_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SNOWFLAKE_", "AWS_"))}
     for name in ("RECSYS_SERVE_TOKEN", SIGNING, UNLOCKING):
         environment.pop(name, None)
     package = str(Path(__file__).resolve().parents[2])

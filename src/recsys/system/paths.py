@@ -71,7 +71,12 @@ def cache_folder(setting: str = "", environ: Mapping[str, str] = os.environ) -> 
         return local_path(setting, "content.cache_dir")
     # The XDG specification has a relative path ignored.
     named = local_path(environ.get("XDG_CACHE_HOME", ""), "XDG_CACHE_HOME")
-    return (named if named.is_absolute() else Path.home() / ".cache") / "recsys"
+    if named.is_absolute():
+        return named / "recsys"
+    try:
+        return Path.home() / ".cache" / "recsys"
+    except RuntimeError:  # in a container, whose users often have none
+        raise ConfigError("this user has no home folder to keep a cache in: set XDG_CACHE_HOME to a folder") from None
 
 
 def named_path(part: str, what: str, whole: str, kinds: str) -> Path:

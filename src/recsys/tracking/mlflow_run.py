@@ -58,6 +58,7 @@ class MlflowRun(RunObserver):
         # A server that is away must not be waited for: the client itself would try for minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout is for the command's own answer
         self._experiment, self._model = experiment, model
         self._client: MlflowClient = MlflowClient()
         self._run: str | None = None
@@ -107,7 +108,7 @@ class MlflowRun(RunObserver):
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        version = self._client.create_model_version(self._model, source, self._run, tags=tags)
+        version = self._client.create_model_version(self._model, source, self._run, tags=tags, await_creation_for=0)
         self._client.set_registered_model_alias(self._model, ALIAS, version.version)
 
     def ended(self, result: RunResult) -> None:

@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recsys.errors import ConfigError, MissingExtra, StoreError, StoreRefused
+from recsys.release.pointer import LINK
 from recsys.release.secrets import secret_values
+from recsys.release.shelf import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_USER = re.compile(r"//[^/@\s]+@")
+"""User and password in an address."""
 _PART = 16 << 20
 """Bytes: larger files go up in parts of this size."""
 _AT_ONCE = 4
@@ -69,13 +73,19 @@ class Bucket:
         match = _ADDRESS.fullmatch(address.rstrip("/"))
         if match is None:
             raise ConfigError(f"{address!r} is no address of a bucket: write s3://BUCKET or s3://BUCKET/FOLDER")
+        parts = (match["prefix"] or "").split("/")
+        if RELEASES in parts or parts[-1] == LINK or {".", ".."} & {*parts}:
+            raise ConfigError(
+                f"{address!r} lies within a store: the address of a store has no folder {RELEASES}, and does not end"
+                f" with {LINK}"
+            )
         self.address = address.rstrip("/")
         self.name = match["bucket"]
-        self.endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+        self.endpoint = _endpoint()
         self._store = _opened(self.name, match["prefix"] or "", self.endpoint, retries)
 
-    def read(self, path: str, unless: str | None = None) -> Seen | None:
-        """Return an object; None where there is none, or where it still is the one that ``unless`` calls.
+    def read(self, path: str) -> Seen | None:
+        """Return an object; None where there is none.
 
         Raises
         ------
@@ -83,16 +93,13 @@ class Bucket:
             If it cannot be read.
         """
         import obstore
-        from obstore.exceptions import NotModifiedError
 
         with self._asking(f"read {path}"):
             try:
-                found = obstore.get(self._store, path, options={"if_none_match": unless} if unless else {})
+                found = obstore.get(self._store, path)
                 return Seen(bytes(found.bytes()), found.meta["e_tag"] or "", found.meta["last_modified"])
             except FileNotFoundError as error:
                 self._require_bucket(error)
-            except NotModifiedError:
-                pass
         return None
 
     def stream(self, path: str) -> Iterator[memoryview]:
@@ -194,7 +201,7 @@ class Bucket:
 
     @property
     def _where(self) -> str:
-        return f" at {self.endpoint}" if self.endpoint else ""
+        return f" at {_USER.sub('//', self.endpoint)}" if self.endpoint else ""
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
@@ -208,6 +215,10 @@ class Bucket:
                 f"{self.address}: may not {what}{self._where}: {_said(error)}; check the AWS_* variables, and what they"
                 " may do there"
             ) from None
+        except NotImplementedError as error:
+            raise ConfigError(
+                f"{self.address}: an AWS_* variable forbids to {what}: {_said(error)}; unset it"
+            ) from None
         except (BaseError, OSError, ValueError) as error:
             if isinstance(error, FileNotFoundError | ConfigError):
                 raise
@@ -216,12 +227,22 @@ class Bucket:
             ) from None
 
 
+def _endpoint() -> str:
+    for name in _ENDPOINTS:
+        if endpoint := os.environ.get(name, ""):
+            if not endpoint.startswith(("http://", "https://")):
+                shown = _USER.sub("", f"//{endpoint}").lstrip("/")
+                raise ConfigError(f"{name} is {shown!r}, and has to begin with https:// or http://")
+            return endpoint
+    return ""
+
+
 def _said(error: Exception) -> str:
     """Return what an error of the library says, in one line, without secrets."""
     text = str(error).partition("\n\nDebug source")[0]
     code = re.search(r"<Code>(.*?)</Code>", text)
     line = " ".join(text.partition("<?xml")[0].partition("<Error")[0].split()).rstrip(": ")
-    line = re.sub(r"\?\S*", "", line)  # parameters of a request
+    line = _USER.sub("//", re.sub(r"\?\S*", "", line))  # parameters of a request, and who asks
     line = re.sub(r" in [\d.]+\w+(, after \d+ retries, .*?retry_timeout: \w+)? - ", ": ", line)
     for name, value in secret_values().items():
         line = line.replace(value, f"[{name}]")
@@ -230,20 +251,24 @@ def _said(error: Exception) -> str:
 
 def _opened(bucket: str, prefix: str, endpoint: str, retries: int) -> S3Store:
     try:
+        from obstore.exceptions import BaseError
         from obstore.store import S3Store
     except ImportError as error:
         raise MissingExtra("s3", "reading or writing s3://") from error
     more: Mapping[str, Any] = {"endpoint": endpoint} if endpoint else {}
-    return S3Store(
-        bucket,
-        prefix=prefix or None,
-        # An endpoint that is written with http:// is meant so: of a store on this machine, or behind a proxy.
-        client_options={
-            "allow_http": endpoint.startswith("http://"),
-            "connect_timeout": timedelta(seconds=5),
-            "read_timeout": timedelta(seconds=30),
-            "timeout": timedelta(hours=1),  # a large file is one request
-        },
-        retry_config={"max_retries": retries, "retry_timeout": _PATIENCE},
-        **more,
-    )
+    try:
+        return S3Store(
+            bucket,
+            prefix=prefix or None,
+            # An endpoint that is written with http:// is meant so: of a store on this machine, or behind a proxy.
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=5),
+                "read_timeout": timedelta(seconds=30),
+                "timeout": timedelta(hours=1),  # a large file is one request
+            },
+            retry_config={"max_retries": retries, "retry_timeout": _PATIENCE},
+            **more,
+        )
+    except (BaseError, ValueError, TypeError, NotImplementedError) as error:
+        raise ConfigError(f"an AWS_* variable is wrong: {_said(error)}; correct it") from None

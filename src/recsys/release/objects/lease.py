@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from recsys.errors import ConfigError, LockHeld, RecsysError, ReleaseError, StoreError
+from recsys.errors import ConfigError, LockHeld, RecsysError
 from recsys.release.objects.state import Found, State, Tenant
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from recsys.release.objects.bucket import Bucket
     from recsys.release.objects.state import StateFile
@@ -38,13 +38,18 @@ class Lease:
     ----------
     bucket, state
         The store, and what says whose the lease is.
+    is_empty
+        Says whether the store holds no release; asked by who makes the state.
     seconds
         How long it lasts unless it is renewed.
     """
 
-    def __init__(self, bucket: Bucket, state: StateFile, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, bucket: Bucket, state: StateFile, is_empty: Callable[[], bool], seconds: float = SECONDS
+    ) -> None:
         self._bucket = bucket
         self._state = state
+        self._is_empty = is_empty
         self._seconds = seconds
         self._nonce = ""
 
@@ -83,7 +88,7 @@ class Lease:
         tenant = found.state.tenant
         if tenant is None or tenant.nonce != self._nonce:
             now = "nobody's" if tenant is None else f"that of {_told(tenant)}"
-            raise LockHeld(
+            raise _Lost(
                 f"{self._state.address}: the lease of this run is {now} now: it was not renewed for"
                 f" {self._seconds:.0f} s, and nothing was published; run again"
             )
@@ -102,10 +107,13 @@ class Lease:
 
     def _take(self, holder: str) -> None:
         nonce, now = secrets.token_hex(8), prove(self._bucket)
+        began_empty = self._state.read() is None and self._is_empty()
 
         def taken(found: Found) -> State:
+            if (before := found.state.tenant) is not None and before.nonce == nonce:  # only an answer was lost
+                return found.state
             self._refuse(found, now)
-            if (before := found.state.tenant) is not None:
+            if before is not None:
                 log.warning("a publisher is gone, and its lease is taken over", extra=keys(it_was=_told(before)))
             tenant = Tenant(
                 holder=holder,
@@ -115,7 +123,8 @@ class Lease:
                 nonce=nonce,
                 seconds=self._seconds,
             )
-            return found.state.model_copy(update={"tenant": tenant})
+            more = {} if found.modified else {"began_empty": began_empty}
+            return found.state.model_copy(update={"tenant": tenant, **more})
 
         self._state.change(taken)
         self._nonce = nonce
@@ -125,7 +134,7 @@ class Lease:
         if tenant is None or found.modified is None:
             return
         unchanged = (now - found.modified).total_seconds()
-        if unchanged <= tenant.seconds:
+        if unchanged <= tenant.seconds and not _is_gone(tenant):
             raise LockHeld(
                 f"{self._state.address} is held by {_told(tenant)}: wait until it has finished, then run again; if it"
                 f" is gone, its lease is over in {max(1.0, tenant.seconds - unchanged):.0f} s"
@@ -139,11 +148,11 @@ class Lease:
         while not ended.wait(self._seconds / _PARTS):
             try:
                 self._state.change(renewed)
-            except (StoreError, ReleaseError) as error:
-                log.warning("the lease could not be renewed; trying again", extra=keys(reason=error))
-            except LockHeld as error:  # the run ends with it when it publishes
+            except _Lost as error:  # the run ends with it when it publishes
                 log.warning("the lease is lost", extra=keys(reason=error))
                 return
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next time it may go well
+                log.warning("the lease could not be renewed; trying again", extra=keys(reason=error))
 
     def _give_back(self) -> None:
         def given_back(found: Found) -> State:
@@ -154,6 +163,23 @@ class Lease:
             self._state.change(given_back)
         except RecsysError as error:
             log.warning("the lease could not be given back; it ends by itself", extra=keys(reason=error))
+
+
+class _Lost(LockHeld):
+    """The lease is another's now."""
+
+
+def _is_gone(tenant: Tenant) -> bool:
+    """Say whether the owner was a process of this machine that has ended."""
+    if tenant.host != socket.gethostname() or tenant.process == os.getpid():
+        return False
+    try:
+        os.kill(tenant.process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _told(tenant: Tenant) -> str:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
 from recsys.release.durable import make_folder, point_link, remove, rename, write_bytes, write_file, writing
 from recsys.release.layout import DIGEST, HMAC, MANIFEST, SIGNATURE
 from recsys.release.lock import file_lock
@@ -43,8 +43,6 @@ _PATIENCE_S = 3600.0
 """Another process may be copying a large release: what it copied is there then."""
 _AT_ONCE = 4
 """Files that are copied at once."""
-_KEPT = 2
-"""Copies that stay: the current release, and the one before."""
 
 
 class Mirror:
@@ -74,23 +72,27 @@ class Mirror:
         make_folder(self.folder / SEALS)
 
     def seal(self, name: str) -> Path | None:
-        """Return a folder with the seal of a release; None where the store holds no such release."""
+        """Return a folder with the seal of a release; None where the store holds no such release.
+
+        One whose digest is wrong is read anew each time: it may have been mended.
+        """
         if not is_release_name(name):
             return None
         folder = self.folder / SEALS / name
-        if folder.is_dir():
+        if _is_sealed(folder):
             return folder
         held = set(self._bucket.names(f"{RELEASES}/{name}"))
         if MANIFEST not in held:
             return None
         self.make()
         with file_lock(self.folder / _LOCK, f"a copy of {name}", patience_s=_PATIENCE_S):
-            if not folder.is_dir():
+            if not _is_sealed(folder):
                 making = self._fresh(folder)
                 for file in held & {*SEAL_FILES}:
                     seen = self._bucket.read(f"{RELEASES}/{name}/{file}")
                     if seen is not None and len(seen.data) <= MANIFEST_LIMIT:
                         write_bytes(making / file, seen.data)
+                remove(folder)
                 rename(making, folder)
         return folder
 
@@ -106,6 +108,8 @@ class Mirror:
         StoreError
             If it cannot be read.
         """
+        if not is_release_name(name):
+            raise ReleaseNotFound(f"there is no release {name!r} in {self._bucket.address}")
         folder = self.releases / name
         if folder.is_dir():
             return folder
@@ -121,11 +125,24 @@ class Mirror:
                         remove(making)
         return folder
 
+    def get_again(self, name: str) -> None:
+        """Replace a copy; it stays until the new one is whole."""
+        with file_lock(self.folder / _LOCK, f"a copy of {name}", patience_s=_PATIENCE_S):
+            making = self._fresh(self.releases / name)
+            try:
+                self._copy(name, making)
+                remove(self.releases / name)
+                rename(making, self.releases / name)
+            finally:
+                with suppress(ArtifactWriteError):
+                    remove(making)
+
     def forget(self, name: str) -> None:
-        """Remove a copy: the next one is made anew."""
-        with file_lock(self.folder / _LOCK, f"the end of {name}", patience_s=_PATIENCE_S):
-            remove(self.releases / name)
-            remove(self.folder / SEALS / name)
+        """Remove what is here of a release that the store let go of."""
+        if is_release_name(name):
+            with file_lock(self.folder / _LOCK, f"the end of {name}", patience_s=_PATIENCE_S):
+                remove(self.releases / name)
+                remove(self.folder / SEALS / name)
 
     def point(self, name: str, pointer: bytes | None = None) -> None:
         """Make a copy the current one here, and remove older ones. A reader that has one open keeps it.
@@ -159,10 +176,15 @@ class Mirror:
             If one is not what was published.
         """
         self._refuse_names(name, manifest)
+        place = f"{self._bucket.address}/{RELEASES}/{name}"
+        for file in SEAL_FILES:
+            here, there = self.releases / name / file, self._bucket.read(f"{RELEASES}/{name}/{file}")
+            if (here.read_bytes() if here.exists() else None) != (None if there is None else there.data):
+                raise ArtifactCorrupt(f"{place}: {file} is not what was copied from there; {REPAIR}")
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             digests = pool.map(lambda file: self.digest(f"{RELEASES}/{name}/{file}"), manifest.files)
             for file, digest in zip(manifest.files, digests, strict=True):
-                _refuse_other(f"{self._bucket.address}/{RELEASES}/{name}", file, digest, manifest)
+                _refuse_other(place, file, digest, manifest)
 
     def digest(self, path: str) -> str:
         """Return the SHA-256 of an object in hex, read in pieces."""
@@ -219,7 +241,7 @@ class Mirror:
 
     def _prune(self, kept: set[str]) -> None:
         for path in self.releases.iterdir():
-            if path.name not in kept and is_release_name(path.name):
+            if path.name not in kept and (is_release_name(path.name) or path.name.startswith(FETCHING)):
                 with suppress(ArtifactWriteError):  # the next switch tries again
                     remove(path)
 
@@ -227,3 +249,11 @@ class Mirror:
 def _refuse_other(place: str, file: str, digest: str, manifest: Manifest) -> None:
     if digest != manifest.files[file].sha256:
         raise ArtifactCorrupt(f"{place}: {file} is not what was published; {REPAIR}")
+
+
+def _is_sealed(folder: Path) -> bool:
+    try:
+        read_seal(folder)
+    except ReleaseError:
+        return False
+    return True

@@ -37,19 +37,19 @@ class HoldNote:
         hold = json.loads(data)
         self._state.change(lambda found: _with(found, hold))
 
-    def remove(self) -> None:
-        """Lift it."""
-        self._state.change(lambda found: _with(found, None))
+    def replace(self, before: bytes | None, after: bytes | None) -> bool:
+        """Place or lift it, if it still is what was read."""
+        expected, wanted = (None if data is None else json.loads(data) for data in (before, after))
+
+        def replaced(found: Found) -> State:
+            return _with(found, wanted if found.state.hold == expected else found.state.hold)
+
+        return self._state.change(replaced).hold == wanted
 
     def guard(self, holder: str) -> AbstractContextManager[None]:
         """Do nothing: the state changes in one step, and a switch fails where a hold came first."""
         del holder
         return nullcontext()
-
-    def update(self, holder: str, change: Callable[[bytes], bytes]) -> None:
-        """Replace it by what ``change`` makes of it."""
-        del holder
-        self._state.change(lambda found: _with(found, json.loads(change(json.dumps(found.state.hold).encode()))))
 
 
 def _with(found: Found, hold: object) -> State:
@@ -57,7 +57,7 @@ def _with(found: Found, hold: object) -> State:
 
 
 class LogNote:
-    """The log: an object of its own, which only grows; see :class:`recsys.release.storage.Note`."""
+    """The log: an object of its own, which only grows; see :class:`recsys.release.storage.Log`."""
 
     def __init__(self, bucket: Bucket, path: str) -> None:
         self.address = f"{bucket.address}/{path}"
@@ -68,19 +68,6 @@ class LogNote:
         """Return its content; None where it is not there."""
         seen = self._bucket.read(self._path)
         return None if seen is None else seen.data
-
-    def write(self, data: bytes) -> None:
-        """Replace its content."""
-        self.update("", lambda _: data)
-
-    def remove(self) -> None:
-        """Remove it."""
-        self._bucket.delete(self._path)
-
-    def guard(self, holder: str) -> AbstractContextManager[None]:
-        """Do nothing: it is replaced only if it still is what was read."""
-        del holder
-        return nullcontext()
 
     def update(self, holder: str, change: Callable[[bytes], bytes]) -> None:
         """Replace its content by what ``change`` makes of it."""

@@ -7,6 +7,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from pydantic import ConfigDict
+
 from recsys.errors import LockHeld, StoreError, StoreRefused
 from recsys.release.records import Format, Json, Record, read_record
 
@@ -25,7 +27,13 @@ _ATTEMPTS = 12
 _PAUSE_S = 0.05
 
 
-class Tenant(Record):
+class _Kept(Record):
+    """A record that keeps what it does not know: a newer version wrote it, and reads it again."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Tenant(_Kept):
     """Who publishes.
 
     Attributes
@@ -50,7 +58,7 @@ class Tenant(Record):
     seconds: float
 
 
-class State(Record):
+class State(_Kept):
     """What ``v1.json`` says.
 
     Attributes
@@ -65,6 +73,8 @@ class State(Record):
         The hold on publishing, as ``hold.json`` has it in a folder; None where there is none.
     pointer
         The signed switches, as ``pointer.json`` has them in a folder; None where none was signed.
+    began_empty
+        Whether there was no release when it was made: then none is current until one is published.
     change
         What no other change of the state has.
     """
@@ -75,6 +85,7 @@ class State(Record):
     tenant: Tenant | None = None
     hold: Json = None
     pointer: Json = None
+    began_empty: bool = False
     change: str = ""
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from recsys.errors import (
+    ArtifactCorrupt,
     ArtifactWriteError,
     RecsysError,
     ReleaseError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from recsys.release.manifest import Manifest
+    from recsys.release.records import Json
 
 log = events(__name__)
 
@@ -56,9 +58,10 @@ class ObjectStorage:
     def __init__(self, bucket: Bucket, folder: Path | None = None, lease_s: float = SECONDS) -> None:
         self._bucket = bucket
         self._state = StateFile(bucket)
-        self._lease = Lease(bucket, self._state, lease_s)
+        self._lease = Lease(bucket, self._state, lambda: not self._names(), lease_s)
         self.mirror = Mirror(bucket, folder)
         self.address = bucket.address
+        self.identity = f"{bucket.endpoint} {bucket.address}"
         self.folder = self.mirror.folder
         self.releases = self.mirror.releases
         self.hold = HoldNote(self._state)
@@ -81,13 +84,19 @@ class ObjectStorage:
 
     def current(self) -> Current | None:
         """Return the current release."""
+        return self._named(self._state.read())
+
+    def standing(self) -> tuple[Current | None, bytes | None]:
+        """Return the current release and the signed switches, as they were at one moment."""
         found = self._state.read()
+        return self._named(found), _pointer_of(found)
+
+    def _named(self, found: Found | None) -> Current | None:
         if found is None or found.state.release is None:
-            names = [] if found is not None else self._names()
-            if names:
+            if (found is None or not found.state.began_empty) and (names := self._names()):
                 raise ReleaseNotFound(
-                    f"{self.address} has releases and no {STATE}, so that none is known to be current: make one current"
-                    f" with `recsys rollback NAME` (there are {', '.join(names[-5:])})"
+                    f"{self.address} has releases, and no {STATE} that says which one is current: make one current with"
+                    f" `recsys rollback NAME` (there are {', '.join(names[-5:])})"
                 )
             return None
         name = found.state.release
@@ -113,7 +122,7 @@ class ObjectStorage:
 
     def find(self, name: str) -> Current | None:
         """Return the release of a name."""
-        if MANIFEST not in self._bucket.names(f"{RELEASES}/{name}"):
+        if not is_release_name(name) or MANIFEST not in self._bucket.names(f"{RELEASES}/{name}"):
             return None
         folder = self.mirror.seal(name)
         return None if folder is None else Current(name, folder)
@@ -137,10 +146,15 @@ class ObjectStorage:
     def settle(self) -> Current | None:
         """Return the current release, and remove what interrupted runs left."""
         current = self.current()
+        if current is not None and self.find(current.name) is None:  # what this machine remembers of it is no release
+            raise ArtifactCorrupt(
+                f"{self.address}/{RELEASES}/{current.name} is current, and has no {MANIFEST}: restore it, or go back with"
+                " `recsys rollback NAME`"
+            )
         for name in self._bucket.folders(RELEASES):
             if is_release_name(name) and MANIFEST not in self._bucket.names(f"{RELEASES}/{name}"):
                 self._remove_calmly(name)
-        for path in self.releases.iterdir():
+        for path in self.releases.iterdir() if self.releases.is_dir() else ():
             if path.name.startswith(STAGING):
                 remove(path)
         return current
@@ -166,7 +180,6 @@ class ObjectStorage:
             raise
         with suppress(ArtifactWriteError):  # it is published; the next reader here copies it
             rename(sealed, self.releases / name)
-            self.mirror.point(name)
 
     def _upload(self, sealed: Path, name: str) -> None:
         last = [file for file in (DIGEST, SIGNATURE, MANIFEST) if (sealed / file).exists()]
@@ -192,17 +205,20 @@ class ObjectStorage:
 
     def pointer(self) -> bytes | None:
         """Return the signed switches."""
-        found = self._state.read()
-        return None if found is None or found.state.pointer is None else json.dumps(found.state.pointer).encode()
+        return _pointer_of(self._state.read())
 
     def point(self, name: str, admit: Callable[[], None], pointer: bytes | None) -> None:
         """Change the state: the lease is still this run's, there is no hold, and nobody came in between."""
 
+        def signed_by(found: Found) -> Json:
+            return found.state.pointer if pointer is None else json.loads(pointer)
+
         def pointed(found: Found) -> State:
+            if found.state.release == name and found.state.pointer == signed_by(found):  # only an answer was lost
+                return found.state
             self._lease.require(found)
             admit()
-            signed = found.state.pointer if pointer is None else json.loads(pointer)
-            return found.state.model_copy(update={"release": name, "pointer": signed})
+            return found.state.model_copy(update={"release": name, "pointer": signed_by(found)})
 
         self._state.change(pointed)
 
@@ -216,7 +232,11 @@ class ObjectStorage:
         return found is not None and found.state.release == name
 
     def delete(self, release: Path) -> None:
-        """Remove a release: its manifest first, so that what is left is none."""
+        """Remove a release: its manifest first, so that what is left is none. Not one that another run made current."""
+        found = self._state.read() or Found(State(), "", None)
+        self._lease.require(found)
+        if found.state.release == release.name:
+            raise ArtifactWriteError(f"{self.address}/{RELEASES}/{release.name} is current now, and stays")
         self._remove(f"{RELEASES}/{release.name}")
         with suppress(ArtifactWriteError):
             self.mirror.forget(release.name)
@@ -256,3 +276,7 @@ class ObjectStorage:
     def refuse_publisher(self) -> None:
         """Look at the lease."""
         self._lease.refuse()
+
+
+def _pointer_of(found: Found | None) -> bytes | None:
+    return None if found is None or found.state.pointer is None else json.dumps(found.state.pointer).encode()
