@@ -156,7 +156,7 @@ def test_the_pointer_of_another_store_is_refused(store: ReleaseStore, parts: Par
     assert read(store, pair).release == "a"
     shutil.rmtree(store.root)
     shutil.copytree(other.root, store.root, symlinks=True)
-    with pytest.raises(ArtifactCorrupt, match=r"that of another store: publish again.*remove"):
+    with pytest.raises(ArtifactCorrupt, match=r"that of another store: say which release is right.*remove"):
         read(store, pair)
 
 

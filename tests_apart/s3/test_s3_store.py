@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from factories.signing import make_pair
 from recsys.cli import run
 from recsys.errors import (
     ArtifactCorrupt,
     ConfigError,
+    LockHeld,
     PublishingHeld,
     ReleaseNotFound,
     StoreError,
     StoreRefused,
 )
+from recsys.release.card import Card
 from recsys.release.check import check_here
 from recsys.release.objects import ObjectStorage
 from recsys.release.objects.bucket import Bucket
+from recsys.release.objects.lease import Lease
 from recsys.release.store import ReleaseStore
 from recsys.serving import load
-from standins.bucket_server import CREDENTIALS, Request, Way
+from standins.bucket_server import CREDENTIALS, Request, Way, make_bucket
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,7 +235,7 @@ def test_a_bucket_of_releases_without_a_state_is_refused_until_somebody_says(
     parts.publish(store, "a")
     Bucket(address).delete("v1.json")
     fresh = store_at(address, tmp_path / "fresh")
-    with pytest.raises(ReleaseNotFound, match=r"has releases and no v1.json.*\(there are a\)"):
+    with pytest.raises(ReleaseNotFound, match=r"has releases, and no v1.json .*\(there are a\)"):
         fresh.current()
     fresh.rollback("a", hold=False)
     assert store.current() == "a"
@@ -277,3 +282,229 @@ def test_a_sample_is_trained_published_refused_and_served(address: str, capsys: 
     assert first["run_id"] in capsys.readouterr().out
     assert run(["train", "--dry-run", "--source", "sample", "--output", address, *fast]) == 0
     assert run(["doctor", "--source", "sample", "--output", address]) == 0
+
+
+def test_a_name_that_leads_elsewhere_touches_nothing(
+    store: ReleaseStore, address: str, parts: Parts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither to read nor to replace: a name of a release is no path."""
+    parts.publish(store, "a")
+    keepsake = tmp_path / "keepsake"
+    keepsake.write_text("mine")
+    for name in ("../../../../..", "..", ".staging-x"):
+        with pytest.raises((ReleaseNotFound, ConfigError)):
+            load(f"{address}/releases/{name}")
+        with pytest.raises(ReleaseNotFound):
+            store.path(name)
+        assert run(["recommend", "1", "--release", name, "--models", address]) in {76, 78}
+        assert run(["show", name, "--models", address]) == 76
+        assert capsys.readouterr().err
+    assert keepsake.read_text() == "mine"
+
+
+@pytest.mark.parametrize("address", ["s3://games/releases/prod", "s3://games/prod/v1", "s3://games/../c"])
+def test_an_address_within_a_store_is_no_store(address: str, way: Way) -> None:
+    """Else one command would write where another does not read."""
+    assert way.url
+    with pytest.raises(ConfigError, match="lies within a store"):
+        ReleaseStore(address)
+
+
+def test_a_bucket_that_is_called_releases_is_a_bucket(server: str, way: Way, parts: Parts, tmp_path: Path) -> None:
+    """The name of a bucket is no folder of a store."""
+    assert way.endpoint == server
+    make_bucket(server, "releases")
+    parts.publish(store_at("s3://releases/prod", tmp_path / "publisher"), "a")
+    assert load("s3://releases/prod").release == "a"
+    assert load("s3://releases/prod/releases/a").release == "a"
+
+
+def test_a_current_release_without_its_manifest_stays(
+    store: ReleaseStore, address: str, parts: Parts, tmp_path: Path
+) -> None:
+    """What looks like the rest of an interrupted run is what v1.json names: nothing of it is removed."""
+    for name in ("a", "b"):
+        parts.publish(store, name)
+    Bucket(address).delete("releases/b/manifest.json")
+    before = objects(address)
+    for machine in (store, store_at(address, tmp_path / "fresh")):
+        with pytest.raises((ArtifactCorrupt, ReleaseNotFound)):
+            parts.publish(machine, "c")
+        assert objects(address) == before
+    store.rollback("a", hold=False)
+    parts.publish(store, "c")
+    assert store.current() == "c"
+
+
+def test_a_bucket_that_lost_its_state_is_neither_published_into_nor_pruned(
+    store: ReleaseStore, address: str, parts: Parts, tmp_path: Path
+) -> None:
+    """A run would take it for a beginning, and remove what is current."""
+    for name in ("a", "b", "c"):
+        parts.publish(store, name)
+    Bucket(address).delete("v1.json")
+    before = objects(address)
+    fresh = store_at(address, tmp_path / "fresh", keep=1)
+    for act in (lambda: parts.publish(fresh, "d"), fresh.prune, fresh.current):
+        with pytest.raises(ReleaseNotFound, match="says which one is current"):
+            act()
+    assert objects(address) == before
+    fresh.rollback("b", hold=False)
+    assert store.current() == "b"
+
+
+def test_a_publisher_that_slept_removes_nothing_that_others_made_current(
+    address: str, parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease was taken over while it pruned, and somebody went back."""
+    asleep, other = store_at(address, tmp_path / "asleep", keep=2, lease_s=-1), store_at(address, tmp_path / "other")
+    for name in ("a", "b", "c"):
+        parts.publish(other, name)
+    delete = ObjectStorage.delete
+
+    def late(self: ObjectStorage, release: Path) -> None:
+        monkeypatch.setattr(ObjectStorage, "delete", delete)
+        other.rollback("a", hold=False)
+        delete(self, release)
+
+    monkeypatch.setattr(ObjectStorage, "delete", late)
+    monkeypatch.setattr(Lease, "_renew", lambda *_: None)
+    parts.publish(asleep, "d")
+    assert other.current() == "a"
+    assert any(name.startswith("a/") for name in objects(address))
+
+
+def test_another_hold_is_neither_lifted_nor_undone(
+    store: ReleaseStore, address: str, parts: Parts, tmp_path: Path, way: Way
+) -> None:
+    """Whoever lifts or gives up a rollback takes away what they saw, and no other."""
+    for name in ("a", "b"):
+        parts.publish(store, name)
+    other = store_at(address, tmp_path / "other")
+
+    def hold_at_the_log(request: Request) -> str | None:
+        if request.method == "PUT" and "log.jsonl" in request.path:
+            way.fault = lambda _: None
+            other.holds.place("anna's", "anna")
+        return None
+
+    store.holds.place("first", "ben")
+    way.fault = hold_at_the_log
+    with pytest.raises(LockHeld, match="another hold was placed"):
+        store.holds.lift("ben")
+    assert "anna's" in str(store.holds.current())
+    store.holds.lift("ben")
+
+    def hold_and_fail(request: Request) -> str | None:
+        if request.method == "PUT" and "log.jsonl" in request.path:
+            way.fault = lambda request: "403" if "log.jsonl" in request.path else None
+            other.holds._note.write(Card.signed("anna's", "anna").model_dump_json().encode())
+            return "403"
+        return None
+
+    way.fault = hold_and_fail
+    with pytest.raises(StoreRefused):
+        store.rollback("a", reason="mine")
+    way.fault = lambda _: None
+    assert "anna's" in str(store.holds.current())
+    assert store.current() == "b"
+
+
+def test_a_copy_that_fails_in_the_middle_lets_the_old_one_go_on(
+    store: ReleaseStore, address: str, parts: Parts, way: Way
+) -> None:
+    """A restart while the store fails at one file of the new release."""
+    parts.publish(store, "a")
+    load(address)
+    parts.publish(store, "b")
+    way.fault = lambda request: "500" if "/b/interactions.npz" in request.path else None
+    assert load(address).release == "a"
+    way.fault = lambda _: None
+    assert load(address).release == "b"
+
+
+def test_a_seal_that_was_spoilt_and_mended_is_read_anew(
+    store: ReleaseStore, address: str, parts: Parts, tmp_path: Path
+) -> None:
+    """What was wrong once is not remembered; what is wrong now is found, whatever is here."""
+    parts.publish(store, "a")
+    bucket, reader = Bucket(address), store_at(address, tmp_path / "reader")
+    assert reader.verify("a").release == "a"
+    seen = bucket.read("releases/a/manifest.json")
+    assert seen is not None
+    assert bucket.swap("releases/a/manifest.json", seen.data.replace(b'"sequence": 1', b'"sequence": 2'), seen.etag)
+    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json is not what was copied"):
+        reader.verify("a")
+    late = store_at(address, tmp_path / "late")
+    with pytest.raises(ArtifactCorrupt):
+        late.manifest("a")
+    spoilt = bucket.read("releases/a/manifest.json")
+    assert spoilt is not None
+    assert bucket.swap("releases/a/manifest.json", seen.data, spoilt.etag)
+    assert late.manifest("a").release == "a"
+    assert reader.verify("a").release == "a"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("AWS_ENDPOINT_URL_S3=localhost:9000", "has to begin with https:// or http://"),
+        ("AWS_SERVER_SIDE_ENCRYPTION=foo", "an AWS_\\* variable is wrong"),
+    ],
+)
+def test_variables_that_are_wrong_are_settings_that_are_wrong(
+    way: Way, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wrong: str, said: str
+) -> None:
+    """78, and no bug to report."""
+    assert way.url
+    monkeypatch.setenv(*wrong.split("="))
+    assert run(["verify", "--models", "s3://games/models"]) == 78
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_password_in_an_endpoint_is_not_said(
+    way: Way, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some proxies are given one."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", way.url.replace("http://", "http://user:canary-word@"))
+    way.fault = lambda _: "403"
+    assert run(["verify", "--models", "s3://games/models"]) == 77
+    assert "canary-word" not in capsys.readouterr().err
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "user:canary-word@host")
+    assert run(["verify", "--models", "s3://games/models"]) == 78
+    assert "canary-word" not in capsys.readouterr().err
+
+
+def test_switches_are_signed_in_a_bucket_too(address: str, parts: Parts, tmp_path: Path, way: Way) -> None:
+    """Published, gone back to with a signature; what was put back without one is refused, also after a restart."""
+    pair = make_pair(tmp_path / "keys")
+    store = ReleaseStore(ObjectStorage(Bucket(address), tmp_path / "publisher"), keys=pair.keys, check=check_here)
+    parts.publish(store, "a")
+    bucket = Bucket(address)
+    old = bucket.read("v1.json")
+    parts.publish(store, "b")
+    reader = load(address, public_keys=[pair.public])
+    assert reader.release == "b"
+    assert reader.current.place.switch is not None
+    assert reader.current.place.switch.number == 2
+    now = bucket.read("v1.json")
+    assert old is not None
+    assert now is not None
+    assert bucket.swap("v1.json", old.data, now.etag)
+    for look in (reader.reload, lambda: load(address, public_keys=[pair.public])):
+        with pytest.raises(ArtifactCorrupt, match="is old: it is switch 1 to a"):
+            look()
+    assert reader.release == "b"
+    with pytest.raises(ArtifactCorrupt, match="is old"):
+        parts.publish(store, "c")
+    assert load(address).release == "a", "without a key nothing is refused"
+    store.rollback("b", reason="somebody put a back", hold=False)
+    assert load(address, public_keys=[pair.public]).release == "b"
+    way.fault = lambda _: "kill"
+    assert load(address, public_keys=[pair.public]).release == "b"
+    way.fault = lambda _: None
+    unsigned = store_at(address, tmp_path / "unsigned")
+    unsigned.keys.for_publishing()
+    parts.publish(unsigned, "d")
+    with pytest.raises(ArtifactCorrupt, match="is not signed"):
+        load(address, public_keys=[pair.public])

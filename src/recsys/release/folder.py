@@ -65,8 +65,11 @@ class FolderNote:
         write_bytes(self.path, data)
 
     def replace(self, before: bytes | None, after: bytes | None) -> bool:
-        """Replace its content; for who holds the guard."""
-        if self.read() != before:
+        """Replace its content; for who holds the guard. What cannot be read is as nothing."""
+        now = None
+        with suppress(ArtifactCorrupt):
+            now = self.read()
+        if now != before:
             return False
         if after is None:
             self._remove()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArtifactWriteError, ReleaseError, StoreError
+from recsys.errors import ArtifactWriteError, LockHeld, ReleaseError, StoreError
 from recsys.release.durable import remove, waiting, writing
 from recsys.release.staging import STAGING
 from recsys.release.switch import TRASH
@@ -96,7 +96,7 @@ def prune_calmly(entries: Callable[[], Sequence[Entry]], retention: Retention, d
     """Remove what a store keeps no longer; that it failed undoes nothing of what a run did."""
     try:
         prune(entries(), retention, delete)
-    except (ArtifactWriteError, ReleaseError, StoreError) as error:
+    except (ArtifactWriteError, LockHeld, ReleaseError, StoreError) as error:
         log.warning("an old release could not be removed; the next run tries again", extra=keys(reason=error))
 
 

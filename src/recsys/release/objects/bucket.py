@@ -114,7 +114,7 @@ class Bucket:
         """
         import obstore
 
-        with self._asking(f"read {path}"):
+        with self._asking(f"read {path}", may_miss=True):
             for piece in obstore.get(self._store, path).stream(min_chunk_size=1 << 20):
                 yield memoryview(piece)
 
@@ -204,7 +204,7 @@ class Bucket:
         return f" at {_USER.sub('//', self.endpoint)}" if self.endpoint else ""
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
+    def _asking(self, what: str, *, may_miss: bool = False) -> Iterator[None]:
         """Translate what the block fails with. The library's own message quotes the request: the first line is kept."""
         from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
@@ -220,8 +220,10 @@ class Bucket:
                 f"{self.address}: an AWS_* variable forbids to {what}: {_said(error)}; unset it"
             ) from None
         except (BaseError, OSError, ValueError) as error:
-            if isinstance(error, FileNotFoundError | ConfigError):
+            if isinstance(error, ConfigError) or (may_miss and isinstance(error, FileNotFoundError)):
                 raise
+            if isinstance(error, FileNotFoundError):
+                self._require_bucket(error)
             raise StoreError(
                 f"{self.address}: cannot {what}{self._where}: {_said(error)}; run again after some minutes"
             ) from None

@@ -77,8 +77,15 @@ class Lease:
             renewing.join()
             self._give_back()
 
-    def require(self, found: Found) -> None:
+    def require(self, found: Found, undone: str = "nothing was published") -> None:
         """Raise if the lease is another's now.
+
+        Parameters
+        ----------
+        found
+            The state as it was read.
+        undone
+            What is not done then, for the message.
 
         Raises
         ------
@@ -90,7 +97,7 @@ class Lease:
             now = "nobody's" if tenant is None else f"that of {_told(tenant)}"
             raise _Lost(
                 f"{self._state.address}: the lease of this run is {now} now: it was not renewed for"
-                f" {self._seconds:.0f} s, and nothing was published; run again"
+                f" {self._seconds:.0f} s, and {undone}; run again"
             )
 
     def refuse(self) -> None:

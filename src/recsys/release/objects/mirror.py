@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ReleaseError, ReleaseNotFound, StoreError
 from recsys.release.durable import make_folder, point_link, remove, rename, write_bytes, write_file, writing
 from recsys.release.layout import DIGEST, HMAC, MANIFEST, SIGNATURE
 from recsys.release.lock import file_lock
@@ -90,7 +90,11 @@ class Mirror:
                 making = self._fresh(folder)
                 for file in held & {*SEAL_FILES}:
                     seen = self._bucket.read(f"{RELEASES}/{name}/{file}")
-                    if seen is not None and len(seen.data) <= MANIFEST_LIMIT:
+                    if seen is None:
+                        raise StoreError(
+                            f"{self._bucket.address}/{RELEASES}/{name}/{file} went while it was read; run again"
+                        )
+                    if len(seen.data) <= MANIFEST_LIMIT:
                         write_bytes(making / file, seen.data)
                 remove(folder)
                 rename(making, folder)

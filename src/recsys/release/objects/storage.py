@@ -148,8 +148,8 @@ class ObjectStorage:
         current = self.current()
         if current is not None and self.find(current.name) is None:  # what this machine remembers of it is no release
             raise ArtifactCorrupt(
-                f"{self.address}/{RELEASES}/{current.name} is current, and has no {MANIFEST}: restore it, or go back with"
-                " `recsys rollback NAME`"
+                f"{self.address}/{RELEASES}/{current.name} is current, and has no {MANIFEST}: restore it, or go back"
+                " with `recsys rollback NAME`"
             )
         for name in self._bucket.folders(RELEASES):
             if is_release_name(name) and MANIFEST not in self._bucket.names(f"{RELEASES}/{name}"):
@@ -234,7 +234,7 @@ class ObjectStorage:
     def delete(self, release: Path) -> None:
         """Remove a release: its manifest first, so that what is left is none. Not one that another run made current."""
         found = self._state.read() or Found(State(), "", None)
-        self._lease.require(found)
+        self._lease.require(found, f"{release.name} stays")
         if found.state.release == release.name:
             raise ArtifactWriteError(f"{self.address}/{RELEASES}/{release.name} is current now, and stays")
         self._remove(f"{RELEASES}/{release.name}")
