@@ -15,10 +15,10 @@ import pytest
 
 from factories.signing import Pair, make_pair
 from factories.small_release import Parts, make_parts
-from recsys.errors import ArtifactCorrupt, ConfigError, RecsysError, ReleaseError
+from recsys.errors import ArtifactCorrupt, ArtifactWriteError, ConfigError, RecsysError, ReleaseError
 from recsys.release import folder as folder_
 from recsys.release.check import check_here
-from recsys.release.keys import PUBLIC, Keys
+from recsys.release.keys import PUBLIC, Keys, PublicKeys
 from recsys.release.store import ReleaseStore
 from recsys.release.switches import POINTER, Claim, next_switch, read_switches
 from recsys.release.witness import Witness
@@ -344,3 +344,88 @@ def test_what_was_seen_and_is_spoilt_is_an_error(store: ReleaseStore, parts: Par
     seen.write_bytes(b"{")
     with pytest.raises(RecsysError, match=r"what was seen of .* remove it if it is spoilt"):
         read(store, pair)
+
+
+def test_the_pair_is_changed_while_readers_go_on(store: ReleaseStore, parts: Parts, pair: Pair, tmp_path: Path) -> None:
+    """The switch before bears the old key: a reader that accepts the new one alone reads what the new one signed."""
+    new = make_pair(tmp_path / "new")
+    both = PublicKeys([pair.public, new.public])
+    parts.publish(store, "a")
+    assert load(store.root / "v1", public_keys=both.files).release == "a"
+    alone = ReleaseStore(store.root, keys=new.keys, check=lambda *_: None)
+    with pytest.raises((ArtifactCorrupt, ConfigError)):
+        parts.publish(alone, "b")
+    changing = ReleaseStore(store.root, keys=Keys(both, new.keys.signing), check=check_here)
+    parts.publish(changing, "b")
+    assert load(store.root / "v1", public_keys=[new.public]).release == "b"
+    parts.publish(alone, "c")
+    assert load(store.root / "v1", public_keys=both.files).release == "c"
+    assert len({each.store for each in switches(store, new)}) == 1
+
+
+def test_two_switches_that_were_broken_off_leave_the_release_before(
+    store: ReleaseStore, parts: Parts, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The switch that stays beside the next one is that of what is current, and not that of what nobody made so."""
+
+    def fail(*_: object) -> None:
+        raise ArtifactWriteError("no room")
+
+    parts.publish(store, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_, "point", fail)
+        for name in ("b", "c"):
+            with pytest.raises(ArtifactWriteError, match="no room"):
+                parts.publish(store, name)
+    assert read(store, pair).release == "a"
+
+
+def test_a_run_signs_nothing_that_somebody_put_back(store: ReleaseStore, parts: Parts, pair: Pair) -> None:
+    """Neither that it is still right, nor the next one upon it: a person says what is right, and signs that."""
+    for name in ("a", "b"):
+        parts.publish(store, name)
+    assert read(store, pair).release == "b"
+    put_back(store, "a")
+
+    def look() -> None:
+        with store.staging("nothing-new"):
+            pass
+
+    for act in (look, lambda: parts.publish(store, "c")):
+        with pytest.raises(ArtifactCorrupt, match=r"is old: .* say which release is right with `recsys rollback NAME`"):
+            act()
+    with pytest.raises(ArtifactCorrupt, match="is old"):
+        read(store, pair)
+    store.rollback("b", reason="somebody put a back", hold=False)
+    assert read(store, pair).release == "b"
+
+
+def test_another_link_to_the_current_one_is_asked_as_it_is(
+    store: ReleaseStore, parts: Parts, pair: Pair, tmp_path: Path
+) -> None:
+    """A name of one's own for the link is no way round."""
+    for name in ("a", "b"):
+        parts.publish(store, name)
+    assert read(store, pair).release == "b"
+    (tmp_path / "mine").symlink_to(store.root / "v1")
+    (tmp_path / "alias").symlink_to("mine")
+    assert load(tmp_path / "alias", public_keys=[pair.public]).release == "b"
+    put_back(store, "a")
+    with pytest.raises(ArtifactCorrupt, match="is old"):
+        load(tmp_path / "alias", public_keys=[pair.public])
+
+
+def test_another_process_may_have_seen_more(store: ReleaseStore, parts: Parts, pair: Pair, tmp_path: Path) -> None:
+    """What one remembers does not take the place of what another has seen since."""
+    parts.publish(store, "a")
+    old, first = (store.root / POINTER).read_bytes(), store.path("a")
+    parts.publish(store, "b")
+    now = (store.root / POINTER).read_bytes()
+    slow = Witness("here", pair.readers, tmp_path / "seen")
+    accepted = slow._remember
+    (switch,) = (each for each in read_switches(POINTER, old, pair.readers) if each.release == "a")
+    fast = Witness("here", pair.readers, tmp_path / "seen")
+    assert fast.accept(now, "b", store.path("b")) is not None
+    accepted(switch)
+    with pytest.raises(ArtifactCorrupt, match="is old"):
+        Witness("here", pair.readers, tmp_path / "seen").accept(old, "a", first)
