@@ -93,6 +93,7 @@ def test_a_night_a_version_and_a_refusal(
     assert seen.info.status == "FINISHED"
     assert seen.info.run_name == result["run_id"]
     assert seen.data.tags["recsys.status"] == "published"
+    assert seen.data.tags["mlflow.note.content"].startswith("published ")
     assert seen.data.params["cf.solver"] == "ials"
     assert seen.data.params["content.engine"] == "auto"
     assert seen.data.metrics["cf/ndcg_at_10"] == pytest.approx(result["scores"]["cf"]["ndcg@10"], abs=1e-3)

@@ -91,7 +91,8 @@ class MlflowRun(RunObserver):
             "recsys.store": self._store,
             "recsys.sequence": str(told.manifest.sequence),
         }
-        self._write(params=told.settings(), tags={**release, "recsys.status": "published"})
+        said = {"recsys.status": "published", "mlflow.note.content": result.headline}
+        self._write(params=told.settings(), tags={**release, **said})
         for file in told.files:
             self._client.log_artifact(self._run, str(file), ARTIFACT)
         self._client.log_text(self._run, model_card(told.manifest, told.metrics), f"{ARTIFACT}/README.md")
