@@ -93,7 +93,7 @@ def test_a_refused_candidate_leaves_the_current_release_alone(tmp_path: Path) ->
     assert {path.name: path.read_bytes() for path in first.path.iterdir()} == before
     assert [path.name for path in (tmp_path / "releases").iterdir()] == [first.run_id]
     (kept,) = (tmp_path / "refused").iterdir()
-    assert sorted(path.name for path in kept.iterdir()) == ["metrics.json", "report.html"]
+    assert sorted(path.name for path in kept.iterdir()) == ["metrics.json", "metrics.parquet", "report.html"]
     stored = json.loads((kept / "metrics.json").read_text())
     assert not stored["verdict"]["published"]
     assert stored == caught.value.trial

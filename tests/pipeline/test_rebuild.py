@@ -91,7 +91,7 @@ def test_a_release_is_what_its_records_make(
     assert digest_of(models) == before
     published = models / "releases" / names[place]
     compared = [name for name, state in states(answer).items() if state == "same" and name != "manifest.json"]
-    assert {"metrics.json", "rag_index.faiss", "cf_factors.npz", "hybrid.npz"} <= set(compared)
+    assert {"metrics.json", "metrics.parquet", "rag_index.faiss", "cf_factors.npz", "hybrid.npz"} <= set(compared)
     for name in compared:
         assert (tmp_path / "again" / name).read_bytes() == (published / name).read_bytes(), name
     check_here(tmp_path / "again", None)
@@ -162,8 +162,9 @@ def test_without_the_release_that_it_was_held_against(
     shutil.rmtree(tmp_path / "models" / "releases" / names[1])
     answer = rebuilt(capsys, names[2], "--models", tmp_path / "models", "--source", marts)
     assert answer["status"] == "same", answer
-    (proof,) = [file for file in answer["files"] if file["name"] == "metrics.json"]
-    assert "gone" in proof["note"]
+    notes = {file["name"]: file["note"] for file in answer["files"]}
+    assert "gone" in notes["metrics.json"]
+    assert "without current recipe" in notes["metrics.parquet"]
 
 
 def test_a_release_of_two_runs_is_refused(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

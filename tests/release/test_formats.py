@@ -47,10 +47,12 @@ from recsys.release.layout import (
     ITEMS,
     MAPPINGS,
     METADATA,
+    USER_SCORES,
     USERS,
 )
 from recsys.release.loading import load_release
 from recsys.release.store import ReleaseStore
+from recsys.release.user_scores import read_user_scores, user_scores_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +69,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     HYBRID: read_hybrid,
     ITEM_ITEM: read_item_item,
     GAMES: read_games,
+    USER_SCORES: read_user_scores,
 }
 
 
@@ -79,7 +82,7 @@ def written(write: Callable[..., None], *file: object) -> bytes:
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    """Return the parts of a small release, with the optional file."""
+    """Return the parts of a small release, with the optional files."""
     made = make_parts(tmp_path_factory.mktemp("parts"), games=20)
     items = len(read_factors(made.files[FACTORS]).item_factors)
     half = ItemItemFile(
@@ -89,7 +92,13 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
         trend=np.zeros(items, dtype=np.float32),
         usual=np.zeros(items, dtype=np.float32),
     )
-    return replace(made, files=made.files | {ITEM_ITEM: written(write_item_item, half)})
+    counts = np.arange(20)
+    scores = user_scores_bytes(
+        [f"{user:032x}" for user in counts],
+        {"RATINGS": counts, "DAYS": None, "RELEVANT": counts},
+        {"cf": {"ndcg@10": np.linspace(0, 1, 20)}},
+    )
+    return replace(made, files=made.files | {ITEM_ITEM: written(write_item_item, half), USER_SCORES: scores})
 
 
 def _problem(read: Callable[[bytes], object], data: bytes) -> str:

@@ -24,7 +24,7 @@ from recsys.release.check import check_here
 from recsys.release.keys import GONE, PUBLIC, SIGNING, UNLOCKING, Keys, PublicKeys, SigningKey
 from recsys.release.layout import DIGEST, HMAC, MANIFEST, SIGNATURE
 from recsys.release.loading import load_release
-from recsys.release.manifest import digest_file
+from recsys.release.manifest import FORMAT, digest_file
 from recsys.release.signature import sign, signed_digests
 from recsys.release.store import ReleaseStore
 from recsys.release.verify import read_manifest, verify
@@ -66,7 +66,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def as_an_older_version_left_it(release: Path) -> None:
     """Put an HMAC in the place of the signature, as until format 3.1."""
     (release / SIGNATURE).unlink()
-    manifest = (release / MANIFEST).read_bytes().replace(b'"minor": 2', b'"minor": 1')
+    manifest = (release / MANIFEST).read_bytes().replace(b'"minor": %d' % FORMAT.minor, b'"minor": 1')
     (release / MANIFEST).write_bytes(manifest)
     (release / HMAC).write_bytes(b"0" * 64 + b"\n")
     (release / DIGEST).write_bytes(digest_file(manifest, b"0" * 64 + b"\n"))
@@ -293,7 +293,7 @@ def test_nothing_that_changes_after_publishing_lies_in_a_release(release: Path, 
     assert store.holds.current() is not None
     assert contents(release) == before
     shutil.copytree(release, release.parents[2] / "elsewhere")
-    assert json.loads(before[MANIFEST])["minor"] == 2
+    assert json.loads(before[MANIFEST])["minor"] == FORMAT.minor
     verify(release.parents[2] / "elsewhere", keys=pair.readers)
 
 

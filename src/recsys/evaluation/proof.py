@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from recsys.config import CfSettings
     from recsys.evaluation.drift import DataCheck
     from recsys.evaluation.gate import Verdict
+    from recsys.evaluation.people import ScoredUsers
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Proof:
     scenarios
         What the lists by each scenario score; decides nothing. See
         :func:`recsys.evaluation.scenarios.measure_scenarios`.
+    people
+        Who was scored; with the scores of each they are ``metrics.parquet``, and no part of :meth:`as_json`.
     """
 
     evaluation: Evaluation
@@ -64,8 +67,9 @@ class Proof:
     data: DataCheck | None
     tuning: Mapping[str, Any] | None
     newcomers: Mapping[str, Any] = field(repr=False)
-    random_draw: Evaluation | None = None
-    scenarios: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    random_draw: Evaluation | None
+    scenarios: Mapping[str, Any] = field(repr=False)
+    people: ScoredUsers = field(repr=False)
 
     def headline(self) -> dict[str, float]:
         """Return the deciding contender's scores, by metric."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import ConfigError, DataDrifted, Diverged, QualityGateFailed, ReleaseError
+from recsys.errors import ConfigError, DataDrifted, Diverged, ReleaseError
 from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Filter, Popularity, PopularLately
 from recsys.evaluation.current import CurrentRelease, measure_of
 from recsys.evaluation.curves import LearningCurve, exposure
@@ -14,19 +13,19 @@ from recsys.evaluation.drift import DataCheck, DataProfile, measure_drift
 from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import Split, split
 from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newcomers, not_measured
+from recsys.evaluation.people import ScoredUsers
 from recsys.evaluation.proof import Proof
 from recsys.evaluation.scenarios import NO_SCENARIO, SCENARIOS, measure_scenarios
 from recsys.evaluation.scores import evaluate
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 from recsys.models.recipe import FACTORS_ALONE
-from recsys.release.layout import METRICS, REPORT
 from recsys.release.verify import read_manifest
 from recsys.system.log import events, keys
 from recsys.tuning import Plan, find_recipe, lately_half_life, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import numpy as np
     import numpy.typing as npt
@@ -196,6 +195,7 @@ class Trial:
             self._newcomers(verdict, recipe, parts),
             self._random_draw(verdict, recipe, ratings, group.contenders) if parts.kind == "time" else None,
             self._scenarios(verdict, group.candidate, parts),
+            ScoredUsers.of(parts, ratings),
         )
 
     def _held_out(self, ratings: Ratings, liked: float) -> Split:
@@ -298,51 +298,3 @@ class Trial:
             return not_measured("The gate refused the candidate: its lists by scenarios were not scored.")
         with self.steps.step(SCENARIOS):
             return measure_scenarios(candidate, self.catalogue, self.scenarios, parts, self.settings.evaluation)
-
-
-def metrics_file(proof: Proof) -> bytes:
-    """Return the content of ``metrics.json``."""
-    return metrics_bytes(proof.as_json())
-
-
-def metrics_bytes(metrics: Mapping[str, object]) -> bytes:
-    """Return what a trial established as the bytes of ``metrics.json``."""
-    return (json.dumps(metrics, indent=1, allow_nan=False) + "\n").encode()
-
-
-def refusal(
-    proof: Proof,
-    current: CurrentRelease | None,
-    kept: Callable[[Mapping[str, bytes]], str | None],
-    page: Callable[[bytes], bytes] | None,
-) -> QualityGateFailed:
-    """Keep what is known about a refused candidate, and return the error that says so.
-
-    Parameters
-    ----------
-    proof
-        Whose verdict refuses.
-    current
-        The current release, which stays; None where there is none.
-    kept
-        Writes files, by name, and returns how people find them.
-    page
-        Draws the page from ``metrics.json``; without it there is none.
-    """
-    where = _keep(metrics_file(proof), kept, page)
-    stays = "no release is current" if current is None else f"{current.name} stays current"
-    message = f'the candidate was refused: {proof.verdict.reason}; {stays};{where} --publish-anyway "reason" overrides'
-    return QualityGateFailed(message, trial=proof.as_json())
-
-
-def _keep(
-    metrics: bytes, kept: Callable[[Mapping[str, bytes]], str | None], page: Callable[[bytes], bytes] | None
-) -> str:
-    """Say where it was kept; the candidate is refused, whether or not that succeeds."""
-    try:
-        files = {METRICS: metrics} if page is None else {METRICS: metrics, REPORT: page(metrics)}
-        folder = kept(files)
-    except Exception as error:  # noqa: BLE001 - the refusal is the message, not what is wrong with its page
-        log.warning("what is known about the refused candidate could not be kept", extra=keys(reason=error))
-        return f" its metrics could not be kept ({' '.join(str(error).split())});"
-    return "" if folder is None else f" its metrics are kept in {folder};"

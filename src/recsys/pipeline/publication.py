@@ -14,7 +14,18 @@ from recsys.pipeline.provenance import counted, git_commit
 from recsys.pipeline.scenarios import as_json, check_on
 from recsys.release.formats import read_game_ids, read_games, read_vectors
 from recsys.release.games import games_table
-from recsys.release.layout import CF_FILES, CF_MORE, CONTENT_FILES, GAMES, INDEX, METADATA, METRICS, MODEL, REPORT
+from recsys.release.layout import (
+    CF_FILES,
+    CF_MORE,
+    CONTENT_FILES,
+    GAMES,
+    INDEX,
+    METADATA,
+    METRICS,
+    MODEL,
+    REPORT,
+    USER_SCORES,
+)
 from recsys.release.manifest import GoldenAnswer, Provenance, Step
 from recsys.release.pointer import LINK
 from recsys.release.staging import RunFacts
@@ -147,7 +158,7 @@ class CfHalf:
             If a file cannot be written whole.
         """
         assert staging.current is not None
-        before = staging.carry_over([*CF_FILES, *CF_MORE, METRICS])
+        before = staging.carry_over([*CF_FILES, *CF_MORE, METRICS, USER_SCORES])
         model = CollaborativeFilter.load(staging.folder)
         meeting = Meeting.of(model.items, model.ratings.indices, known)
         if meeting.share > max_unknown:

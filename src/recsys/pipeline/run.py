@@ -217,8 +217,7 @@ class Run:
             If the candidate is refused, and nobody overrides it. What is known about it was kept
             under ``refused``, as far as that could be written.
         """
-        from recsys.pipeline.proving import metrics_file, refusal
-        from recsys.release.layout import METRICS
+        from recsys.pipeline.admission import proof_files, refusal
 
         verdict = proof.verdict
         if not verdict.published:
@@ -230,7 +229,8 @@ class Run:
                 lambda files: self.store.storage.keep_refused(self.run_id, files, keep),
                 self._refused_page(staging),
             )
-        staging.write(METRICS, metrics_file(proof))
+        for name, data in proof_files(proof).items():
+            staging.write(name, data)
         if verdict.override is not None:
             log.warning("refused, published anyway", extra=keys(refused=verdict.reason, because=verdict.override))
 

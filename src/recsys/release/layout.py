@@ -26,6 +26,8 @@ HYBRID = "hybrid.npz"
 """Factors for the whole catalogue, and what folds visitors in."""
 METRICS = "metrics.json"
 """The proof of the candidate: scores, verdict and more; optional."""
+USER_SCORES = "metrics.parquet"
+"""What each scored user was served with, under a pseudonym; optional."""
 REPORT = "report.html"
 """The page; optional."""
 
@@ -46,7 +48,7 @@ CF_MORE = (MODEL, USERS, ITEMS, ITEM_ITEM)
 """What else it may have."""
 PART_FILES = (*CONTENT_FILES, *CF_FILES, *CF_MORE, HYBRID)
 """What models save: a folder with nothing else holds parts of a release."""
-OPTIONAL_FILES = frozenset({*CF_MORE, METRICS, REPORT})
+OPTIONAL_FILES = frozenset({*CF_MORE, METRICS, USER_SCORES, REPORT})
 """What a release may lack."""
 LOADED_FILES = (INDEX, METADATA, MAPPINGS, USERS, ITEMS, FACTORS, INTERACTIONS, ITEM_ITEM, GAMES, HYBRID)
 """What is read to serve a release; ``cf_model.pkl`` is verified, and left alone."""

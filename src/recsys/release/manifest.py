@@ -16,9 +16,10 @@ from recsys.release.facts import Facts
 from recsys.release.layout import HMAC, MANIFEST
 from recsys.release.records import Format, Json, Record, read_record
 
-FORMAT = Format(3, 2)
+FORMAT = Format(3, 3)
 """Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``, 2.1 ``scenarios``; since 3.0 users
-are folded in; 3.1 added ``precisions`` of the content half; since 3.2 what is signed has ``model.sig``, and no HMAC."""
+are folded in; 3.1 added ``precisions`` of the content half; since 3.2 what is signed has ``model.sig``, and no HMAC;
+3.3 added ``metrics.parquet``."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
 """Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that

@@ -6,7 +6,6 @@ and of a refused candidate nothing but ``metrics.json`` was kept: both are read 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
@@ -38,6 +37,7 @@ from recsys.release.layout import (
 )
 from recsys.release.mapped import mapped
 from recsys.release.metrics import read_metrics
+from recsys.release.pseudonyms import SHORT, pseudonym, pseudonym_key
 from recsys.release.verify import read_manifest, verify
 
 if TYPE_CHECKING:
@@ -172,16 +172,11 @@ class Taste:
 
     @cached_property
     def _key(self) -> bytes:
-        # Ids alone could be guessed and hashed; who rated what cannot, and no page contains it.
-        digest = hashlib.sha256()
-        for array in (self.indptr, self.indices, self.ratings):
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.digest()
+        return pseudonym_key(self.indptr, self.indices, self.ratings)
 
     def alias(self, user: int) -> str:
         """Return the short name that stands for a user on a page: the same whenever this release is shown."""
-        id_ = str(self.users.id_of(user)).encode()
-        return hashlib.blake2b(id_, key=self._key, digest_size=4).hexdigest()
+        return pseudonym(self.users.id_of(user), self._key)[:SHORT]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from recsys.marts.text import joined_fields
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.content import EMBEDDING_TEXT, RAGRecommender
 from recsys.models.hybrid import HybridRecommender
+from recsys.pipeline.admission import metrics_bytes, proof_files
 from recsys.pipeline.outcome import new_run_id
 from recsys.pipeline.provenance import cf_provenance, content_provenance
-from recsys.pipeline.proving import Trial, metrics_bytes
+from recsys.pipeline.proving import Trial
 from recsys.pipeline.publication import CfHalf, ContentHalf, Presentation, publish
 from recsys.pipeline.reader import MartReader
 from recsys.pipeline.rebuild.likeness import Likeness, likeness
@@ -131,7 +132,8 @@ class _Making:
             hybrid = HybridRecommender().fit(model, codes, catalogue.vectors, catalogue.tags)
         then = self.recorded.manifest
         staging = Staging(Label(self.run_id, then.sequence or 1), folder, None, Keys(), lambda _: None)
-        staging.write(METRICS, self._metrics(proof))
+        for name, data in self._files(proof).items():
+            staging.write(name, data)
         halves = (
             ContentHalf.trained(content, catalogue, provenances[0]),
             replace(CfHalf.trained(model, provenances[1], proof), facts=self._facts(proof)),
@@ -158,9 +160,12 @@ class _Making:
         profile = DataProfile.of(marts.ratings, marts.known, self.settings.data, edges)
         return replace(trial.hold(marts.ratings), tuning=recorded.tuning, data=DataCheck(profile))
 
-    def _metrics(self, proof: Proof) -> bytes:
+    def _files(self, proof: Proof) -> dict[str, bytes]:
+        """Return what tells of the trial, as far as the release has it: older ones have fewer files."""
         # Measured against a release whose data are not here, as the search was by the clock: both as recorded.
-        return metrics_bytes({**proof.as_json(), "drift": self.recorded.metrics.get("drift")})
+        metrics = metrics_bytes({**proof.as_json(), "drift": self.recorded.metrics.get("drift")})
+        files = {**proof_files(proof), METRICS: metrics}
+        return {name: data for name, data in files.items() if name in self.recorded.manifest.files}
 
     def _facts(self, proof: Proof) -> Facts:
         then = self.recorded.manifest.facts

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from recsys.evaluation.contenders import CURRENT
-from recsys.release.layout import MANIFEST, METRICS, REPORT
+from recsys.release.layout import MANIFEST, METRICS, REPORT, USER_SCORES
+from recsys.release.mapped import mapped
+from recsys.release.user_scores import read_user_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,6 +140,8 @@ def _file(name: str, recorded: RecordedRelease, rebuilt: Manifest, folder: Path)
         return FileLikeness(name, "missing", "not in the rebuilt release" if now is None else "not in the release")
     if then.sha256 == now.sha256:
         return FileLikeness(name, "same")
+    if name == USER_SCORES and recorded.lost:
+        return _user_scores(recorded.folder, folder)
     if name == METRICS:
         return _metrics(recorded, json.loads((folder / METRICS).read_bytes()))
     return FileLikeness(name, "differs", "" if then.size == now.size else f"{then.size:,} bytes, rebuilt {now.size:,}")
@@ -152,6 +156,14 @@ def _metrics(recorded: RecordedRelease, now: Mapping[str, Any]) -> FileLikeness:
     if other := _unlike(then, now, sorted(then.keys() | now.keys())):
         return FileLikeness(METRICS, "differs", "; ".join(filter(None, (f"in {', '.join(other)}", left_out))))
     return FileLikeness(METRICS, "same", left_out)
+
+
+def _user_scores(then: Path, now: Path) -> FileLikeness:
+    """Compare what each user was served with, but for the scores of a rival that cannot be trained again."""
+    tables = [read_user_scores(mapped(folder / USER_SCORES)) for folder in (then, now)]
+    own = [table.select([name for name in table.column_names if not name.startswith(CURRENT)]) for table in tables]
+    left_out = f"without {CURRENT}: the release that it was held against is gone"
+    return FileLikeness(USER_SCORES, "same" if own[0].equals(own[1]) else "differs", left_out)
 
 
 def _alone(metrics: Mapping[str, Any]) -> dict[str, Any]:
