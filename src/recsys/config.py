@@ -246,6 +246,8 @@ class GateSettings(Documented):
     """The score may fall so far below the current release's recorded one, as a share of that."""
     margin: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Refused if surely worse than the current recipe by more than this share; a seed alone moves 0.8%."""
+    segment_margin: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Refused if a segment of the users is surely served worse than by the current recipe by more; 1: never."""
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of the rated games in the catalogue that must be recommended to somebody."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0

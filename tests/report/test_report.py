@@ -172,7 +172,8 @@ def test_what_is_missing_is_named(nights: Nights, tmp_path: Path) -> None:
     for name in ("games.parquet", "rag_index.faiss", "cf_factors.npz", "interactions.npz", "cf_mappings.json"):
         shutil.copy(nights.second / name, tmp_path)
     expected = [
-        "verdict", "scores", "changes", "curve", "exposure", "newcomers", "scenarios", "resources", "drift", "moved",
+        "verdict", "scores", "segments", "changes", "curve", "exposure", "newcomers", "scenarios", "resources", "drift",
+        "moved",
     ]  # fmt: skip
     assert _Reader(render_report(tmp_path).decode()).missing == [*expected, "users", "search"]
     shutil.copy(nights.second / "hybrid.npz", tmp_path)  # which folds users in
@@ -218,6 +219,32 @@ def test_a_refused_candidate_has_a_page(tmp_path: Path) -> None:
     assert {"scores", "exposure", "resources"}.isdisjoint(missing)
     assert "curve" in missing
     assert "Nobody asked for it: evaluation.learning_curve = true" in page
+
+
+def test_segments_are_shown_with_what_falls(nights: Nights, tmp_path: Path) -> None:
+    """Each with its people, scores and leads; one that surely falls is marked, a small one has its number alone."""
+    told = json.loads((nights.second / "metrics.json").read_text())
+    assert {segment["of"] for segment in told["segments"]["found"]} >= {"activity", "popularity of the games"}
+    row = {"of": "activity", "name": "3–11 ratings", "users": 4224, "scores": {"cf": 0.3, "current recipe": 0.31}}
+    told["segments"] |= {
+        "metric": "ndcg@10",
+        "found": [
+            {**row, "leads": {"current recipe": {"value": -0.0321, "low": -0.051, "high": -0.0131}}},
+            {
+                **row,
+                "name": "12–17 ratings",
+                "leads": {"current recipe": {"value": 0.0211, "low": -0.01, "high": 0.05}},
+            },
+            {"of": "newcomers", "name": "up to 5 ratings", "users": 59, "scores": {}, "leads": {}},
+        ],
+    }
+    (tmp_path / "metrics.json").write_text(json.dumps(told))
+    page = render_report(tmp_path).decode()
+    assert "segments" not in _Reader(page).missing
+    assert '3–11 ratings</th><td class="number">4,224</td>' in page
+    assert "<b>−3.2%</b> ↓<small>−5.1% – −1.3%</small>" in page
+    assert "<b>+2.1%</b><small>−1.0% – +5.0%</small>" in page
+    assert 'up to 5 ratings</th><td class="number">59</td>' in page
 
 
 def test_a_search_of_settings_is_shown(nights: Nights, tmp_path: Path) -> None:

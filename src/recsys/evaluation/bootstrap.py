@@ -127,3 +127,38 @@ def surely_better(ours: Floats, theirs: Floats, people: npt.NDArray[np.int64]) -
         return False
     each = np.bincount(person, ours - theirs) / number
     return bool(each.mean() > 2 * each.std(ddof=1) / np.sqrt(len(each)))
+
+
+def simultaneous_leads(ours: Floats, theirs: Floats, ours_drawn: Floats, theirs_drawn: Floats) -> list[Interval]:
+    """Return how far we are ahead of somebody by several scores, with intervals that hold for all of them at once.
+
+    With 20 intervals of 95% each, one lies beside the truth by chance in most nights. These are as wide as it takes for
+    all to hold together in 95%: each is ``value ± c · s``, s the bootstrap's standard error, c the 95% quantile of the
+    largest of ``|resampled − value| / s`` in each resample (the studentized maximum, "max-T": Westfall & Young,
+    "Resampling-Based Multiple Testing", 1993; Romano & Wolf, JASA 2005). What overlaps errs together, and is not paid
+    for twice as it would be by Bonferroni.
+
+    Parameters
+    ----------
+    ours, theirs
+        float64, (columns,): means of each score.
+    ours_drawn, theirs_drawn
+        float64, (resamples, columns): of the same resamples of users; see :func:`resampled_means`.
+
+    Returns
+    -------
+    list[Interval]
+        For each column ``ours / theirs − 1``: 0.05 is "5% better". NaN where theirs is, or may be, 0.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        leads, drawn = ours / theirs - 1, ours_drawn / theirs_drawn - 1
+    sound = np.isfinite(leads) & np.isfinite(drawn).all(axis=0)
+    leads[~sound], drawn[:, ~sound] = np.nan, np.nan
+    error = drawn.std(axis=0, ddof=1)
+    spread = error > 0
+    off = np.abs(drawn[:, spread] - leads[spread]) / error[spread]
+    reach = float(np.quantile(off.max(axis=1), LEVEL)) if spread.any() else 0.0
+    return [
+        Interval(float(lead), float(lead - reach * s), float(lead + reach * s))
+        for lead, s in zip(leads, error, strict=True)
+    ]

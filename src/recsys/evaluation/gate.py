@@ -1,6 +1,6 @@
 """The gate: a release is earned.
 
-Five rules, each with its reason, are described in ``docs/evaluation.md``. Every rule that applies
+The rules, each with its reason, are described in ``docs/evaluation.md``. Every rule that applies
 is applied, so that one verdict names everything that is wrong.
 """
 
@@ -14,6 +14,7 @@ from recsys.errors import ConfigError
 from recsys.evaluation.bootstrap import Interval
 from recsys.evaluation.contenders import CURRENT, LATELY, POPULARITY
 from recsys.evaluation.result import number, plain
+from recsys.evaluation.segments import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,9 +22,17 @@ if TYPE_CHECKING:
     from recsys.config import CfSettings, GateSettings
     from recsys.evaluation.current import CurrentRelease
     from recsys.evaluation.result import Evaluation
+    from recsys.evaluation.segments import Segment
 
 Rule = Literal[
-    "popularity", "popular lately", "current recipe", "recorded score", "coverage", "floor", "current release"
+    "popularity",
+    "popular lately",
+    "current recipe",
+    "segments",
+    "recorded score",
+    "coverage",
+    "floor",
+    "current release",
 ]
 
 
@@ -127,7 +136,7 @@ def judge(
     ----------
     evaluation
         With the deciding contender, popularity, and :data:`CURRENT` where the current release's
-        recipe differs from the candidate's.
+        recipe differs from the candidate's. The rule on segments is applied where they were measured.
     settings
         Section ``gate``.
     current
@@ -142,12 +151,23 @@ def judge(
     ConfigError
         If ``gate.contender`` was not evaluated.
     """
+    contender, metric = deciding(evaluation, settings)
+    checks = tuple(_Rules(evaluation, settings, current, metric, recipe, measure).all())
+    return Verdict(contender, metric, evaluation.interval(contender, metric), checks)
+
+
+def deciding(evaluation: Evaluation, settings: GateSettings) -> tuple[str, str]:
+    """Return whose score decides, and which: ``cf``, ``ndcg@10``.
+
+    Raises
+    ------
+    ConfigError
+        If ``gate.contender`` was not evaluated.
+    """
     if settings.contender not in evaluation.contenders:
         names = ", ".join(evaluation.contenders)
         raise ConfigError(f"gate.contender = {settings.contender!r} was not evaluated; the contenders are {names}")
-    metric = f"{settings.metric}@{evaluation.settings.k}"
-    checks = tuple(_Rules(evaluation, settings, current, metric, recipe, measure).all())
-    return Verdict(settings.contender, metric, evaluation.interval(settings.contender, metric), checks)
+    return settings.contender, f"{settings.metric}@{evaluation.settings.k}"
 
 
 @dataclass(frozen=True)
@@ -176,6 +196,8 @@ class _Rules:
                 yield self.first_run()
         else:
             yield self.recipe(self.current)
+            if (segments := self.evaluation.segments) is not None and CURRENT in self.evaluation.contenders:
+                yield self.by_segment(self.current, segments.of_people(CURRENT))
             yield self.recorded(self.current)
         yield self.coverage()
         if self.settings.floor > 0:
@@ -227,6 +249,22 @@ class _Rules:
         )
         return Check("current recipe", passed, reason, gain, bound)
 
+    def by_segment(self, current: CurrentRelease, segments: list[Segment]) -> Check:
+        if not segments:
+            return Check(
+                "segments", passed=True, reason=f"no segment has the {FEWEST} users that it takes to be scored"
+            )
+        bound = -self.settings.segment_margin
+        worst = min(segments, key=lambda segment: segment.leads[CURRENT].high)
+        fallen = [segment for segment in segments if segment.leads[CURRENT].high < bound]
+        told = "; ".join(_in_words(segment) for segment in fallen or [worst])
+        reason = (
+            f"{self.title} is surely more than {self.settings.segment_margin:.1%} below what the recipe of the current"
+            f" release {current.name} reaches in {len(fallen) or 'none'} of {len(segments)} segments of the users"
+            f" ({'' if fallen else 'nearest to it: '}{told}; the intervals hold for all at once)"
+        )
+        return Check("segments", not fallen, reason, worst.leads[CURRENT], bound)
+
     def recorded(self, current: CurrentRelease) -> Check:
         score, incomparable = current.recorded(self.measure)
         if score is None:
@@ -259,3 +297,8 @@ class _Rules:
     def first_run(self) -> Check:
         reason = "no release is current, and gate.require_current asks for one: restore the models folder, or unset it"
         return Check("current release", passed=False, reason=reason)
+
+
+def _in_words(segment: Segment) -> str:
+    lead = segment.leads[CURRENT]
+    return f"{segment.kind} {segment.name} {lead.value:+.1%}, interval {lead.low:+.1%} to {lead.high:+.1%}"

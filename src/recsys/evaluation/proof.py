@@ -11,6 +11,7 @@ from recsys.evaluation.history import FACT
 from recsys.evaluation.newcomers import NEWCOMERS
 from recsys.evaluation.result import Evaluation, plain
 from recsys.evaluation.scenarios import SCENARIOS
+from recsys.evaluation.segments import SEGMENTS
 from recsys.release.facts import Facts
 from recsys.release.metrics import FORMAT
 
@@ -89,6 +90,7 @@ class Proof:
             "evaluation": self.evaluation.as_json(),
             **({} if self.random_draw is None else {"random_draw": self.random_draw.as_json()}),
             "gains": self._gains(),
+            **({} if (segments := self.evaluation.segments) is None else {SEGMENTS: segments.as_json()}),
             "learning_curve": [round(score, 6) for score in self.curve],
             "exposure": self.exposure,
             NEWCOMERS: self.newcomers,

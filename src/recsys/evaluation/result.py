@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from recsys.config import EvaluationSettings
+    from recsys.evaluation.segments import Segments
 
     Floats = npt.NDArray[np.float64]
 
@@ -63,12 +64,15 @@ class Evaluation:
         :meth:`recsys.evaluation.holdout.Split.description` of the hold-out.
     seconds
         What the whole evaluation took, without training.
+    segments
+        The scores by segment; None where they were not measured.
     """
 
     contenders: Mapping[str, ContenderScores]
     settings: EvaluationSettings
     split: Mapping[str, object]
     seconds: float
+    segments: Segments | None = None
 
     def value(self, contender: str, metric: str) -> float:
         """Return a contender's mean of a metric such as ``ndcg@10``."""

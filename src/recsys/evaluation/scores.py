@@ -87,7 +87,7 @@ def mean_ndcg(contender: Contender, split: Split, k: int) -> float:
     """Return one contender's mean NDCG@k over the users of a split, and nothing else: for curves and tuning."""
     judge = _Judge(split, k, None)
     lists = _rank([contender], split, k)
-    return metrics.mean(metrics.ndcg(judge.hits(lists[contender.name]), judge.relevant, k))
+    return metrics.mean(metrics.ndcg(hits_of(lists[contender.name], split), judge.relevant, k))
 
 
 def score_lists(  # noqa: PLR0913, PLR0917 - lists, and what they are held against
@@ -194,22 +194,29 @@ class _Judge:
         return ContenderScores(name, per_user, lists, coverage)
 
     def _accuracy(self, lists: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.float64]]:
-        hits, relevant, k = self.hits(lists), self.relevant, self.k
-        depths = [depth for depth in (k, 2 * k) if depth <= lists.shape[1]]
+        found, k = hits_of(lists, self.split), self.k
         return {
-            f"ndcg@{k}": metrics.ndcg(hits, relevant, k),
-            **{f"recall@{depth}": metrics.recall(hits, relevant, depth) for depth in depths},
-            f"map@{k}": metrics.average_precision(hits, relevant, k),
-            f"mrr@{k}": metrics.reciprocal_rank(hits, relevant, k),
-            f"hit_rate@{k}": metrics.hit_rate(hits, relevant, k),
+            f"{name}@{depth}": measure(found, self.relevant, depth)
+            for name, measure in metrics.ACCURACY.items()
+            for depth in ((k, 2 * k) if name == "recall" else (k,))
+            if depth <= lists.shape[1]
         }
 
-    def hits(self, lists: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Return which places of the lists hold a relevant game; bool, the lists' shape."""
-        relevant = np.empty(lists.shape, dtype=bool)
-        for block in blocks(self.split.users, len(self.raters), BLOCK_CELLS):
-            relevant[block] = hits(lists[block], self.split.relevant, self.split.users[block])
-        return relevant
+
+def hits_of(lists: npt.NDArray[np.int32], split: Split) -> npt.NDArray[np.bool_]:
+    """Return which places of the lists hold a game that is relevant to their user; bool, the lists' shape.
+
+    Parameters
+    ----------
+    lists
+        int32, (users, depth): items for each user of the split; -1 where there is none.
+    split
+        The hold-out.
+    """
+    found = np.empty(lists.shape, dtype=bool)
+    for block in blocks(split.users, split.relevant.shape[1], BLOCK_CELLS):
+        found[block] = hits(lists[block], split.relevant, split.users[block])
+    return found
 
 
 def _diversity(lists: npt.NDArray[np.int32], embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
     from recsys.evaluation.current import CurrentRelease
     from recsys.evaluation.proof import Proof
 

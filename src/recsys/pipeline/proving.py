@@ -10,13 +10,14 @@ from recsys.evaluation.contenders import CF, CURRENT, ContentProfile, Filter, Po
 from recsys.evaluation.current import CurrentRelease, measure_of
 from recsys.evaluation.curves import LearningCurve, exposure
 from recsys.evaluation.drift import DataCheck, DataProfile, measure_drift
-from recsys.evaluation.gate import judge
+from recsys.evaluation.gate import deciding, judge
 from recsys.evaluation.holdout import Split, split
 from recsys.evaluation.newcomers import NEWCOMERS, RATINGS, Sample, measure_newcomers, not_measured
 from recsys.evaluation.people import ScoredUsers
 from recsys.evaluation.proof import Proof
 from recsys.evaluation.scenarios import NO_SCENARIO, SCENARIOS, measure_scenarios
 from recsys.evaluation.scores import evaluate
+from recsys.evaluation.segments import SEGMENTS, measure_segments
 from recsys.models.cf import CollaborativeFilter
 from recsys.models.confidence import like_threshold
 from recsys.models.recipe import FACTORS_ALONE
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from recsys.evaluation.contenders import Contender
     from recsys.evaluation.gate import Verdict
     from recsys.evaluation.result import Evaluation
+    from recsys.evaluation.segments import Segments
     from recsys.marts.catalogue import Catalogue
     from recsys.marts.ids import IdMap
     from recsys.marts.ratings import Ratings
@@ -179,7 +181,9 @@ class Trial:
         parts = self._held_out(ratings, liked)
         measure = measure_of(parts, self.settings, liked)
         group = self._candidates(parts, liked, measure)
+        people = ScoredUsers.of(parts, ratings)
         evaluation = self._evaluated(group, parts, liked)
+        evaluation = replace(evaluation, segments=self._segments(evaluation, parts, people))
         recipe = group.candidate.pinned
         verdict = judge(evaluation, self.settings.gate, group.current, recipe=recipe, measure=measure)
         history = group.plan.remember(group.search, verdict.score.value, measure)
@@ -195,7 +199,7 @@ class Trial:
             self._newcomers(verdict, recipe, parts),
             self._random_draw(verdict, recipe, ratings, group.contenders) if parts.kind == "time" else None,
             self._scenarios(verdict, group.candidate, parts),
-            ScoredUsers.of(parts, ratings),
+            people,
         )
 
     def _held_out(self, ratings: Ratings, liked: float) -> Split:
@@ -248,6 +252,11 @@ class Trial:
             )
         with self.steps.step("evaluate"):
             return evaluate(contenders, parts, self.settings.evaluation, embeddings, self._listable(parts))
+
+    def _segments(self, evaluation: Evaluation, parts: Split, people: ScoredUsers) -> Segments:
+        contender, metric = deciding(evaluation, self.settings.gate)
+        with self.steps.step(SEGMENTS):
+            return measure_segments(evaluation, parts, people, contender, metric)
 
     def _random_draw(
         self, verdict: Verdict, recipe: CfSettings, ratings: Ratings, contenders: tuple[Contender, ...]

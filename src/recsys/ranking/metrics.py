@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     Hits: TypeAlias = npt.NDArray[np.bool_]
@@ -89,6 +91,16 @@ def reciprocal_rank(hits: Hits, relevant: Counts, k: int) -> Floats:
 def hit_rate(hits: Hits, relevant: Counts, k: int) -> Floats:
     """Return 1 where any of the first ``k`` ranks is a hit, else 0."""
     return _unscored(np.any(hits[:, :k], axis=1, keepdims=True)[:, 0].astype(np.float64), relevant)
+
+
+ACCURACY: dict[str, Callable[[Hits, Counts, int], Floats]] = {
+    "ndcg": ndcg,
+    "recall": recall,
+    "map": average_precision,
+    "mrr": reciprocal_rank,
+    "hit_rate": hit_rate,
+}
+"""The metrics of accuracy, as settings and ``metrics.json`` name them, before the cut-off."""
 
 
 def coverage(recommended: Counts, candidates: int) -> float:

@@ -13,9 +13,9 @@ from recsys.release.facts import DataFacts, DriftFacts, Judgement, Measure, Tuni
 from recsys.release.layout import METRICS
 from recsys.release.records import Finding, Format, Json, read_record
 
-FORMAT = Format(1, 1)
+FORMAT = Format(1, 2)
 """Format of ``metrics.json`` that this package writes. 1.1 added ``minor``, ``random_draw``
-and ``scenarios``."""
+and ``scenarios``, 1.2 ``segments``."""
 
 
 class _Measured(Finding):
@@ -122,6 +122,25 @@ class Newcomers(_Measured):
     short_profiles: ShortProfiles = ShortProfiles()
 
 
+class SegmentFound(_Measured):
+    """One segment; see :class:`recsys.evaluation.segments.Segment`. Where it is too small it has no scores."""
+
+    of: str
+    name: str
+    users: int
+    scores: dict[str, float | None] = Field(default_factory=dict)
+    leads: dict[str, Estimate] = Field(default_factory=dict)
+
+
+class Segments(_Measured):
+    """Scores by segment of the people and of the games, and how far one contender is ahead of each other one."""
+
+    contender: str = ""
+    metric: str = ""
+    fewest: int = 0
+    found: tuple[SegmentFound, ...] = ()
+
+
 class ScenarioFigures(_Measured):
     """What the lists by one scenario scored.
 
@@ -168,6 +187,7 @@ class Metrics(_Measured):
     evaluation: Scores = Scores()
     random_draw: Scores | None = None
     gains: dict[str, Estimate] = Field(default_factory=dict)
+    segments: Segments = Segments()
     learning_curve: tuple[float, ...] = ()
     exposure: Exposure = Exposure()
     newcomers: Newcomers = Newcomers()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from recsys.report import data, games, newcomers, run, scenarios, scores, users
+from recsys.report import data, games, newcomers, run, scenarios, scores, segments, users
 from recsys.report.map import drawn_map
 from recsys.report.missing import Missing
 
@@ -48,6 +48,7 @@ class Section:
 SECTIONS: tuple[tuple[str, str, str, Builder], ...] = (
     ("verdict", "Verdict", "Verdict", scores.verdict),
     ("scores", "Scores of every contender", "Scores", scores.contenders),
+    ("segments", "Who is served how well", "Segments", segments.segments),
     ("changes", "What changed against the current release", "Changes", run.changes),
     ("curve", "Learning curve", "Learning", scores.curve),
     ("exposure", "Ratings, the long tail and what is shown", "Long tail", data.exposure),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 State: TypeAlias = Literal["same", "differs", "missing", "not compared"]
 
-_BESIDE = frozenset({"verdict", "gains", "newcomers", "random_draw", "scenarios"})
+_BESIDE = frozenset({"verdict", "gains", "segments", "newcomers", "random_draw", "scenarios"})
 """Keys of ``metrics.json`` that the release which it was held against decides, or whether it passed beside it."""
 _OWN = ("scores", "golden", "facts", "scenarios")
 """Keys of the manifest that the models decide; the others tell times, names and files."""
