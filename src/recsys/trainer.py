@@ -131,10 +131,11 @@ class Trainer:
                 proof = run.prove(marts.ratings, marts.known, current, data, catalogue)
                 run.admit(staging, proof, current)
                 model = run.train_cf(marts.ratings, catalogue.game_ids, proof.recipe)
-                run.publish(
+                proof = run.publish(
                     staging,
                     ContentHalf.trained(content, catalogue, provenances[0]),
                     CfHalf.trained(model, provenances[1], proof, run.reader.read_at),
+                    proof,
                 )
             again = not new and run.publish_again(staging)
         if not (new or again):
@@ -243,7 +244,7 @@ class Trainer:
                         run.admit(staging, proof, current)
                         model = run.train_cf(ratings, known.ids(), proof.recipe)
                         cf = CfHalf.trained(model, run.cf_provenance(ratings), proof)
-                        run.publish(staging, ContentHalf.carried(staging), cf)
+                        proof = run.publish(staging, ContentHalf.carried(staging), cf, proof)
                         path = staging.folder.with_name(run.run_id)
         run.done("trained" if path is None else "published", path, proof)
         return model

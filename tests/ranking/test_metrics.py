@@ -108,6 +108,16 @@ def test_the_mean_over_nobody_is_nan() -> None:
     assert math.isnan(metrics.mean(np.array([np.nan])))
 
 
+def test_gini_is_half_the_relative_mean_difference() -> None:
+    """Against the definition by all pairs; 0 where all are shown alike, 1 − 1/n where one has all."""
+    counts = np.random.default_rng(3).integers(0, 50, 40)
+    pairs = np.abs(counts[:, None] - counts).sum()
+    assert metrics.gini(counts) == pytest.approx(pairs / (2 * len(counts) * counts.sum()))
+    assert metrics.gini(np.full(7, 3)) == 0
+    assert metrics.gini(np.array([0, 0, 9, 0])) == pytest.approx(0.75)
+    assert np.isnan(metrics.gini(np.zeros(3, dtype=int)))
+
+
 def test_coverage_counts_distinct_recommended_items() -> None:
     """Two of four games were ever recommended, one of them often."""
     assert metrics.coverage(np.array([7, 0, 1, 0]), 4) == 0.5

@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys.evaluation.history import FACT
 from recsys.evaluation.newcomers import NEWCOMERS
+from recsys.evaluation.overlap import OVERLAP
 from recsys.evaluation.result import Evaluation, plain
 from recsys.evaluation.scenarios import SCENARIOS
 from recsys.evaluation.segments import SEGMENTS
@@ -57,6 +58,9 @@ class Proof:
         :func:`recsys.evaluation.scenarios.measure_scenarios`.
     people
         Who was scored; with the scores of each they are ``metrics.parquet``, and no part of :meth:`as_json`.
+    overlap
+        How much of people's lists stays; empty of a candidate that is not to be published. See
+        :func:`recsys.evaluation.overlap.measure_overlap`.
     """
 
     evaluation: Evaluation
@@ -71,13 +75,15 @@ class Proof:
     random_draw: Evaluation | None
     scenarios: Mapping[str, Any] = field(repr=False)
     people: ScoredUsers = field(repr=False)
+    overlap: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
     def headline(self) -> dict[str, float]:
         """Return the deciding contender's scores, by metric."""
         name = self.verdict.contender
         scores = {metric: round(estimate.value, 6) for metric, estimate in self.evaluation.intervals[name].items()}
-        finite = {metric: value for metric, value in scores.items() if np.isfinite(value)}
-        return {**finite, "coverage": round(self.evaluation.contenders[name].coverage, 6)}
+        spread = self.evaluation.contenders[name]
+        scores |= {"coverage": round(spread.coverage, 6), "gini": round(spread.gini, 6)}
+        return {metric: value for metric, value in scores.items() if np.isfinite(value)}
 
     def as_json(self) -> dict[str, object]:
         """Return everything, ready for JSON."""
@@ -93,6 +99,7 @@ class Proof:
             **({} if (segments := self.evaluation.segments) is None else {SEGMENTS: segments.as_json()}),
             "learning_curve": [round(score, 6) for score in self.curve],
             "exposure": self.exposure,
+            **({OVERLAP: self.overlap} if self.overlap else {}),
             NEWCOMERS: self.newcomers,
             SCENARIOS: self.scenarios,
             FACT: self.tuning,

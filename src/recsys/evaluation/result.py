@@ -38,12 +38,15 @@ class ContenderScores:
         int32, (users, 2k): what each user would have been recommended; -1 for padding.
     coverage
         Share of the games that can be recommended which stand in the first k of anybody's list.
+    gini
+        How unevenly these games stand in the first k of all lists; see :func:`recsys.ranking.metrics.gini`.
     """
 
     name: str
     per_user: Mapping[str, Floats] = field(repr=False)
     lists: npt.NDArray[np.int32] = field(repr=False)
     coverage: float
+    gini: float = math.nan
 
     def mean(self, metric: str) -> float:
         """Return a metric's mean over the users who have a score."""
@@ -114,7 +117,7 @@ class Evaluation:
     def _row(self, name: str) -> dict[str, object]:
         scores = self.contenders[name]
         row: dict[str, object] = {metric: plain(estimate) for metric, estimate in self.intervals[name].items()}
-        return {**row, "coverage": number(scores.coverage)}
+        return {**row, "coverage": number(scores.coverage), "gini": number(scores.gini)}
 
 
 def plain(estimate: Interval) -> dict[str, float | None]:

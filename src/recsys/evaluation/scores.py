@@ -191,7 +191,7 @@ class _Judge:
         if self.recommendable is not None:
             recommended = recommended[self.recommendable]
         coverage = metrics.coverage(recommended, len(recommended))
-        return ContenderScores(name, per_user, lists, coverage)
+        return ContenderScores(name, per_user, lists, coverage, metrics.gini(recommended))
 
     def _accuracy(self, lists: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.float64]]:
         found, k = hits_of(lists, self.split), self.k

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from recsys.errors import QualityGateFailed
+from recsys.errors import QualityGateFailed, ReleaseError
+from recsys.evaluation.newcomers import not_measured
 from recsys.release.layout import METRICS, REPORT, USER_SCORES
 from recsys.system.log import events, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from recsys.config import EvaluationSettings
     from recsys.evaluation.current import CurrentRelease
     from recsys.evaluation.proof import Proof
+    from recsys.models.hybrid import HybridRecommender
+    from recsys.pipeline.publication import CfHalf, ContentHalf
+    from recsys.release.standing import Standing
 
 log = events(__name__)
 
@@ -26,6 +31,41 @@ def proof_files(proof: Proof) -> dict[str, bytes]:
 def metrics_bytes(metrics: Mapping[str, object]) -> bytes:
     """Return what a trial established as the bytes of ``metrics.json``."""
     return (json.dumps(metrics, indent=1, allow_nan=False) + "\n").encode()
+
+
+def overlap(
+    standing: Standing, halves: tuple[ContentHalf, CfHalf], hybrid: HybridRecommender, settings: EvaluationSettings
+) -> dict[str, object]:
+    """Return how much of people's lists stays when a release of these halves takes the current one's place.
+
+    Parameters
+    ----------
+    standing
+        The current release, and the keys that check it.
+    halves, hybrid
+        Of the release in the making.
+    settings
+        See :func:`recsys.evaluation.overlap.measure_overlap`.
+
+    Returns
+    -------
+    dict
+        What was measured; or, under ``missing``, why nothing was.
+    """
+    from recsys.evaluation.overlap import measure_overlap
+    from recsys.release.loading import load_release
+    from recsys.serving.candidate import Candidate, Served
+
+    if standing.current is None:
+        return not_measured("There is nothing to compare with: no release was current before this one.")
+    try:
+        before = load_release(standing.current, keys=standing.keys)
+    except ReleaseError as error:
+        log.warning("lists are not compared: the current release is not sound", extra=keys(reason=error))
+        return not_measured(f"The release that was current before is not sound: {error}.")
+    content, cf = halves
+    now = Candidate(cf.model, content.catalogue, {}, hybrid)
+    return measure_overlap(Served(before), now, (before.users, cf.model.users), settings)
 
 
 def refusal(

@@ -105,9 +105,8 @@ class RunResult:
         if self.status == "nothing new":
             where = self.address or self.path
             return f"nothing new: {where} was made of the same {counts} ({took}); --force trains all the same"
-        judged = None if self.trial is None else _metrics(self.trial).verdict
-        verdict = "" if judged is None else f"; {judged.reason}"
-        return f"published {self.address or self.path}: {counts} ({took}){verdict}"
+        found = "" if self.trial is None else _found(_metrics(self.trial))
+        return f"published {self.address or self.path}: {counts} ({took}){found}"
 
     def to_json(self) -> dict[str, object]:
         """Return the result as JSON values; of the trial, the verdict and the scores by contender."""
@@ -181,14 +180,27 @@ class Failure:
 
 
 def headlines(trial: dict[str, object]) -> dict[str, object]:
-    """Return what a line has room for of ``metrics.json``: the verdict, and scores without intervals."""
+    """Return what a line has room for of ``metrics.json``: verdict, scores without intervals, what stays of lists."""
     scores = {
         name: {
             metric: score if score is None or isinstance(score, float) else score.value for metric, score in row.items()
         }
         for name, row in _metrics(trial).evaluation.contenders.items()
     }
-    return {"verdict": trial["verdict"], "scores": scores}
+    return {
+        "verdict": trial["verdict"],
+        "scores": scores,
+        **({"overlap": trial["overlap"]} if "overlap" in trial else {}),
+    }
+
+
+def _found(metrics: Metrics) -> str:
+    """Return what a trial found, in words: what the gate says, and how much of the lists stays."""
+    told = "" if metrics.verdict is None else f"; {metrics.verdict.reason}"
+    kept, beside = metrics.overlap.kept, metrics.overlap.release
+    if kept is None or kept.value is None:
+        return told
+    return f"{told}; {kept.value:.0%} of the games in people's lists are those of {beside}"
 
 
 def _metrics(trial: dict[str, object]) -> Metrics:

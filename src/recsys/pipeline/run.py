@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -209,7 +209,7 @@ class Run:
         return proof
 
     def admit(self, staging: Staging, proof: Proof, current: CurrentRelease | None) -> None:
-        """Write into the release what proves it.
+        """Go on with a candidate that may be published.
 
         Raises
         ------
@@ -217,7 +217,7 @@ class Run:
             If the candidate is refused, and nobody overrides it. What is known about it was kept
             under ``refused``, as far as that could be written.
         """
-        from recsys.pipeline.admission import proof_files, refusal
+        from recsys.pipeline.admission import refusal
 
         verdict = proof.verdict
         if not verdict.published:
@@ -229,8 +229,6 @@ class Run:
                 lambda files: self.store.storage.keep_refused(self.run_id, files, keep),
                 self._refused_page(staging),
             )
-        for name, data in proof_files(proof).items():
-            staging.write(name, data)
         if verdict.override is not None:
             log.warning("refused, published anyway", extra=keys(refused=verdict.reason, because=verdict.override))
 
@@ -249,18 +247,38 @@ class Run:
         with self.steps.step("train_cf"):
             return CollaborativeFilter(recipe or self.settings.cf).fit(ratings, catalogue)
 
-    def publish(self, staging: Staging, content: ContentHalf, cf: CfHalf) -> None:
-        """Map texts and tags into the taste of both halves, whichever of them is new, and publish the release."""
+    def publish(self, staging: Staging, content: ContentHalf, cf: CfHalf, proof: Proof | None = None) -> Proof | None:
+        """Map texts and tags into the taste of both halves, whichever of them is new, and publish the release.
+
+        Parameters
+        ----------
+        staging, content, cf
+            The release in the making, and its halves.
+        proof
+            What proves the CF half; None where that was carried over, with what proved it.
+
+        Returns
+        -------
+        Proof or None
+            It, with what became of people's lists.
+        """
         from recsys.models.hybrid import HybridRecommender
+        from recsys.pipeline.admission import overlap, proof_files
         from recsys.pipeline.publication import Presentation, publish
 
         with self.steps.step("hybrid"):
             catalogue = content.catalogue
             codes = cf.model.items.codes_of(list(catalogue.game_ids))
             hybrid = HybridRecommender().fit(cf.model, codes, catalogue.vectors, catalogue.tags)
+        if proof is not None:
+            with self.steps.step("overlap"):
+                proof = replace(proof, overlap=overlap(staging, (content, cf), hybrid, self.settings.evaluation))
+            for name, data in proof_files(proof).items():
+                staging.write(name, data)
         with self.steps.step("publish"):
             kept = self.settings.release.user_factors
             publish(staging, (content, cf), hybrid, Presentation(self.steps, self.scenarios, self._page(), kept))
+        return proof
 
     def publish_again(self, staging: Staging) -> bool:
         """Publish the current release's models with tonight's scenarios, if these are others; return whether."""

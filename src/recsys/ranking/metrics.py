@@ -116,6 +116,23 @@ def coverage(recommended: Counts, candidates: int) -> float:
     return float(np.count_nonzero(recommended)) / candidates if candidates else float("nan")
 
 
+def gini(recommended: Counts) -> float:
+    """Return how unevenly recommendations fall on the items, in [0, 1): 0 where each is shown as often as the others.
+
+    The Gini coefficient Σ (2i − n − 1) x(i) / (n Σ x), x(i) ascending (Fleder & Hosanagar, "Blockbuster Culture's Next
+    Rise or Fall", Management Science 2009); 1 − 1/n where one item has all. NaN where nothing is recommended.
+
+    Parameters
+    ----------
+    recommended
+        int, (items,): in how many lists each item stands.
+    """
+    number, total = len(recommended), float(recommended.sum())
+    if not total:
+        return float("nan")
+    return float((2 * np.arange(1, number + 1) - number - 1) @ np.sort(recommended) / (number * total))
+
+
 def novelty(lists: Lists, raters: Counts, users: int) -> Floats:
     """Return the mean self-information of each list, in bits; more is less obvious.
 

@@ -15,7 +15,7 @@ from recsys.release.records import Finding, Format, Json, read_record
 
 FORMAT = Format(1, 2)
 """Format of ``metrics.json`` that this package writes. 1.1 added ``minor``, ``random_draw``
-and ``scenarios``, 1.2 ``segments``."""
+and ``scenarios``, 1.2 ``segments``, ``overlap`` and ``gini``."""
 
 
 class _Measured(Finding):
@@ -55,7 +55,7 @@ class VerdictFound(Judgement):
 
 
 class Scores(_Measured):
-    """The scores of all contenders: for each, each metric's estimate, and ``coverage``, a share.
+    """The scores of all contenders: for each, each metric's estimate, and ``coverage`` and ``gini``, numbers.
 
     Attributes
     ----------
@@ -83,6 +83,30 @@ class Exposure(_Measured):
     ratings: tuple[float, ...] = ()
     recommended: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     shown: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+
+
+class Overlap(_Measured):
+    """What stays of people's lists; ``missing`` says why that was not measured.
+
+    Attributes
+    ----------
+    release
+        The release whose lists they were.
+    k, users
+        Length of the lists, and whose were compared.
+    kept
+        Mean share of a list's games that stay.
+    first, none
+        Shares of users whose first game stays first, and of whose list nothing stays.
+    """
+
+    missing: str = ""
+    release: str = ""
+    k: int = 10
+    users: int = 0
+    kept: Estimate | None = None
+    first: float | None = None
+    none: float | None = None
 
 
 class Comparison(_Measured):
@@ -190,6 +214,7 @@ class Metrics(_Measured):
     segments: Segments = Segments()
     learning_curve: tuple[float, ...] = ()
     exposure: Exposure = Exposure()
+    overlap: Overlap = Overlap()
     newcomers: Newcomers = Newcomers()
     scenarios: Scenarios = Scenarios()
     tuning: TuningFacts | None = None

@@ -54,6 +54,7 @@ def changes(release: Contents, current: Contents | None) -> View:
         "commits": (then.commit, now.commit),
         "carried": [half for half, old, new in pairs if old.trained_by == new.trained_by],
         "games": _games(release, before),
+        "lists": None if release.metrics is None else release.metrics.overlap,
     }
 
 

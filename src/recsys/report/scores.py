@@ -26,11 +26,14 @@ _LABELS = {
     "mrr": "MRR",
     "hit_rate": "Hit rate",
     "coverage": "Coverage",
+    "gini": "Gini",
     "novelty": "Novelty",
     "diversity": "Diversity",
     "popular_share": "Popular share",
 }
 _PERCENT = {"coverage", "popular_share"}
+_LESS = {"gini", "popular_share"}
+"""The lower the better."""
 _WHY = {
     "ndcg": "order of the list, 1 is perfect",
     "recall": "share of the liked games that were found",
@@ -38,6 +41,7 @@ _WHY = {
     "mrr": "1 / place of the first hit",
     "hit_rate": "users with any hit",
     "coverage": "games recommended to anybody",
+    "gini": "0: every game as often, 1: one alone",
     "novelty": "mean self-information, bits",
     "diversity": "distance within a list",
     "popular_share": "places taken by the most popular games",
@@ -168,7 +172,7 @@ def _column(metric: str, rows: Mapping[str, Mapping[str, Score]]) -> _Column:
     name = metric.partition("@")[0]
     values = [value(row.get(metric)) for row in rows.values()]
     known = [number for number in values if number is not None]
-    best = (min if name == "popular_share" else max)(known) if known else None
+    best = (min if name in _LESS else max)(known) if known else None
     return _Column(metric, label(metric), _WHY.get(name, ""), name in _PERCENT, best)
 
 

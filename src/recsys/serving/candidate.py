@@ -1,4 +1,4 @@
-"""A candidate as it would serve: the release that it would make, in memory, and lists from it."""
+"""Releases as they serve, one that is still a candidate among them: their lists, for the evaluation."""
 
 from __future__ import annotations
 
@@ -31,27 +31,28 @@ NAME = "candidate"
 """What takes the place of a release's name."""
 
 
-class Candidate:
-    """Answers as a release of these models would.
+class Served:
+    """Answers as a release does.
 
     Parameters
     ----------
-    model
-        The collaborative filter.
-    catalogue
-        The games, with the table of the mart.
-    scenarios
-        Rules by name.
+    release
+        Loaded, or made in memory.
     """
 
-    def __init__(self, model: CollaborativeFilter, catalogue: Catalogue, scenarios: Mapping[str, Rules]) -> None:
-        self._at = Snapshot(_release_of(model, catalogue, scenarios))
+    def __init__(self, release: LoadedRelease) -> None:
+        self._at = Snapshot(release)
+
+    @property
+    def name(self) -> str:
+        """The release's name."""
+        return self._at.name
 
     def lists(
         self,
         user_ids: Sequence[Id],
         k: int,
-        scenarios: Iterable[str | None],
+        scenarios: Iterable[str | None] = (None,),
         advance: Callable[[int], None] = lambda _: None,
     ) -> dict[str | None, npt.NDArray[np.intp]]:
         """Return what ``recommend`` answers each user, without rules and by scenarios.
@@ -59,7 +60,7 @@ class Candidate:
         Parameters
         ----------
         user_ids
-            Users of the model.
+            Users of the release.
         k
             Length of the lists.
         scenarios
@@ -82,12 +83,52 @@ class Candidate:
             advance(1)
         return lists
 
+    def find_all(self, game_ids: Sequence[Id]) -> npt.NDArray[np.intp]:
+        """Return the row of each game in the catalogue, intp, (ids,); -1 for one that is not there."""
+        return self._at.catalogue.find_all(game_ids)
 
-def _release_of(model: CollaborativeFilter, catalogue: Catalogue, scenarios: Mapping[str, Rules]) -> LoadedRelease:
+    def rows_in(self, other: Served) -> npt.NDArray[np.intp]:
+        """Return the row of each of our games in another release's catalogue, intp, (games,); -1 where it lacks it."""
+        return other.find_all(self._at.catalogue.ids)
+
+
+class Candidate(Served):
+    """Answers as a release of these models would.
+
+    Parameters
+    ----------
+    model
+        The collaborative filter.
+    catalogue
+        The games, with the table of the mart.
+    scenarios
+        Rules by name.
+    hybrid
+        Fit to them; fit here when not given.
+    """
+
+    def __init__(
+        self,
+        model: CollaborativeFilter,
+        catalogue: Catalogue,
+        scenarios: Mapping[str, Rules],
+        hybrid: HybridRecommender | None = None,
+    ) -> None:
+        super().__init__(_release_of(model, catalogue, scenarios, hybrid))
+
+
+def _release_of(
+    model: CollaborativeFilter,
+    catalogue: Catalogue,
+    scenarios: Mapping[str, Rules],
+    hybrid: HybridRecommender | None,
+) -> LoadedRelease:
     import faiss
 
     assert catalogue.table is not None
-    codes = model.items.codes_of(list(catalogue.game_ids))
+    if hybrid is None:
+        codes = model.items.codes_of(list(catalogue.game_ids))
+        hybrid = HybridRecommender().fit(model, codes, catalogue.vectors, catalogue.tags)
     index = faiss.IndexFlatL2(catalogue.vectors.shape[1])
     index.add(np.ascontiguousarray(catalogue.vectors))
     nowhere = Provenance(trained_by=NAME, rows={}, fingerprint="", settings={}, code="", libraries={})
@@ -115,7 +156,7 @@ def _release_of(model: CollaborativeFilter, catalogue: Catalogue, scenarios: Map
         indices=model.ratings.indices,
         ratings=model.ratings.data,
         games=read_games(games_table(catalogue.table, model.items, model.ratings.indices)),
-        hybrid=HybridRecommender().fit(model, codes, catalogue.vectors, catalogue.tags).as_file(),
+        hybrid=hybrid.as_file(),
         confidence=model.confidence,
         item_item=None if model.item_item is None else model.item_item.as_file(),
     )

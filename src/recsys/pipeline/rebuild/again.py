@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import DataContractError, ReleaseError
 from recsys.evaluation.current import CurrentRelease
 from recsys.evaluation.drift import DataCheck, DataProfile
+from recsys.evaluation.overlap import OVERLAP
 from recsys.marts.catalogue import Catalogue
 from recsys.marts.text import joined_fields
 from recsys.models.cf import CollaborativeFilter
@@ -158,7 +159,8 @@ class _Making:
         data = recorded.manifest.facts.data
         edges = None if data is None else data.edges  # those of an older release, where there was one
         profile = DataProfile.of(marts.ratings, marts.known, self.settings.data, edges)
-        return replace(trial.hold(marts.ratings), tuning=recorded.tuning, data=DataCheck(profile))
+        kept = recorded.metrics.get(OVERLAP, {})  # with a release that may be gone, whose data are not here
+        return replace(trial.hold(marts.ratings), tuning=recorded.tuning, data=DataCheck(profile), overlap=kept)
 
     def _files(self, proof: Proof) -> dict[str, bytes]:
         """Return what tells of the trial, as far as the release has it: older ones have fewer files."""
