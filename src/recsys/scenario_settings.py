@@ -38,3 +38,5 @@ class ScenarioSettings(Documented):
     """By ``tag``, a column or ``edition``: how many games of a list may share one."""
     pin: tuple[GameId, ...] = ()
     """Ids of the games that come first, in their order."""
+    newcomers: tuple[StrictInt, ...] = ()
+    """Places of a list for somebody, from 1, that are kept for games which no rating speaks of."""

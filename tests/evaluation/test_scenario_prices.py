@@ -41,6 +41,7 @@ SCENARIOS = {
     "homepage": Rules(boost={"tag=Economic": 1.5}, diversity=0.3, at_most={"CATEGORIES": 2}),
     "stock": Rules(only=range(tables.FIRST_GAME, tables.FIRST_GAME + 20), exclude=[tables.FIRST_GAME]),
     "pinned": Rules("N_RATINGS>=1", bury={"N_RATINGS>=15": 0.5}, pin=[tables.FIRST_GAME + 7]),
+    "new": Rules(newcomers=[2]),
     "plain": Rules(),
 }
 

@@ -72,6 +72,10 @@ def served(models: Path) -> Recommender:
         ("/recommend/user/999999", lambda it: it.recommend(999999)),
         ("/recommend/from?like=100&like=104&k=4", lambda it: it.recommend_from([100, 104], 4)),
         ("/recommend/from?like=201&by=blend&why=true", lambda it: it.recommend_from([201], by="blend", why=True)),
+        (
+            "/recommend/user/3?k=5&newcomers=4&newcomers=2",
+            lambda it: it.recommend(3, 5, rules={"newcomers": [2, 4]}),
+        ),
         ("/explain/3/100", lambda it: it.explain(3, 100)),
         ("/search?text=trains&k=4", lambda it: it.search("trains", 4)),
         (
@@ -175,6 +179,7 @@ def test_health_says_what_is_served(client: httpx.Client, served: Recommender) -
         ("/similar/100?exclude=catan", 422, "'catan' is no game id"),
         ("/similar/100?pin=104&exclude=104", 422, "pinned and excluded"),
         ("/similar/100?pin=104&pin=104", 422, "twice"),
+        ("/recommend/user/3?newcomers=0", 422, "0 is no place of a list"),
         ("/recommend/user/3?pin=999999", 404, "game 999999 is not among"),
         ("/search?text=trains&pin=999999", 404, "game 999999 is not among"),
         ("/recommend/user/3?scenario=homepage", 422, "this release has no scenario 'homepage'; it has none"),
@@ -211,7 +216,7 @@ def test_long_lists_are_the_recommenders_too(client: httpx.Client, served: Recom
 def test_every_list_takes_every_rule(client: httpx.Client) -> None:
     """One declaration: what one route takes, the others take, spelled and explained alike."""
     paths = client.get("/openapi.json").json()["paths"]
-    names = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin", "scenario"}
+    names = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin", "newcomers", "scenario"}
     taken = {}
     for path, methods in paths.items():
         declared = {each["name"]: each for each in methods["get"].get("parameters", [])}

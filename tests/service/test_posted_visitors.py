@@ -72,6 +72,10 @@ def client(models: Path) -> Iterator[httpx.Client]:
             },
         ),
         (
+            {"likes": [LIKED], "newcomers": [3, 2], "k": 4},
+            {"liked_game_ids": [LIKED], "rules": {"newcomers": [2, 3]}, "k": 4},
+        ),
+        (
             {"likes": [LIKED], "only": [HIGH, LOW], "bury": {"tag=Trains": 1}, "diversity": 0.25},
             {"liked_game_ids": [LIKED], "rules": {"only": [HIGH, LOW], "bury": {"tag=Trains": 1}, "diversity": 0.25}},
         ),
@@ -194,7 +198,7 @@ def test_the_body_is_documented(client: httpx.Client) -> None:
     assert "requestBody" in document["paths"]["/recommend/from"]["post"]
     body = document["components"]["schemas"]["VisitorBody"]
     assert body["additionalProperties"] is False
-    rules = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin", "scenario"}
+    rules = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin", "newcomers", "scenario"}
     asked = {"likes", "ratings", "dislikes", "k", "by", "filters", "collapse", "why"}
     assert set(body["properties"]) == asked | rules
     assert all(field["description"] for field in body["properties"].values())

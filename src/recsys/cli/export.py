@@ -23,7 +23,7 @@ from recsys.cli.options import (
     releases_folder,
 )
 from recsys.cli.query import Collapse, Conditions, Way, path_of
-from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Only, Pin, Scenario, read_rules
+from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Newcomers, Only, Pin, Scenario, read_rules
 from recsys.cli.state import begin
 from recsys.system import streams
 
@@ -81,6 +81,7 @@ def recommendations(
     diversity: Diversity = None,
     at_most: AtMost = None,
     pin: Pin = None,
+    newcomers: Newcomers = None,
     scenario: Scenario = None,
     why: Annotated[bool, typer.Option("--why", help="Name for each the game that speaks most for it.")] = False,
     users: Annotated[
@@ -110,7 +111,7 @@ def recommendations(
     settings = load_settings(config, overrides(set_))
     recommender = _load(models, release, settings)
     asked = None if users is None else _read_ids(users, recommender)
-    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
+    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin, newcomers)
     lists = ListOptions(k, filter_ or (), collapse, why, rules, scenario)
     options = Options(by.value, lists, asked)
     _export("recommendations", recommender, options, _Place(target, table, recreate, settings), json=json)

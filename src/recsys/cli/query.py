@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from recsys.cli.options import CURRENT, Json, Models, Release, Verbose, releases_folder
-from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Only, Pin, Scenario, read_rules
+from recsys.cli.rules import AtMost, Boost, Bury, Diversity, Exclude, Newcomers, Only, Pin, Scenario, read_rules
 from recsys.cli.state import State, begin
 from recsys.cli.tables import draw, ruled
 from recsys.cli.visitor import asked_by, name_of, resolve, unused, visitor_of
@@ -141,6 +141,7 @@ def recommend(
     diversity: Diversity = None,
     at_most: AtMost = None,
     pin: Pin = None,
+    newcomers: Newcomers = None,
     scenario: Scenario = None,
     models: Models = None,
     release: Release = CURRENT,
@@ -154,7 +155,7 @@ def recommend(
             "name either a user or, with --like, --rate and --dislike, what somebody says of some games"
         )
     recommender = _load(models, release, state)
-    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin)
+    rules = read_rules(recommender, only, exclude, boost, bury, diversity, at_most, pin, newcomers)
     if user is not None:
         id_, question = _user(recommender, user), ""
         asked: dict[str, object] = {"user_id": id_}

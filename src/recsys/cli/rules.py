@@ -54,6 +54,14 @@ AtMost: TypeAlias = Annotated[
 Pin: TypeAlias = Annotated[
     list[str] | None, typer.Option("--pin", help="A game that comes first; may be repeated.", metavar="ID")
 ]
+Newcomers: TypeAlias = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--newcomers",
+        help="A place of the list, from 1, that is kept for a game which no rating speaks of; may be repeated.",
+        metavar="PLACE",
+    ),
+]
 Scenario: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -71,6 +79,7 @@ def read_rules(
     diversity: float | None,
     at_most: Sequence[str] | None,
     pin: Sequence[str] | None,
+    newcomers: Sequence[int] | None = None,
 ) -> Rules | None:
     """Return the rules that options spell; None where there are none.
 
@@ -91,6 +100,14 @@ def read_rules(
             )
         return id_
 
-    return RuleTexts(only or None, exclude or (), boost or (), bury or (), diversity, at_most or (), pin or ()).read(
-        id_of
+    texts = RuleTexts(
+        only or None,
+        exclude or (),
+        boost or (),
+        bury or (),
+        diversity,
+        at_most or (),
+        pin or (),
+        newcomers=newcomers or (),
     )
+    return texts.read(id_of)

@@ -40,6 +40,14 @@ AtMost = Annotated[
     ),
 ]
 Pin = Annotated[Sequence[str], Query(description="A game that comes first, in the order given; counted in `k`.")]
+Newcomers = Annotated[
+    Sequence[int],
+    Query(
+        description="A place of a list for somebody, from 1, that is kept for a game which no rating speaks of. May be"
+        " repeated.",
+        max_length=CONDITIONS,
+    ),
+]
 ScenarioName = Annotated[
     Condition | None, Query(description="One of the release's scenarios (`/scenarios`), whose rules hold too.")
 ]
@@ -54,9 +62,10 @@ def asked_rules(
     at_most: AtMost = (),
     pin: Pin = (),
     scenario: ScenarioName = None,
+    newcomers: Newcomers = (),
 ) -> RuleTexts:
     """Return the rules of a request."""
-    return RuleTexts(only, exclude, boost, bury, diversity, at_most, pin, scenario)
+    return RuleTexts(only, exclude, boost, bury, diversity, at_most, pin, scenario, newcomers)
 
 
 def read_rules(recommender: Recommender, texts: RuleTexts) -> Rules | None:

@@ -38,7 +38,7 @@ Games: TypeAlias = Annotated[list[Id], Field(max_length=MOST)]
 Strengths: TypeAlias = Annotated[dict[Condition, Annotated[float, Field(strict=True)]], Field(max_length=CONDITIONS)]
 
 
-_RULES = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin"}
+_RULES = {"only", "exclude", "boost", "bury", "diversity", "at_most", "pin", "newcomers"}
 
 
 class _Body(BaseModel):
@@ -100,6 +100,8 @@ class VisitorBody(_Body):
     """From `tag`, a column or `edition` to how many games may share one: `{"tag": 2}`."""
     pin: Games = []
     """Games that come first, in this order; counted in `k`."""
+    newcomers: Annotated[list[StrictInt], Field(max_length=CONDITIONS)] = []
+    """Places of the list, from 1, that are kept for games which no rating speaks of."""
     scenario: Condition | None = None
     """One of the release's scenarios (`/scenarios`), whose rules hold too."""
 
@@ -163,6 +165,7 @@ class VisitorBody(_Body):
             diversity=self.diversity,
             at_most=self.at_most,
             pin=pin or (),
+            newcomers=self.newcomers,
         )
 
 

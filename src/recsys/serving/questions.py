@@ -11,6 +11,7 @@ import numpy as np
 from recsys.errors import ArgumentError, NotInModel
 from recsys.ranking.top import top_k
 from recsys.serving.answers import Answer, By, Explanation, Reason, Way
+from recsys.serving.newcomers import Fresh
 from recsys.serving.shelf import Scoring
 from recsys.serving.used import used
 
@@ -115,13 +116,26 @@ def recommend(at: Snapshot, profile: Profile | None, by: By, options: ListOption
     check_way(by)
     seen = NOBODY if profile is None else profile.seen
     way, query = _way(at, profile, by)
-    listing = at.shelf.listing(_for_person(at, profile, way, query), options, seen)
+    fresh = _fresh(at, profile) if at.shelf.ruled(options).rules.places else None
+    listing = at.shelf.listing(_for_person(at, profile, way, query), options, seen, fresh)
     if profile is None or way == "popularity":
         note = unknown if profile is None else "no rating of theirs speaks for a game: the most rated games"
         return at.answer(listing, "popularity", note)
     reasons = reasons_for(at, profile, listing.rows, way, SHOWN_REASONS) if options.why else []
+    if reasons and fresh is not None:
+        new = np.flatnonzero(fresh.rows[listing.rows])
+        for place, own in zip(new, reasons_for(at, profile, listing.rows[new], fresh.by, SHOWN_REASONS), strict=True):
+            reasons[place] = own
     note = "" if way == by else f"nothing to go by {by} for them: by {way}"
     return at.answer(listing, way, note, reasons)
+
+
+def _fresh(at: Snapshot, profile: Profile | None) -> Fresh | None:
+    """Return how newcomers are ranked for a person: as in a blend, which has factors for them too; None for nobody."""
+    way, query = _way(at, profile, "blend")
+    if query is None:
+        return None
+    return Fresh(_for_person(at, profile, way, query), at.taste.item_of_row < 0, way)
 
 
 def _for_person(at: Snapshot, profile: Profile | None, way: By, query: Floats | None) -> Scoring:

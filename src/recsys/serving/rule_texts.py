@@ -35,6 +35,8 @@ class RuleTexts:
         ``NAME:NUMBER``.
     scenario
         Name of a scenario.
+    newcomers
+        Places for newcomers.
     """
 
     only: Sequence[str] | None = None
@@ -45,6 +47,7 @@ class RuleTexts:
     at_most: Sequence[str] = ()
     pin: Sequence[str] = ()
     scenario: str | None = None
+    newcomers: Sequence[int] = ()
 
     def read(self, id_of: Callable[[str], Id]) -> Rules | None:
         """Return the rules; None where there are none, but for those of a scenario.
@@ -69,6 +72,7 @@ class RuleTexts:
             diversity=self.diversity,
             at_most=_wholes("at_most", self.at_most),
             pin=[id_of(text) for text in self.pin],
+            newcomers=self.newcomers,
         )
 
     @property

@@ -33,7 +33,8 @@ class Rules:
 
     Applied in this order: ``filters``, ``only`` and ``exclude`` say which games may be listed; these are scored;
     ``boost`` and ``bury`` move the scores; ``diversity`` orders the best 10·k anew; ``at_most`` passes over what there
-    is enough of; ``pin`` puts its games first; the list ends after k. Rules that contradict each other are an error.
+    is enough of; ``pin`` puts its games first; ``newcomers`` take their places; the list ends after k. Rules that
+    contradict each other are an error.
 
     Parameters
     ----------
@@ -54,6 +55,9 @@ class Rules:
         of one game. A game without a tag or value is never passed over.
     pin
         Ids of the games that come first, in their order. They count in k, and in ``at_most``.
+    newcomers
+        Places of a list for somebody, from 1, that are kept for games which no rating speaks of: the best of them for
+        this person by the hybrid model, by texts alone where ratings say nothing of the person.
 
     Attributes
     ----------
@@ -65,6 +69,8 @@ class Rules:
         What is limited, by its name in upper case (``edition`` and ``tag`` in lower case), and how far.
     allowed, excluded, pinned
         The ids; ``allowed`` is None where any game may be listed.
+    places
+        The places for newcomers, ascending.
 
     Raises
     ------
@@ -80,12 +86,14 @@ class Rules:
     diversity: float | None = None
     at_most: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     pin: Iterable[Id] = field(default=(), compare=False, repr=False)
+    newcomers: Iterable[int] = field(default=(), compare=False, repr=False)
     conditions: tuple[Filter, ...] = field(init=False)
     lifts: tuple[tuple[Filter, float], ...] = field(init=False)
     limits: tuple[tuple[str, int], ...] = field(init=False)
     allowed: tuple[Id, ...] | None = field(init=False)
     excluded: tuple[Id, ...] = field(init=False)
     pinned: tuple[Id, ...] = field(init=False)
+    places: tuple[int, ...] = field(init=False)
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __hash__(self) -> int:
@@ -122,6 +130,7 @@ class Rules:
             "allowed": None if self.only is None else _ids("only", self.only),
             "excluded": _ids("exclude", self.exclude),
             "pinned": _ids("pin", self.pin),
+            "places": _places(self.newcomers),
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
@@ -130,6 +139,7 @@ class Rules:
         for name, given in (("only", self.allowed), ("exclude", self.excluded), ("pin", self.pinned)):
             object.__setattr__(self, name, given)
         object.__setattr__(self, "filters", self.conditions)
+        object.__setattr__(self, "newcomers", self.places)
         self._refuse_contradictions({meaning(each) for each, _ in boosts} & {meaning(each) for each, _ in buries})
 
     def _refuse_contradictions(self, both: set[tuple[str, str, str]]) -> None:
@@ -138,6 +148,10 @@ class Rules:
             raise ArgumentError(f"{told} is boosted and buried; keep one of them")
         if repeated := [str(id_) for id_, times in Counter(self.pinned).items() if times > 1]:
             raise ArgumentError(f"pin: {_some(repeated)} stands there twice; a game has one place")
+        if self.places and self.places[0] <= len(self.pinned):
+            raise ArgumentError(
+                f"newcomers: place {self.places[0]} is a pinned game's; give places from {len(self.pinned) + 1} on"
+            )
         excluded = set(self.excluded)
         if odd := [str(id_) for id_ in self.pinned if id_ in excluded]:
             raise ArgumentError(f"{_some(odd)} is pinned and excluded; take it out of one of them")
@@ -151,7 +165,7 @@ class Rules:
         """Return what holds where these rules are given with those of a scenario.
 
         Both conditions hold, of ``filters``, ``only`` and ``exclude``. Where both say a strength for one condition, a
-        limit, a diversity or pins, these rules are taken and not the scenario's.
+        limit, a diversity, pins or places, these rules are taken and not the scenario's.
 
         Raises
         ------
@@ -171,6 +185,7 @@ class Rules:
             base.diversity if self.diversity is None else self.diversity,
             {**dict(base.limits), **dict(self.limits)},
             self.pinned or base.pinned,
+            self.places or base.places,
         )
 
     @property
@@ -192,6 +207,7 @@ class Rules:
             "bury": {str(condition): strength for condition, strength in self.buries},
             "at_most": dict(self.limits),
             "pin": list(self.pinned),
+            "newcomers": list(self.places),
         }
         given: dict[str, Json] = {name: value for name, value in said.items() if value}
         if self.allowed is not None:
@@ -267,6 +283,17 @@ def _limits(given: object) -> tuple[tuple[str, int], ...]:
             raise ArgumentError(f"at_most: {name} stands there twice; give it one number")
         limits[plain] = int(most)
     return tuple(limits.items())
+
+
+def _places(given: object) -> tuple[int, ...]:
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise ArgumentError(f"newcomers: {given!r} is no list of places such as [10, 20]")
+    places = list(given)
+    if odd := [each for each in places if isinstance(each, bool) or not isinstance(each, int | np.integer) or each < 1]:
+        raise ArgumentError(f"newcomers: {odd[0]!r} is no place of a list: places are whole numbers from 1 up")
+    if repeated := [each for each, times in Counter(places).items() if times > 1]:
+        raise ArgumentError(f"newcomers: place {repeated[0]} stands there twice; it holds one game")
+    return tuple(sorted(int(each) for each in places))
 
 
 def _ids(rule: str, given: object) -> tuple[Id, ...]:

@@ -14,6 +14,7 @@ from recsys.serving.editions import Editions
 from recsys.serving.filters import Filters
 from recsys.serving.lift import Lift
 from recsys.serving.limits import Labels, Limits
+from recsys.serving.newcomers import in_places
 from recsys.serving.rules import EDITION, Rules
 from recsys.serving.variety import by_marginal_relevance
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from recsys.marts.ids import Id
     from recsys.ranking.scorer import Floats, Ranked, Ranking
     from recsys.serving.catalogue import Catalogue
+    from recsys.serving.newcomers import Fresh
     from recsys.serving.options import ListOptions
 
     Mask = npt.NDArray[np.bool_]
@@ -215,7 +217,7 @@ class Shelf:
         allowed[without] = False
         return allowed
 
-    def listing(self, scoring: Scoring, options: ListOptions, without: Rows) -> Listing:
+    def listing(self, scoring: Scoring, options: ListOptions, without: Rows, fresh: Fresh | None = None) -> Listing:
         """Return the list that rules leave of a ranking.
 
         Parameters
@@ -226,16 +228,26 @@ class Shelf:
             Length and rules.
         without
             Rows that are not listed unless they are pinned, nor their editions where these are limited.
+        fresh
+            The games that take the places for newcomers; None where nothing says which.
         """
         ruled = self.ruled(options)
         lift = None if ruled.strengths is None else ruled.strengths.times(scoring.spread())
         pins = ruled.pins[: options.k]
         rows, scores = self._chosen(scoring, options.k, ruled, lift, without)
+        if fresh is not None and (
+            places := [place - 1 - len(pins) for place in ruled.rules.places if place <= options.k]
+        ):
+            new = self._newcomers(fresh, len(places), ruled, without, rows)
+            rows, scores = in_places(places, new, (rows, scores), options.k - len(pins))
         if len(pins):
             own = scoring.scores(pins)
             first = own if lift is None else lift.added(own, pins)
             rows, scores = np.append(pins, rows), np.append(first, scores)
-        return Listing(rows, scores, self._notes(options, ruled, len(rows), without))
+        notes = self._notes(options, ruled, len(rows), without)
+        if ruled.rules.places and fresh is None:
+            notes = (*notes, "newcomers: no place was kept, as nothing here says which of them to take")
+        return Listing(rows, scores, notes)
 
     def prepare(self) -> None:
         """Build what the first question would build."""
@@ -266,6 +278,25 @@ class Shelf:
             allowed[rows] = False
             limits.close(allowed)
             rank, length, pool = scoring.ranking(allowed, lift), 4 * length, 0
+
+    def _newcomers(self, fresh: Fresh, number: int, ruled: Ruled, without: Rows, listed: Rows) -> Ranked:
+        """Return the best newcomers that the rules let be listed, at most so many; none that is listed already."""
+        allowed = self.allowed(ruled, without) & fresh.rows
+        allowed[listed] = False
+        lift = None if ruled.strengths is None else ruled.strengths.times(fresh.scoring.spread())
+        rank = fresh.scoring.ranking(allowed, lift)
+        if not ruled.rules.limits:
+            return rank(number)
+        length = 2 * number + 20
+        while True:
+            # What they push out of the list counts too: what is left keeps the limits in any case.
+            taken = [*ruled.pins.tolist(), *listed.tolist()]
+            limits = Limits(ruled.rules, self.book.labels, self._editions, taken, without.tolist())
+            rows, scores = rank(length)
+            kept = list(islice((place for place, row in enumerate(rows.tolist()) if limits.takes(row)), number))
+            if len(kept) == number or len(rows) < length:
+                return rows[kept], scores[kept]
+            length *= 4
 
     def _ordered(self, rows: Rows, scores: Floats, diversity: float, pool: int) -> Iterable[int]:
         """Return the places of a ranking in the order in which they are taken."""
