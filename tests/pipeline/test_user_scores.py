@@ -24,6 +24,7 @@ from recsys.release.keys import Keys
 from recsys.release.layout import USER_SCORES
 from recsys.release.store import ReleaseStore
 from recsys.release.user_scores import read_user_scores, user_scores_bytes
+from recsys.tracking.told import SENT
 from recsys.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def test_the_page_shows_the_beginning_of_the_same_names(tmp_path: Path) -> None:
 
 
 def test_no_observer_hears_of_single_users(tmp_path: Path) -> None:
-    """Whatever a run tells its observers, and prints, holds no pseudonym; of a refused candidate neither."""
+    """What a run tells its observers and prints has no pseudonym, of a refused candidate neither; trackers send none."""
+    assert USER_SCORES not in SENT
     heard: list[object] = []
 
     class Ear(RunObserver):

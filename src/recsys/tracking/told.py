@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recsys.release.manifest import Manifest
 
 SENT = (MANIFEST, METRICS, REPORT)
-"""Files of a release that leave it: none of them holds the id of a user."""
+"""Files of a release that leave it: none of them holds the id of a user, or what a single one scored."""
 
 
 @dataclass(frozen=True)
