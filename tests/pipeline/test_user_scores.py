@@ -131,7 +131,7 @@ def test_the_page_shows_the_beginning_of_the_same_names(tmp_path: Path) -> None:
 
 
 def test_no_observer_hears_of_single_users(tmp_path: Path) -> None:
-    """What a run tells its observers and prints has no pseudonym, of a refused candidate neither; trackers send none."""
+    """What a run tells observers and prints has no pseudonym, of a refused candidate neither; trackers send none."""
     assert USER_SCORES not in SENT
     heard: list[object] = []
 
