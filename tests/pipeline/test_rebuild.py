@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCENARIO = {"near": {"diversity": 0.3}}
 LEARNS: dict[str, dict[str, Any]] = {
-    "cf": {"factors": 8, "threads": 1, "tuning_seconds": 600},
+    "cf": {"factors": 8, "threads": 1},
     "gate": {"max_psi": 9, "popular_lately": "warn"},
 }
 

@@ -22,10 +22,11 @@ class FormulaScorer(RecipeScorer):
 
     quality: Callable[[CfRecipe], float] = field(kw_only=True)
 
-    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> Any:
+    def score(self, recipe: CfRecipe, iterations: int, *, keep: bool, watch: Callable[[], None] = lambda: None) -> Any:
         """Return scores that are what the formula says, on average to the digit."""
+        watch()
         seed = zlib.crc32(repr(replace(recipe, iterations=0)).encode())
-        noise = np.random.default_rng(seed).normal(0, 0.002, self.users(size))
+        noise = np.random.default_rng(seed).normal(0, 0.002, self.users)
         scores = 0.3 + self.quality(recipe) + noise - noise.mean()
-        self._scores[recipe, self._size(size), iterations] = scores
+        self._scores[recipe, iterations] = scores
         return scores

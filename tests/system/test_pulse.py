@@ -359,7 +359,7 @@ def test_loading_the_model_is_heard_of(ear: Ear) -> None:
 
 def test_the_search_for_settings_is_heard_of(ear: Ear) -> None:
     """With the time that it has used, and may use; then the iterations with their number."""
-    settings = CfSettings(factors=8, iterations=6, threads=1, tuning_seconds=77)
+    settings = CfSettings(factors=8, iterations=6, threads=1, tuning_brake_s=77)
 
     def watch(*_: npt.NDArray[np.float32]) -> None:
         ear.wait(what="ALS iterations", of=6)

@@ -17,6 +17,7 @@ from recsys.models.recipe import BLENDED, CfRecipe
 from recsys.tuning import find_recipe, lately_half_life
 from recsys.tuning.blend import BlendSearch
 from recsys.tuning.hold_out import InnerSplit, Scored
+from recsys.tuning.work import Budget
 
 if TYPE_CHECKING:
     from recsys.marts.ratings import Ratings
@@ -74,6 +75,7 @@ def test_what_is_not_surely_better_stays_out() -> None:
 def test_many_decide_what_few_have_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials score few people; what they found stays in only where it is better for several times as many."""
     monkeypatch.setattr("recsys.tuning.blend.PEOPLE", 200)  # never fewer
+    monkeypatch.setattr("recsys.tuning.blend._DRAWS", 1)
     seen = dict[str, tuple[int, int]]()
 
     def judged(ours: np.ndarray, theirs: np.ndarray, people: np.ndarray) -> bool:
@@ -126,7 +128,9 @@ def test_the_time_limit_ends_it_with_the_best_so_far() -> None:
     """When the time is up nothing is lost: the recipe is the start's, or surely better."""
     ticks = iter(range(10_000))
     start = CfRecipe.by_rule(settings(), np.array([10.0], dtype=np.float32))
-    search = BlendSearch(waves(users=200), start, frozenset(BLENDED), settings(), 5, clock=lambda: next(ticks))
+    search = BlendSearch(
+        waves(users=200), start, frozenset(BLENDED), settings(), Budget(1e15, 5, lambda: float(next(ticks)))
+    )
     assert search.search().factors == 8
     assert len(search.trials) < 10
 
@@ -141,7 +145,7 @@ def test_when_the_time_is_up_the_best_so_far_stays() -> None:
     ratings, chosen = waves(users=300), settings()
     ticks = iter(range(10_000))
     start = CfRecipe.by_rule(chosen, ratings.matrix.data)
-    search = BlendSearch(ratings, start, frozenset(BLENDED), chosen, 60, clock=lambda: float(next(ticks)))
+    search = BlendSearch(ratings, start, frozenset(BLENDED), chosen, Budget(1e15, 160, lambda: float(next(ticks))))
     found = search.search()
     best = max(search.trials, key=lambda trial: trial.ndcg)
     assert not search.complete

@@ -21,13 +21,22 @@ from recsys.models.recipe import CfRecipe
 from recsys.models.solvers import Factors, solver_of
 from recsys.tuning import nightly, space
 from recsys.tuning.hold_out import InnerSplit, Scored
-from recsys.tuning.nightly import search
 from recsys.tuning.scorer import RecipeScorer
+from recsys.tuning.stages import Stages
+from recsys.tuning.work import Budget
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from recsys.tuning import Search
+
 SMALL = CfSettings(factors=8, threads=1)
+
+
+def search(ratings: sp.csr_matrix, settings: CfSettings, work: float = 1e15) -> Search | None:
+    """Search with so much work and no clock."""
+    return nightly.search(ratings, settings, Budget(work, 1e9, itertools.count(0, 0).__next__))
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +169,8 @@ def test_few_people_make_nothing_sure() -> None:
 def test_who_is_scored_is_known_by_the_rows_of_the_table(ratings: sp.csr_matrix) -> None:
     """Each scored user's training and held-out ratings are those of the person that they are said to be."""
     scorer = RecipeScorer(ratings, SMALL, 7)
-    people = scorer.people(5000)
-    assert len(people) == scorer.users(5000)
+    people = scorer.people
+    assert len(people) == scorer.users
     assert len(set(people)) < len(people)
     split = InnerSplit.draw(ratings, 7, 0, max_ratings=2000, scored=Scored(50))
     for row, person in zip(split.users, split.people, strict=True):
@@ -174,10 +183,7 @@ def test_who_is_scored_is_known_by_the_rows_of_the_table(ratings: sp.csr_matrix)
 
 def test_the_search_is_repeatable(ratings: sp.csr_matrix) -> None:
     """The same ratings and seed give the same trials and scores, with any number of threads."""
-    one, two = (
-        search(ratings, SMALL.model_copy(update={"threads": threads}), clock=itertools.count().__next__)
-        for threads in (1, 2)
-    )
+    one, two = (search(ratings, SMALL.model_copy(update={"threads": threads})) for threads in (1, 2))
     assert one is not None
     assert one == two
 
@@ -220,9 +226,10 @@ def test_good_trials_are_prolonged(ratings: sp.csr_matrix) -> None:
     first = [trial for trial in outcome.trials if trial.stage == "scales" and trial.iterations == 4]
     longer = [trial for trial in outcome.trials if trial.stage == "scales" and trial.iterations == 10]
     assert len(first) == len(space.UNOBSERVED) * len(space.REGULARIZATION)
-    best = sorted(first, key=lambda trial: -trial.ndcg)[: len(longer)]
-    assert {trial.recipe for trial in longer} == {trial.recipe for trial in best}
-    assert len(longer) == len(first) // 3 + 1
+    best = sorted(first, key=lambda trial: -trial.ndcg)[: len(first) // 3 + 1]
+    assert {trial.recipe for trial in longer} <= {trial.recipe for trial in best}
+    began = {trial.recipe for trial in outcome.trials if trial.stage == "start"}
+    assert len(longer) == len(first) // 3 + 1 - len(began & {trial.recipe for trial in first})
 
 
 @pytest.mark.parametrize("factors", [8, 32])
@@ -246,18 +253,18 @@ def test_training_stops_where_more_iterations_bring_nothing(ratings: sp.csr_matr
 class Diverging(RecipeScorer):
     """Scores as ever, but that no recipe that reads ratings as they are has finite factors."""
 
-    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> Any:
+    def score(self, recipe: CfRecipe, iterations: int, *, keep: bool, watch: Callable[[], None] = lambda: None) -> Any:
         """Return scores, or diverge."""
         if recipe.confidence == "rating":
             raise Diverged("the factors became infinite")
-        return super().score(recipe, size, iterations, keep=keep)
+        return super().score(recipe, iterations, keep=keep, watch=watch)
 
 
 def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: pytest.LogCaptureFixture) -> None:
     """It is tried once, scores nothing, is logged as a warning, and the search runs to its end."""
     rule = CfRecipe.by_rule(SMALL, ratings.data)
     scorer = Diverging(ratings, SMALL, rule.like_threshold)
-    stages = nightly._Stages(scorer, rule, None, SMALL, itertools.count().__next__, lambda _: None)
+    stages = Stages(scorer, rule, None, SMALL, Budget(1e15, 1e9))
     with caplog.at_level("WARNING", "recsys"):
         outcome = stages.search(frozenset({"unobserved", "confidence", "iterations"}))
     (failed,) = (trial for trial in outcome.trials if trial.recipe.confidence == "rating")
@@ -265,38 +272,6 @@ def test_a_trial_that_diverges_ends_no_search(ratings: sp.csr_matrix, caplog: py
     assert [record.getMessage() for record in caplog.records] == ["a trial diverged"]
     assert outcome.complete
     assert {trial.stage for trial in outcome.trials} >= {"refine", "iterations"}
-
-
-@pytest.mark.parametrize(("seconds", "stays"), [(12.0, True), (90.0, False)])
-def test_reaching_the_time_limit_is_recorded(ratings: sp.csr_matrix, *, seconds: float, stays: bool) -> None:
-    """The search ends after the limit with the best that is surely better than the rule, else with the rule."""
-    settings = SMALL.model_copy(update={"tuning_seconds": seconds, "seed": 1})
-    outcome = search(ratings, settings, clock=itertools.count().__next__)
-    assert outcome is not None
-    assert not outcome.complete
-    assert outcome.as_json()["complete"] is False
-    assert 0 < len(outcome.trials) < seconds
-    assert (outcome.winner == CfRecipe.by_rule(settings, ratings.data)) is stays
-    whole = [trial for trial in outcome.trials if trial.iterations == 10]
-    assert outcome.best == max(trial.ndcg for trial in whole)
-    assert (outcome.best > outcome.rule) is not stays
-
-
-def test_a_late_end_of_time_keeps_what_was_settled(ratings: sp.csr_matrix) -> None:
-    """Where only the last stage is cut off, the winner is the one that the stages before it chose."""
-    free = CfSettings(threads=1)
-    settled = search(ratings, free.model_copy(update={"iterations": 12}))
-    whole = search(ratings, free)
-    assert settled is not None
-    assert whole is not None
-    cut = itertools.count()
-    before = len([trial for trial in whole.trials if trial.stage != "iterations"])
-    limit = float(3 * before)  # three looks at the clock for each trial
-    outcome = search(ratings, free.model_copy(update={"tuning_seconds": limit}), clock=cut.__next__)
-    assert outcome is not None
-    assert not outcome.complete
-    assert {trial.stage for trial in outcome.trials} >= {"factors"}
-    assert replace(outcome.winner, iterations=12) == settled.winner
 
 
 def test_fit_alone_finds_its_settings() -> None:

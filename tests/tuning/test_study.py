@@ -19,7 +19,7 @@ from recsys.errors import ArtifactWriteError, ConfigError, DataContractError, Di
 from recsys.evaluation.bootstrap import Interval
 from recsys.evaluation.holdout import split
 from recsys.models.recipe import CfRecipe
-from recsys.tuning.scorer import DRAWS, LARGE, RecipeScorer
+from recsys.tuning.scorer import DRAWS, RecipeScorer
 from recsys.tuning.space import RANGES, Space
 from recsys.tuning.study import Budget, Tuned, check, tune
 from recsys.tuning.study.file import open_study
@@ -27,6 +27,8 @@ from recsys.tuning.study.search import require_extra
 from recsys.tuning.study.trials import Trials, finished, importances, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recsys.marts.ratings import Ratings
 
 QUICK = Settings(cf=CfSettings(factors=8, iterations=6, threads=1), evaluation=EvaluationSettings(resamples=100))
@@ -166,7 +168,7 @@ def test_a_study_of_something_else_is_refused(begun: tuple[Path, Tuned], change:
 
 def test_threads_and_time_limits_are_no_other_search(copied: Path, ratings: Ratings) -> None:
     """What changes no score may change from run to run."""
-    cf = QUICK.cf.model_copy(update={"threads": 2, "tuning_seconds": 5.0, "tuning": "off"})
+    cf = QUICK.cf.model_copy(update={"threads": 2, "tuning_brake_s": 5.0, "tuning": "off"})
     assert tune(ratings, QUICK.model_copy(update={"cf": cf}), copied, Budget(trials=4)).trials == 4
 
 
@@ -226,8 +228,8 @@ def test_the_best_is_held_against_the_rule_elsewhere(begun: tuple[Path, Tuned], 
     params, value, *_ = max((t for t in trials_in(file) if t[3] == "COMPLETE"), key=lambda t: t[1])
     assert params["unobserved"] == pytest.approx(best.unobserved, rel=0.005)
     first, other = (RecipeScorer(train, QUICK.cf, 7.0, draw) for draw in (0, DRAWS))
-    assert first.score(best, LARGE, best.iterations, keep=False).mean() == pytest.approx(value)
-    ours, theirs = (other.score(recipe, LARGE, recipe.iterations, keep=False) for recipe in (best, rule))
+    assert first.score(best, best.iterations, keep=False).mean() == pytest.approx(value)
+    ours, theirs = (other.score(recipe, recipe.iterations, keep=False) for recipe in (best, rule))
     assert (tuned.score.value, tuned.rule.value) == pytest.approx((ours.mean(), theirs.mean()))
     assert tuned.difference.value == pytest.approx((ours - theirs).mean())
     assert tuned.difference.low < tuned.difference.value < tuned.difference.high
@@ -238,7 +240,7 @@ def test_the_best_is_held_against_the_rule_elsewhere(begun: tuple[Path, Tuned], 
 class Oracle(RecipeScorer):
     """Scores by a formula: all but ``liked`` is good; ``rating`` diverges."""
 
-    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> Any:
+    def score(self, recipe: CfRecipe, iterations: int, *, keep: bool, watch: Callable[[], None] = lambda: None) -> Any:
         """Return one user's score."""
         if recipe.confidence == "rating":
             raise Diverged("the factors became infinite")

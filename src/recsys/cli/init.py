@@ -34,7 +34,7 @@ CHANGED = {
     "snowflake": ("deadline_s", "query_tag", "require_read_only"),
     "data": ("rating_min", "rating_max", "max_unknown"),
     "content": ("model", "cache_dir"),
-    "cf": ("like_threshold", "threads", "tuning_seconds", "tuning_every"),
+    "cf": ("like_threshold", "threads", "tuning_work", "tuning_every"),
     "evaluation": ("k", "users"),
     "gate": ("max_drop", "floor", "require_current"),
     "release": ("keep",),

@@ -108,7 +108,7 @@ def paired_difference(a: Floats, b: Floats, resamples: int, seed: int, *, relati
     return interval(float(difference[0]), difference[1:])
 
 
-def surely_better(ours: Floats, theirs: Floats, people: npt.NDArray[np.int64]) -> bool:
+def surely_better(ours: Floats, theirs: Floats, people: npt.NDArray[np.int64], *, errors: float = 2) -> bool:
     """Whether some scores are above others by more than two standard errors of the paired difference.
 
     Somebody whom several hold-outs drew counts once, with the mean of their differences: their
@@ -120,13 +120,15 @@ def surely_better(ours: Floats, theirs: Floats, people: npt.NDArray[np.int64]) -
         float64, (users,): scores of the same users.
     people
         int64, (users,): a number for each person, the same wherever the person was drawn.
+    errors
+        How many standard errors.
     """
     _, person = np.unique(people, return_inverse=True)
     number = np.bincount(person)
     if len(number) < _FEWEST:
         return False
     each = np.bincount(person, ours - theirs) / number
-    return bool(each.mean() > 2 * each.std(ddof=1) / np.sqrt(len(each)))
+    return bool(each.mean() > errors * each.std(ddof=1) / np.sqrt(len(each)))
 
 
 def simultaneous_leads(ours: Floats, theirs: Floats, ours_drawn: Floats, theirs_drawn: Floats) -> list[Interval]:

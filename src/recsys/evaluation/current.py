@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from recsys.evaluation.holdout import Split
     from recsys.release.manifest import Manifest
 
-_NO_INFLUENCE = {"threads", "tuning", "tuning_seconds", "tuning_every"}
+_NO_INFLUENCE = {"threads", "tuning", "tuning_work", "tuning_brake_s", "longer_gains", "tuning_every"}
 """Settings of the collaborative filter that change how fast it trains, not what it learns."""
 
 
@@ -60,7 +60,7 @@ class CurrentRelease:
         # A release that says nothing of what is added to the factors adds nothing.
         settings = {**FACTORS_ALONE, **facts.recipe} if facts.recipe else manifest.cf.section("cf")
         try:
-            recipe = CfSettings.model_validate(settings)
+            recipe = CfSettings.recorded(settings)
         except ValidationError as error:
             wrong = "; ".join(
                 ".".join(["cf", *map(str, fault["loc"])]) + f": {fault['msg']}" for fault in error.errors()

@@ -91,6 +91,10 @@ class SearchFacts(Finding):
         Whether nothing was cut short.
     seconds
         What it took.
+    work
+        What it cost, counted; None before there was a count.
+    ended_by
+        What cut it short: ``work`` or ``clock``; empty where nothing did.
     """
 
     winner: dict[str, Json]
@@ -101,6 +105,8 @@ class SearchFacts(Finding):
     users: int | None = None
     complete: bool = True
     seconds: float | None = None
+    work: float | None = None
+    ended_by: str = ""
 
 
 class TuningFacts(Finding):

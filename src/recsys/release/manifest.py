@@ -19,7 +19,7 @@ from recsys.release.records import Format, Json, Record, read_record
 FORMAT = Format(3, 3)
 """Format of releases that this package writes. 1.1 added ``minor`` and ``sequence``, 2.1 ``scenarios``; since 3.0 users
 are folded in; 3.1 added ``precisions`` of the content half; since 3.2 what is signed has ``model.sig``, and no HMAC;
-3.3 added ``metrics.parquet``."""
+3.3 added ``metrics.parquet``, and ``work`` and ``ended_by`` of the search for settings."""
 
 _HOW_CONTENT_IS_ENCODED = frozenset({"engine", "device", "threads", "batch_tokens", "cache_dir", "cache_mb"})
 """Settings that change how long it takes to encode a text, and the last bits of its vector at most: no vector that

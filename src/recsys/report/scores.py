@@ -242,6 +242,7 @@ def search(release: Contents, _: Contents | None) -> View:
         "used": found.used,
         "seconds": found.seconds,
         "complete": found.complete,
+        "ended_by": found.ended_by,
         "top": sorted(rows, key=lambda row: -row.score)[:_TRIALS],
     }
 

@@ -11,12 +11,11 @@ are dated, as the gate's hold-out is, drawn at random otherwise. Then:
 
 What is added must be surely better than the factors alone, or it stays out: on several times the people that it was
 chosen on, since the few whom every trial scores cannot tell a gain of a few percent from chance. A stage that is left
-out, since its settings are given or the time is up, keeps what the recipe has.
+out, since its settings are given or the budget is spent, keeps what the recipe has.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,12 +24,9 @@ import numpy as np
 from recsys.errors import Diverged
 from recsys.evaluation.bootstrap import surely_better
 from recsys.marts import column_sums
-from recsys.models.confidence import confidence
-from recsys.models.fading import dated, fading, left_by_time, trend
-from recsys.models.item_item import fit_item_item
-from recsys.models.solvers import solver_of
-from recsys.models.taste import active_of, standard
+from recsys.models.fading import fading
 from recsys.system.log import events, keys
+from recsys.tuning.drawn import Drawn
 from recsys.tuning.hold_out import InnerSplit, Scored
 from recsys.tuning.outcome import SearchTrial
 from recsys.tuning.space import (
@@ -41,19 +37,18 @@ from recsys.tuning.space import (
     TREND_HALF_LIVES,
     TRENDS,
 )
+from recsys.tuning.work import BudgetSpent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
-    import scipy.sparse as sp
 
     from recsys.config import CfSettings
     from recsys.marts.ratings import Ratings
     from recsys.models.recipe import CfRecipe
-    from recsys.models.solvers import Factors
+    from recsys.tuning.work import Budget
 
-    Floats = npt.NDArray[np.float32]
     Doubles = npt.NDArray[np.float64]
 
 log = events(__name__)
@@ -70,10 +65,11 @@ LATELY = (2.0, 3.0, 6.0, 12.0)
 """Half-lives, in months, among which that of the popular list of late is found."""
 _DRAW = 101
 """Of the hold-out, away from those of the search for factors."""
+_DRAWS = 3
+"""Random hold-outs are drawn so often at most, until enough people were drawn, and while all of them together have no
+more ratings than the sample may: on small tables chance decides less."""
 _CELLS = 24_000_000
 """Scores of users × games that all weights are tried on at once: beyond, fewer users are scored."""
-_NEIGHBOURS = 100
-"""Of a game, while weights are tried: half of what training takes, at an eighth of the time."""
 
 
 @dataclass
@@ -90,10 +86,8 @@ class BlendSearch:
         Names of the settings of :data:`recsys.models.recipe.BLENDED` that are searched.
     settings
         Section ``cf``: ``seed`` and ``threads`` are used.
-    seconds
-        The search ends after so long.
-    clock
-        Seconds.
+    budget
+        What it may spend.
     progress
         Called after each trial.
 
@@ -102,52 +96,69 @@ class BlendSearch:
     trials
         In the order in which they ran.
     complete
-        False where the time was up first.
+        False where the budget was spent first.
     """
 
     ratings: Ratings
     start: CfRecipe
     free: frozenset[str]
     settings: CfSettings
-    seconds: float
-    clock: Callable[[], float] = time.monotonic
+    budget: Budget
     progress: Callable[[SearchTrial], None] = lambda _: None
     trials: list[SearchTrial] = field(default_factory=list)
     complete: bool = True
 
     def __post_init__(self) -> None:
-        self.began = self.clock()
+        self.began = self.budget.clock()
+        self._scores: dict[CfRecipe, Doubles] = {}
         people = max(200, min(PEOPLE, _CELLS // max(len(self.ratings.items), 1)))
-        threshold, seed = self.start.like_threshold, self.settings.seed + _DRAW
-        many = _SURE * people
-        self.everybody = (
-            InnerSplit.draw(self.ratings.matrix, threshold, seed, max_ratings=RATINGS, scored=Scored(many, _SHARE))
-            if self.ratings.rated_at is None
-            else InnerSplit.after_a_cut(self.ratings, threshold, seed, max_ratings=RATINGS, max_users=many)
-        )
-        self.split = self.everybody.some(people, seed)
-        self._factors: dict[float, tuple[sp.csr_matrix, Factors, Floats]] = {}
+        many, threshold, seed = _SURE * people, self.start.like_threshold, self.settings.seed + _DRAW
+        self.is_dated = self.ratings.rated_at is not None
+        whole: list[InnerSplit] = []
+        if self.is_dated:
+            whole = [InnerSplit.after_a_cut(self.ratings, threshold, seed, max_ratings=RATINGS, max_users=many)]
+        size = min(RATINGS, max(self.ratings.matrix.nnz, 1))
+        while not self.is_dated and len(whole) < _DRAWS and (not whole or (len(whole) + 1) * size <= RATINGS):
+            scored, number = Scored(many, _SHARE), seed + len(whole)
+            whole.append(InnerSplit.draw(self.ratings.matrix, threshold, number, max_ratings=size, scored=scored))
+            if sum(len(split.users) for split in whole) >= many:
+                break
+        each = max(people // len(whole), 1)
+        self.draws = [Drawn(split, split.some(each, seed), self.settings) for split in whole]
+
+    @property
+    def users(self) -> int:
+        """How many users each trial scores, over all draws."""
+        return sum(len(drawn.split.users) for drawn in self.draws)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it began."""
+        return self.budget.clock() - self.began
 
     def search(self) -> CfRecipe:
         """Return the recipe with what is added, or as it was."""
-        if not len(self.split.users):
+        if not self.users:
             return self.start
-        alone = self._tried("alone", self.start)
-        self._best = best = (alone, self.start)
+        best: tuple[Doubles, CfRecipe] | None = None
         try:
-            if self.split.rated_at is not None:
+            best = self._best = alone = self._scored(self.start)
+            if self.is_dated:
                 best = self._faded(best)
             best = self._beside(best)
-        except TimeIsUp:
-            self.complete, best = False, self._best
-            log.info("the time is up: what is added to the factors is the best so far")
+        except BudgetSpent:
+            self.complete = False
+            if best is None:
+                return self.start
+            best = self._best
+            log.info("the budget is spent: what is added to the factors is the best so far")
         scores, recipe = best
         if recipe == self.start or not self._is_surely_better(recipe):
             return self.start
         log.info(
             "searched what is added to the factors",
             extra=keys(
-                alone=float(alone.mean()), best=float(scores.mean()), half_life=recipe.half_life, trend=recipe.trend,
+                alone=float(alone[0].mean()), best=float(scores.mean()), half_life=recipe.half_life, trend=recipe.trend,
                 trend_half_life=recipe.trend_half_life, item_weight=recipe.item_weight,
                 item_exponent=recipe.item_exponent, item_regularization=recipe.item_regularization,
             ),
@@ -155,23 +166,17 @@ class BlendSearch:
         return recipe
 
     def _is_surely_better(self, recipe: CfRecipe) -> bool:
-        alone, added = (self._of_everybody(each) for each in (self.start, recipe))
-        return surely_better(added, alone, self.everybody.people)
-
-    def _of_everybody(self, recipe: CfRecipe) -> Doubles:
-        """Return NDCG@10 of everybody who lost ratings, block by block: all of their scores take too much memory."""
-        users, found = self.everybody.users, None
-        weights, factors, _ = self._trained(recipe)
-        active = active_of(factors.items)
-        if recipe.item_weight:
-            found = self._items(weights, recipe)
-
-        def scores(block: slice) -> Floats:
-            standing = standard(factors.users[users[block]] @ factors.items.T, active)
-            said = None if found is None else standard((weights[users[block]] @ found).toarray(), active)
-            return self._mixed(recipe, standing, said, active)
-
-        return self.everybody.judged(scores)
+        """Decide on all who lost ratings; on those whom trials scored, where the budget has no more."""
+        try:
+            self.budget.spend(sum(drawn.work(recipe, everybody=True) for drawn in self.draws))
+        except BudgetSpent:
+            self.complete = False
+            added, alone = (self._scores[each] for each in (recipe, self.start))
+            return surely_better(added, alone, np.concatenate([drawn.split.people for drawn in self.draws]))
+        added, alone = (
+            np.concatenate([drawn.ndcg_of_everybody(each) for drawn in self.draws]) for each in (recipe, self.start)
+        )
+        return surely_better(added, alone, np.concatenate([drawn.everybody.people for drawn in self.draws]))
 
     def _faded(self, best: tuple[Doubles, CfRecipe]) -> tuple[Doubles, CfRecipe]:
         """Find half-life and trend together: a recipe that fades is judged with its best trend."""
@@ -184,7 +189,7 @@ class BlendSearch:
         while best[1].half_life in HALF_LIVES:
             at = HALF_LIVES.index(best[1].half_life)
             others = [HALF_LIVES[i] for i in (at - 1, at + 1) if 0 <= i < len(HALF_LIVES)]
-            untried = [other for other in others if other not in self._factors]
+            untried = [other for other in others if other not in {trial.recipe.half_life for trial in self.trials}]
             if not untried:
                 break
             for half_life in untried:
@@ -225,7 +230,8 @@ class BlendSearch:
             recipe = replace(best[1], item_exponent=exponent, item_regularization=regularization)
             for weight in ITEM_WEIGHTS:
                 best = self._better(best, self._scored(replace(recipe, item_weight=weight)))
-            self._said.clear()
+            for drawn in self.draws:
+                drawn.forget_items()
 
         for regularization in ITEM_REGULARIZATIONS:
             attempt(ITEM_EXPONENTS[0], regularization)
@@ -238,7 +244,7 @@ class BlendSearch:
             attempt(exponent, round(regularization / 3, 3))
             if len(tried) == before or best[1].item_regularization == regularization:
                 break
-        return self._best_trend(best) if self.split.rated_at is not None and best[1].item_weight else best
+        return self._best_trend(best) if self.is_dated and best[1].item_weight else best
 
     def _better(self, one: tuple[Doubles, CfRecipe], other: tuple[Doubles, CfRecipe]) -> tuple[Doubles, CfRecipe]:
         better = other if other[0].mean() > one[0].mean() else one
@@ -247,78 +253,26 @@ class BlendSearch:
         return better
 
     def _scored(self, recipe: CfRecipe) -> tuple[Doubles, CfRecipe]:
-        if self.clock() - self.began > self.seconds:
-            raise TimeIsUp
-        stage = "items" if recipe.item_weight else "trend" if recipe.trend else "half-life"
-        return self._tried(stage, recipe), recipe
-
-    def _tried(self, stage: str, recipe: CfRecipe) -> Doubles:
-        """Return NDCG@10 of each scored user."""
-        began = self.clock()
+        """Return NDCG@10 of each scored user, and the recipe."""
+        self.budget.spend(sum(drawn.work(recipe) for drawn in self.draws))
+        began = self.budget.clock()
         try:
-            scores = self._ndcg(recipe)
+            scores = np.concatenate([drawn.ndcg(recipe, self.budget.look) for drawn in self.draws])
         except Diverged as error:
-            log.warning("a trial diverged", extra=keys(trial=len(self.trials) + 1, stage=stage, reason=error))
-            scores = np.zeros(len(self.split.users))
-        trained = int(self.split.train.nnz)
-        trial = SearchTrial(stage, recipe, recipe.iterations, trained, float(scores.mean()), self.clock() - began)
+            log.warning("a trial diverged", extra=keys(trial=len(self.trials) + 1, stage=_stage(recipe), reason=error))
+            scores = np.zeros(self.users)
+        trained, seconds = sum(drawn.split.train.nnz for drawn in self.draws), self.budget.clock() - began
+        trial = SearchTrial(_stage(recipe), recipe, recipe.iterations, trained, float(scores.mean()), seconds)
         self.trials.append(trial)
+        self._scores[recipe] = scores
         self.progress(trial)
-        return scores
-
-    def _ndcg(self, recipe: CfRecipe) -> Doubles:
-        weights, factors, standing = self._trained(recipe)
-        said = self._said_by_others(weights, recipe) if recipe.item_weight else None
-        scores = self._mixed(recipe, standing, said, active_of(factors.items))
-        return self.split.judged(lambda block: scores[block].copy())
-
-    def _mixed(self, recipe: CfRecipe, standing: Floats, said: Floats | None, active: npt.NDArray[np.bool_]) -> Floats:
-        """Return the scores of some users: what their factors and what others say, both standardised, and the trend."""
-        scores = standing
-        if said is not None:
-            scores = np.float32(1 - recipe.item_weight) * standing + np.float32(recipe.item_weight) * said
-        if recipe.trend:
-            scores = scores + np.float32(recipe.trend) * self._trend(recipe.trend_half_life)
-        # As in the lists that are served: no game without a rating that counts.
-        return np.where(active, scores, np.float32(-np.inf))
-
-    def _trained(self, recipe: CfRecipe) -> tuple[sp.csr_matrix, Factors, Floats]:
-        """Return confidences, factors and standard scores of the factors alone, by half-life."""
-        if recipe.half_life not in self._factors:
-            split = self.split
-            left = left_by_time(split.rated_at, recipe) if recipe.half_life else None
-            weights = confidence(split.train, recipe.confidence, recipe.like_threshold, left)
-            factors = solver_of(recipe).fit(weights, recipe, self.settings.seed, threads=self.settings.threads)
-            scores = factors.users[split.users] @ factors.items.T
-            self._factors[recipe.half_life] = weights, factors, standard(scores, active_of(factors.items))
-        return self._factors[recipe.half_life]
-
-    def _items(self, weights: sp.csr_matrix, recipe: CfRecipe) -> sp.csr_matrix:
-        """Return the item-item half of the split's training part."""
-        return fit_item_item(
-            weights,
-            recipe.item_exponent,
-            recipe.item_regularization,
-            threads=self.settings.threads,
-            neighbours=_NEIGHBOURS,
-        )
-
-    def _said_by_others(self, weights: sp.csr_matrix, recipe: CfRecipe) -> Floats:
-        place = recipe.half_life, recipe.item_exponent, recipe.item_regularization
-        if place not in self._said:
-            said = (weights[self.split.users] @ self._items(weights, recipe)).toarray()
-            self._said[place] = standard(said, active_of(self._trained(recipe)[1].items))
-        return self._said[place]
-
-    def _trend(self, half_life: float) -> Floats:
-        rated_at = dated(self.split.rated_at, "trend", self.start.trend)
-        return trend(self.split.train.indices, rated_at, self.split.train.shape[1], half_life)
-
-    _said: dict[tuple[float, float, float], Floats] = field(default_factory=dict)
+        return scores, recipe
 
 
-class TimeIsUp(Exception):
-    """The time is up: a search ends with the trials that it has."""
+def _stage(recipe: CfRecipe) -> str:
+    if recipe.item_weight:
+        return "items"
+    return "trend" if recipe.trend else "half-life" if recipe.half_life else "alone"
 
 
 def lately_half_life(ratings: Ratings, like_threshold: float, seed: int, half_lives: Sequence[float] = LATELY) -> float:

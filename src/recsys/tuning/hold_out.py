@@ -10,7 +10,8 @@ import numpy as np
 
 from recsys.evaluation.holdout import part, scorable
 from recsys.ranking import metrics
-from recsys.ranking.top import best_columns, blocks, entries, hits
+from recsys.ranking.places import placed
+from recsys.ranking.top import blocks, entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,6 +155,6 @@ class InnerSplit:
         for block in blocks(self.users, self.train.shape[1], _BLOCK_CELLS):
             users, predicted = self.users[block], scores(block)
             predicted[entries(self.train, users)] = -np.inf
-            listed = hits(best_columns(predicted, K), self.relevant, users)
+            listed = placed(predicted, self.relevant, users, K)
             judged[block] = metrics.ndcg(listed, np.diff(self.relevant.indptr)[users], K)
         return judged

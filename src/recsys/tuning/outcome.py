@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -42,9 +42,13 @@ class Search:
     users
         Users that the last stages scored, over all draws.
     complete
-        False if the time limit ended the search.
+        False if the end of its budget ended the search.
     seconds
         Wall time.
+    work
+        What it cost, in thousand millions; see :mod:`recsys.tuning.work`.
+    ended_by
+        What ended it, where it is not complete: its counted work, or the clock.
     """
 
     winner: CfRecipe
@@ -55,6 +59,8 @@ class Search:
     users: int
     complete: bool
     seconds: float
+    work: float = 0.0
+    ended_by: Literal["", "work", "clock"] = ""
 
     def as_json(self) -> dict[str, object]:
         """Return the search ready for JSON."""

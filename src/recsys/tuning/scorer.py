@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from recsys.models.confidence import confidence
 from recsys.models.solvers import solver_of
 from recsys.tuning.hold_out import InnerSplit, Scored
+from recsys.tuning.work import of_scores, of_sweeps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import numpy.typing as npt
     import scipy.sparse as sp
@@ -21,15 +23,18 @@ if TYPE_CHECKING:
     from recsys.models.recipe import CfRecipe
     from recsys.models.solvers import Factors
 
-LARGE = 1_000_000
-"""Ratings of the largest sample that a recipe is ever tried on."""
+RATINGS = 1_000_000
+"""Ratings of the sample that recipes are tried on: all of the table, where it has no more."""
 
 DRAWS = 4
-"""A hold-out with fewer than ``_ENOUGH`` users to score is drawn so often at most."""
+"""Hold-outs are drawn so often at most, and while all of them together have no more ratings than the sample may."""
 
-_SCORED = 5000
-"""At most so many users of a draw are scored."""
-_ENOUGH = 2500
+_ENOUGH = 10_000
+"""Scored users after which no more are drawn, and the most of one draw."""
+_CELLS = 250_000_000
+"""Scores of users × games that all draws together may have: on wide tables fewer users are scored, but"""
+_FEWEST = 3_000
+"""so many."""
 
 
 @dataclass
@@ -39,7 +44,7 @@ class RecipeScorer:
     Parameters
     ----------
     ratings
-        CSR, float32, users × items: the training part, nothing else.
+        CSR, float32, users × games: the training part, nothing else.
     settings
         ``seed`` and ``threads`` are used.
     like_threshold
@@ -53,39 +58,71 @@ class RecipeScorer:
     settings: CfSettings
     like_threshold: float
     first_draw: int = 0
-    _splits: dict[int, list[InnerSplit]] = field(default_factory=dict)
-    _factors: dict[tuple[CfRecipe, int], tuple[int, Sequence[int | Factors]]] = field(default_factory=dict)
-    _scores: dict[tuple[CfRecipe, int, int], npt.NDArray[np.float64]] = field(default_factory=dict)
+    _factors: dict[CfRecipe, tuple[int, Sequence[int | Factors]]] = field(default_factory=dict)
+    _scores: dict[tuple[CfRecipe, int], npt.NDArray[np.float64]] = field(default_factory=dict)
 
-    def users(self, size: int) -> int:
-        """Return how many users a sample of ``size`` ratings scores, over all draws."""
-        return sum(len(split.users) for split in self._drawn(size))
+    @cached_property
+    def splits(self) -> list[InnerSplit]:
+        """The inner hold-outs: several where users are few, so that chance decides less."""
+        most = min(_ENOUGH, max(_FEWEST, _CELLS // max(self.ratings.shape[1], 1)))
+        size = min(RATINGS, max(self.ratings.nnz, 1))
+        drawn: list[InnerSplit] = []
+        while len(drawn) < DRAWS and sum(len(split.users) for split in drawn) < most:
+            if drawn and (len(drawn) + 1) * size > RATINGS:
+                break
+            seed = self.settings.seed + self.first_draw + len(drawn)
+            drawn.append(
+                InnerSplit.draw(self.ratings, self.like_threshold, seed, max_ratings=size, scored=Scored(most))
+            )
+        return drawn
 
-    def people(self, size: int) -> npt.NDArray[np.int64]:
-        """Return who these users are, as rows of the ratings: aligned with scores, some of them several times."""
-        return np.concatenate([split.people for split in self._drawn(size)])
+    @property
+    def users(self) -> int:
+        """How many users are scored, over all draws."""
+        return sum(len(split.users) for split in self.splits)
 
-    def trained(self, size: int) -> int:
-        """Return how many ratings a recipe trains on in a sample of ``size``, over all draws."""
-        return sum(split.train.nnz for split in self._drawn(size))
+    @cached_property
+    def people(self) -> npt.NDArray[np.int64]:
+        """Who these users are, as rows of the ratings: aligned with scores, some of them several times."""
+        return np.concatenate([split.people for split in self.splits])
 
-    def known(self, recipe: CfRecipe, size: int, iterations: int) -> npt.NDArray[np.float64] | None:
+    @property
+    def trained(self) -> int:
+        """How many ratings a recipe trains on, over all draws."""
+        return sum(split.train.nnz for split in self.splits)
+
+    @property
+    def ratings_differ(self) -> bool:
+        """Whether there is more than one value: else all ways to read them are one."""
+        return bool(len(self.ratings.data)) and bool(self.ratings.data.min() != self.ratings.data.max())
+
+    def known(self, recipe: CfRecipe, iterations: int) -> npt.NDArray[np.float64] | None:
         """Return the scores of an earlier :meth:`score`, or None."""
-        return self._scores.get((recipe, self._size(size), iterations))
+        return self._scores.get((recipe, iterations))
 
-    def score(self, recipe: CfRecipe, size: int, iterations: int, *, keep: bool) -> npt.NDArray[np.float64]:
+    def work(self, recipe: CfRecipe, iterations: int) -> float:
+        """Return what a :meth:`score` will cost; see :mod:`recsys.tuning.work`."""
+        if self.known(recipe, iterations) is not None:
+            return 0.0
+        done, _ = self._kept(recipe, iterations)
+        training = sum(of_sweeps(split.train, recipe.factors, iterations - done) for split in self.splits)
+        return training + of_scores(self.users, self.ratings.shape[1], recipe.factors)
+
+    def score(
+        self, recipe: CfRecipe, iterations: int, *, keep: bool, watch: Callable[[], None] = lambda: None
+    ) -> npt.NDArray[np.float64]:
         """Train a recipe, from where it was kept if it was, and score it.
 
         Parameters
         ----------
         recipe
             Its own number of iterations is not looked at.
-        size
-            Ratings of the sample.
         iterations
             After which to score, counted from the first.
         keep
             Whether to keep the factors, to continue from.
+        watch
+            Called after each iteration; what it raises ends the training.
 
         Returns
         -------
@@ -97,49 +134,38 @@ class RecipeScorer:
         Diverged
             If the factors became infinite.
         """
-        known = self.known(recipe, size, iterations)
+        known = self.known(recipe, iterations)
         if known is not None:
             return known
-        splits, place = self._drawn(size), (recipe, self._size(size))
-        done, starts = self._factors.pop(place, (0, [self.settings.seed] * len(splits)))
-        rest, solver = replace(recipe, iterations=iterations - done), solver_of(recipe)
+        done, starts = self._kept(recipe, iterations)
+        self._factors.pop(recipe, None)
+        rest, solver, threads = replace(recipe, iterations=iterations - done), solver_of(recipe), self.settings.threads
         results = []
-        for split, start in zip(splits, starts, strict=True):
+        for split, start in zip(self.splits, starts, strict=True):
             weights = confidence(split.train, recipe.confidence, recipe.like_threshold)
-            results.append(solver.fit(weights, rest, start, threads=self.settings.threads))
-        scores = np.concatenate([split.score(result) for split, result in zip(splits, results, strict=True)])
+            results.append(solver.fit(weights, rest, start, threads=threads, watch=lambda *_: watch()))
+        scores = np.concatenate([split.score(result) for split, result in zip(self.splits, results, strict=True)])
         if keep:
-            self._factors[place] = iterations, results
-        self._scores[*place, iterations] = scores
+            self._factors[recipe] = iterations, results
+        self._scores[recipe, iterations] = scores
         return scores
 
-    def note_failure(self, recipe: CfRecipe, size: int, iterations: int) -> npt.NDArray[np.float64]:
+    def note_failure(self, recipe: CfRecipe, iterations: int) -> npt.NDArray[np.float64]:
         """Remember that a recipe diverged: it scores 0 for everybody. Return these scores."""
-        scores = np.zeros(self.users(size))
-        self._scores[recipe, self._size(size), iterations] = scores
+        scores = np.zeros(self.users)
+        self._scores[recipe, iterations] = scores
         return scores
 
-    def forget(self, but: list[CfRecipe]) -> None:
+    def forget(self, but: Collection[CfRecipe] = ()) -> None:
         """Drop all kept factors but those of some recipes."""
-        self._factors = {place: kept for place, kept in self._factors.items() if place[0] in but}
+        self._factors = {recipe: kept for recipe, kept in self._factors.items() if recipe in but}
 
     def clear(self) -> None:
         """Drop all kept factors and scores."""
         self._factors.clear()
         self._scores.clear()
 
-    def _size(self, size: int) -> int:
-        return min(size, max(self.ratings.nnz, 1))
-
-    def _drawn(self, size: int) -> list[InnerSplit]:
-        """Return the inner hold-outs on a sample of ``size`` ratings; several where users are few."""
-        size = self._size(size)
-        if size not in self._splits:
-            drawn: list[InnerSplit] = []
-            while len(drawn) < DRAWS and sum(len(split.users) for split in drawn) < _ENOUGH:
-                seed = self.settings.seed + self.first_draw + len(drawn)
-                drawn.append(
-                    InnerSplit.draw(self.ratings, self.like_threshold, seed, max_ratings=size, scored=Scored(_SCORED))
-                )
-            self._splits[size] = drawn
-        return self._splits[size]
+    def _kept(self, recipe: CfRecipe, iterations: int) -> tuple[int, Sequence[int | Factors]]:
+        """Return how many iterations of a recipe are done, and what it goes on from in each split."""
+        done, starts = self._factors.get(recipe, (0, ()))
+        return (done, starts) if 0 < done <= iterations else (0, [self.settings.seed] * len(self.splits))

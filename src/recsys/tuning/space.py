@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, floor, log10
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from recsys.models.recipe import SEARCHED, CfRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     import numpy.typing as npt
@@ -45,12 +44,6 @@ class _Scale(NamedTuple):
     high: float
     log: bool = True
 
-    @classmethod
-    def around(cls, low: float, high: float) -> Self:
-        """Return the scale from ``low`` to ``high``, each rounded outward to one digit."""
-        down, up = (10.0 ** floor(log10(bound)) for bound in (low, high))
-        return cls(round(floor(low / down) * down, 12), round(ceil(high / up) * up, 12))
-
     def holds(self, value: Any) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
 
@@ -76,11 +69,11 @@ class _Choice(NamedTuple):
 
 _Range: TypeAlias = _Whole | _Scale | _Choice
 
-UNOBSERVED = (1.5, 3.0, 6.0, 12.0)
-REGULARIZATION = (0.25, 0.35, 0.5, 0.7, 1.0)
+UNOBSERVED = (1.0, 4.0, 16.0, 64.0)
+REGULARIZATION = (0.18, 0.3, 0.5, 0.8)
 CONFIDENCE: tuple[ConfidenceName, ...] = ("graded", "rating", "liked")
-FACTORS = (64, 128, 256)
-ITERATIONS = (6, 8, 10, 12)
+FACTORS = (64, 128, 256, 512)
+ITERATIONS = (6, 8, 10, 12, 16)
 """What a night's search tries, around the rule of :mod:`recsys.models.recipe`."""
 
 HALF_LIVES = (3.0, 6.0, 12.0, 24.0, 60.0)
@@ -92,22 +85,24 @@ ITEM_REGULARIZATIONS = (0.3, 1.0)
 ITEM_WEIGHTS = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
 """What it tries to add to the factors."""
 
-STEPS = {"unobserved": 1.5, "regularization": 1.25}
-"""What it multiplies or divides the best by, to refine it."""
-REFINEMENTS = 3
+MOVES: tuple[Mapping[str, float], ...] = (
+    {"unobserved": 2.0, "regularization": 1.4},
+    {"unobserved": 0.5, "regularization": 1 / 1.4},
+    {"unobserved": 1.5},
+    {"unobserved": 1 / 1.5},
+    {"regularization": 1.25},
+    {"regularization": 1 / 1.25},
+)
+"""What it multiplies the best by, to refine it. Along the first two, scores change least: a crest goes up κ ∝ √ρ."""
+REFINEMENTS = 4
 """How often it does so."""
-
-
-def reach(name: str, grid: Sequence[float]) -> tuple[float, float]:
-    """Return the least and the greatest value that a night's search can refine a value of its grid to."""
-    step = STEPS[name] ** REFINEMENTS
-    return min(grid) / step, max(grid) * step
-
+BOUNDS: Mapping[str, tuple[float, float]] = {"unobserved": (0.2, 500.0), "regularization": (0.05, 3.0)}
+"""How far it goes."""
 
 RANGES: Mapping[str, _Range] = {
     "factors": _Whole(min(FACTORS) // 2, max(FACTORS) * 3 // 2, min(FACTORS) // 2),
-    "regularization": _Scale.around(*reach("regularization", REGULARIZATION)),
-    "unobserved": _Scale.around(*reach("unobserved", UNOBSERVED)),
+    "regularization": _Scale(*BOUNDS["regularization"]),
+    "unobserved": _Scale(*BOUNDS["unobserved"]),
     "exponent": _Scale(0.5, 1.25, log=False),
     "iterations": _Whole(min(ITERATIONS), 2 * max(ITERATIONS), 2),
     "confidence": _Choice(CONFIDENCE),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import ValidationError
 
+from recsys.cf_settings import still_there
 from recsys.config import CfSettings, Settings
 from recsys.errors import IncompatibleArtifact, ReleaseError
 from recsys.release.formats import read_game_ids, read_vectors
@@ -104,11 +105,11 @@ class RecordedRelease:
         IncompatibleArtifact
             If this version cannot train by them.
         """
-        return self._read(CfSettings, self.manifest.facts.recipe or {})
+        return self._read(CfSettings, still_there(self.manifest.facts.recipe or {}))
 
     @property
     def tuning(self) -> Mapping[str, Any] | None:
-        """The search that found the recipe: its result depends on the clock, and is taken as it is."""
+        """The search that found the recipe: the clock may have ended it, and it is taken as it is."""
         found: Mapping[str, Any] | None = self.metrics.get("tuning")
         return found
 
@@ -138,6 +139,7 @@ class RecordedRelease:
         del tables["recipe"]
         tables["source"] = {**content.section("source"), "url": here.source.url}
         tables["snowflake"] = here.snowflake.model_dump()
+        tables["cf"] = still_there(cf.section("cf"))
         decisive: Any = content.inputs()["settings"]
         tables["content"] = {**here.content.model_dump(), **decisive["content"]}
         tables["release"] = {"user_factors": MODEL in self.manifest.files}

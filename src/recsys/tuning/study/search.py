@@ -18,7 +18,7 @@ from recsys.release.fingerprint import ratings_fingerprint
 from recsys.system.log import events, keys
 from recsys.system.paths import local_path
 from recsys.system.pulse import progress, working
-from recsys.tuning.scorer import DRAWS, LARGE, RecipeScorer
+from recsys.tuning.scorer import DRAWS, RecipeScorer
 from recsys.tuning.space import RANGES, Space, left_open
 from recsys.tuning.study.file import check_file, open_study
 from recsys.tuning.study.trials import Trials, finished, importances, whole
@@ -197,7 +197,7 @@ class _Search:
         train, cf = parts.train, settings.cf.model_copy(update={"like_threshold": liked})
         space = Space.of(cf, train.matrix.data)
         first, other = (RecipeScorer(train.matrix, cf, liked, draw) for draw in (0, DRAWS))
-        if not (first.users(LARGE) and other.users(LARGE)):
+        if not (first.users and other.users):
             raise DataContractError(
                 f"nobody has both a rating to learn from and one of {liked:g} or more to look for: no settings can "
                 "be compared; is cf.like_threshold right?"
@@ -209,6 +209,7 @@ class _Search:
             "evaluation.seed": settings.evaluation.seed,
             "cf.seed": cf.seed,
             "cf.like_threshold": liked,
+            "users scored by a trial": first.users,  # an earlier version scored others
             **{f"cf.{name}": value for name, value in space.description().items()},
         }
         names = settings.cf.model_fields_set & {"like_threshold", "seed"}
@@ -228,7 +229,7 @@ class _Search:
             raise ConfigError("the study has no finished trial yet; give it more --minutes or --trials")
         best = self.space.recipe(max(complete, key=lambda trial: (trial.value, -trial.number)).params)
         recipes = (best, self.space.rule)
-        ours, rule = (self.other.score(recipe, LARGE, recipe.iterations, keep=False) for recipe in recipes)
+        ours, rule = (self.other.score(recipe, recipe.iterations, keep=False) for recipe in recipes)
         draws = self.settings.evaluation.resamples, self.settings.evaluation.seed
         resampled = resampled_means(np.column_stack((ours, rule)), *draws)
         return Tuned(

@@ -11,7 +11,6 @@ import numpy as np
 from recsys.errors import Diverged
 from recsys.system.log import events, keys
 from recsys.system.pulse import progress
-from recsys.tuning.scorer import LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +112,7 @@ class Trials:
         with progress(f"trial {trial.number}: iterations", recipe.iterations) as advance:
             for iterations in [*range(_RUNG, recipe.iterations, _RUNG), recipe.iterations]:
                 last = iterations == recipe.iterations
-                score = float(self.scorer.score(recipe, LARGE, iterations, keep=not last).mean())
+                score = float(self.scorer.score(recipe, iterations, keep=not last).mean())
                 advance(iterations - done)
                 done = iterations
                 trial.report(score, iterations)
