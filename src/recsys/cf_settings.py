@@ -17,7 +17,7 @@ Auto: TypeAlias = Literal["auto"]
 GONE = {
     "tuning_seconds": (
         "a search ends after work that is counted, the same on every machine; leave the setting out, or say with"
-        " cf.tuning_work how much (250 by default) and with cf.tuning_brake_s after how many seconds to end it anyway"
+        " cf.tuning_work how much (160 by default) and with cf.tuning_brake_s after how many seconds to end it anyway"
         " (900 by default)"
     )
 }
@@ -53,7 +53,8 @@ class CfSettings(Documented):
     """``graded``: grows with the rating, 1 at ``like_threshold``; ``liked``: 1 from there on, else
     absent; ``rating``: the rating itself."""
     like_threshold: float | Auto = "auto"
-    """From this rating on, a game counts as liked; ``auto``: 7 on 1-10, 4 on 1-5, 3.5 on 0.5-5, 70 on 0-100."""
+    """From this rating on, a game counts as liked; ``auto``: 7 on 1-10, 4 on 1-5, 3.5 on 0.5-5, 70 on 0-100. Counts, such
+    as plays, go beyond 100 and need a number: 1 where each of them is a like."""
     half_life: Annotated[float, Field(ge=0, le=1200, allow_inf_nan=False)] | Auto = "auto"
     """Months in which a rating's confidence halves, counted from the newest rating; 0: it does not fade. Needs
     ``source.time_column``."""
@@ -74,7 +75,7 @@ class CfSettings(Documented):
     """Solver threads; 0 means one for each core that the process may use."""
     tuning: Literal["auto", "off"] = "auto"
     """Whether ``auto`` settings are searched when there is no winner of an earlier release to reuse."""
-    tuning_work: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 250.0
+    tuning_work: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 160.0
     """What the search may cost, in thousand millions of entries × factors × sweeps: the same on every machine, a second
     or two each on two cores. A trial that would cost more than is left is not begun; the manifest says so."""
     tuning_brake_s: Annotated[float, Field(gt=0)] = 900.0

@@ -2,7 +2,8 @@
 
 Every function works on the scale that the table shows. Its top is the smallest of 1, 5, 10 and
 100 that no rating exceeds, so that 1-5, 0.5-5, 1-10 and 0-100 are recognised by their largest
-rating alone; a table beyond 100 is its own scale.
+rating alone. A table beyond 100 holds counts, such as plays: they have no top, and twice as many says the same wherever
+it is said.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
+
+from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,10 +50,22 @@ def like_threshold(setting: float | Literal["auto"], ratings: npt.NDArray[np.flo
         ``cf.like_threshold``.
     ratings
         float32: ratings of the table, of any shape.
+
+    Raises
+    ------
+    ConfigError
+        If it is ``auto`` and the table holds counts.
     """
     if setting != "auto":
         return float(setting)
-    threshold = round(_LIKED_SHARE * scale_top(ratings), 6)
+    top = scale_top(ratings)
+    if top > _TOPS[-1]:
+        raise ConfigError(
+            f"the largest rating is {top:,.10g}, half of them are {np.median(ratings):,.10g} or less: beyond"
+            f" {_TOPS[-1]:g} they look like counts (plays, visits), of which nobody can tell which are likes; set"
+            " cf.like_threshold, to 1 where every one of them is"
+        )
+    threshold = round(_LIKED_SHARE * top, 6)
     for step in (1.0, 0.5):
         if not np.any(ratings % np.float32(step)):
             return float(np.ceil(threshold / step) * step)
@@ -70,6 +85,7 @@ def weigh(
     ``graded``
         ``clip((r - n) / (threshold - n), ¼, 2)`` with n = 0.3 of the scale's top: 1 at the
         threshold, up to 2 above it, and little below. On 1-10: ``clip((r - 3) / 4, ¼, 2)``.
+        Of counts: ``clip(1 + ln(r / threshold) / ln(top / threshold), ¼, 2)``.
 
     Parameters
     ----------
@@ -84,6 +100,11 @@ def weigh(
     """
     if name == "liked":
         return (ratings >= np.float32(threshold)).astype(np.float32)
+    if name == "graded" and top > _TOPS[-1]:
+        times = np.maximum(ratings, np.float32(1e-9)) / np.float32(max(threshold, 1e-9))
+        counted = 1 + np.log(times) / np.log(max(top / max(threshold, 1e-9), np.e))
+        bounded: npt.NDArray[np.float32] = np.clip(counted, _FLOOR, _CEILING).astype(np.float32)
+        return bounded
     if name == "graded":
         neutral = min(_NEUTRAL_SHARE * top, 0.9 * threshold)
         graded: npt.NDArray[np.float32] = np.clip((ratings - neutral) / (threshold - neutral), _FLOOR, _CEILING)

@@ -80,7 +80,10 @@ def check_data(
     ------
     DataDrifted
         If the data drifted beyond the bounds, and nobody accepted it.
+    ConfigError
+        If the ratings are counts, and no setting says which are likes.
     """
+    like_threshold(settings.cf.like_threshold, ratings.matrix.data)
     before = None if current is None else current.profile
     profile = DataProfile.of(ratings, known, settings.data, None if before is None else before.edges)
     if current is None or before is None:

@@ -31,7 +31,7 @@ DRAWS = 4
 
 _ENOUGH = 10_000
 """Scored users after which no more are drawn, and the most of one draw."""
-_CELLS = 250_000_000
+_CELLS = 125_000_000
 """Scores of users × games that all draws together may have: on wide tables fewer users are scored, but"""
 _FEWEST = 3_000
 """so many."""

@@ -88,13 +88,17 @@ ITEM_WEIGHTS = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
 MOVES: tuple[Mapping[str, float], ...] = (
     {"unobserved": 2.0, "regularization": 1.4},
     {"unobserved": 0.5, "regularization": 1 / 1.4},
-    {"unobserved": 1.5},
-    {"unobserved": 1 / 1.5},
     {"regularization": 1.25},
     {"regularization": 1 / 1.25},
+    {"unobserved": 1.5},
+    {"unobserved": 1 / 1.5},
 )
 """What it multiplies the best by, to refine it. Along the first two, scores change least: a crest goes up κ ∝ √ρ."""
-REFINEMENTS = 4
+LONGER: tuple[Mapping[str, float], ...] = (MOVES[0], *MOVES[2:4])
+"""What it does so with longer factors, which ask for more weight of the unobserved if for anything;"""
+LONGEST: tuple[Mapping[str, float], ...] = (MOVES[0],)
+"""and with the longest, whose trials cost most."""
+REFINEMENTS = 2
 """How often it does so."""
 BOUNDS: Mapping[str, tuple[float, float]] = {"unobserved": (0.2, 500.0), "regularization": (0.05, 3.0)}
 """How far it goes."""

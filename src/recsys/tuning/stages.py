@@ -9,7 +9,7 @@ recipe of the current release, where there is one. Then:
 2. ``confidence``: the other ways to read ratings, with the best scales.
 3. ``refine``: the neighbours of the best, as long as they improve; and those of the current recipe.
 4. ``factors``: twice as long, and again as long as that gains; with more weight of the unobserved too, which longer
-   factors ask for. Then the neighbours of the best length.
+   factors ask for.
 5. ``iterations``: where the winner may stop.
 
 Stages explore; :meth:`Stages.judged` says at any moment what wins, so that the end of the budget loses nothing:
@@ -31,7 +31,18 @@ from recsys.errors import Diverged
 from recsys.evaluation.bootstrap import surely_better
 from recsys.system.log import events, keys
 from recsys.tuning.outcome import Search, SearchTrial
-from recsys.tuning.space import BOUNDS, CONFIDENCE, FACTORS, ITERATIONS, MOVES, REFINEMENTS, REGULARIZATION, UNOBSERVED
+from recsys.tuning.space import (
+    BOUNDS,
+    CONFIDENCE,
+    FACTORS,
+    ITERATIONS,
+    LONGER,
+    LONGEST,
+    MOVES,
+    REFINEMENTS,
+    REGULARIZATION,
+    UNOBSERVED,
+)
 from recsys.tuning.work import UNIT, BudgetSpent
 
 if TYPE_CHECKING:
@@ -172,9 +183,7 @@ class Stages:
             best = self._best([best, *(replace(best, confidence=name) for name in CONFIDENCE)], "confidence")
         best = self._refined(best, free)
         if "factors" in free:
-            longer = self._lengthened(best, free)
-            if longer != best:
-                self._refined(longer, free, 1)
+            self._lengthened(best, free)
         if self.current is not None:
             self._refined(self.baseline, free)
 
@@ -194,26 +203,26 @@ class Stages:
         self.scorer.forget()
         return best
 
-    def _refined(self, best: CfRecipe, free: frozenset[str], rounds: int = REFINEMENTS) -> CfRecipe:
-        for _ in range(rounds):
+    def _refined(self, best: CfRecipe, free: frozenset[str]) -> CfRecipe:
+        for _ in range(REFINEMENTS):
             better = self._best([best, *_neighbours(best, free)], "refine")
             if better == best:
                 break
             best = better
         return best
 
-    def _lengthened(self, best: CfRecipe, free: frozenset[str]) -> CfRecipe:
+    def _lengthened(self, best: CfRecipe, free: frozenset[str]) -> None:
         level = best
         for factors in sorted(FACTORS):
             if factors <= level.factors:
                 continue
             longer = replace(level, factors=factors)
-            level = self._best([longer, *_neighbours(longer, free, MOVES[:1])], "factors")
+            moves = LONGEST if factors == max(FACTORS) else LONGER
+            level = self._best([longer, *_neighbours(longer, free, moves)], "factors")
             ours, theirs = (self.score(each, "factors", _FULL) for each in (level, best))
             if ours < (1 + _WORTH_A_LOOK * self.settings.longer_gains) * theirs:
                 break
             best = level
-        return best
 
     def _best(self, recipes: Iterable[CfRecipe], stage: str) -> CfRecipe:
         scored = [(self.score(recipe, stage, _FULL), recipe) for recipe in recipes]
