@@ -53,8 +53,8 @@ class CfSettings(Documented):
     """``graded``: grows with the rating, 1 at ``like_threshold``; ``liked``: 1 from there on, else
     absent; ``rating``: the rating itself."""
     like_threshold: float | Auto = "auto"
-    """From this rating on, a game counts as liked; ``auto``: 7 on 1-10, 4 on 1-5, 3.5 on 0.5-5, 70 on 0-100. Counts, such
-    as plays, go beyond 100 and need a number: 1 where each of them is a like."""
+    """From this rating on, a game counts as liked; ``auto``: 7 on 1-10, 4 on 1-5, 3.5 on 0.5-5, 70 on 0-100. Counts,
+    such as plays, go beyond 100 and need a number: 1 where each of them is a like."""
     half_life: Annotated[float, Field(ge=0, le=1200, allow_inf_nan=False)] | Auto = "auto"
     """Months in which a rating's confidence halves, counted from the newest rating; 0: it does not fade. Needs
     ``source.time_column``."""
