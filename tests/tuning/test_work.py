@@ -43,7 +43,7 @@ def test_the_formula_by_hand() -> None:
     table = sp.csr_matrix(np.array([[1, 0, 2, 0], [0, 3, 0, 0]], dtype=np.float32))
     assert of_sweeps(table, 64, 5) == 5 * 64 * (3 + 6 * 2)
     assert of_scores(10, 4, 96) == 10 * 4 * 3
-    assert of_item_item(table, 100) == pytest.approx(3 * 1.5 / 4 + 64 / 24)
+    assert of_item_item(table, 100) == pytest.approx(3 * 1.5 / 4 + 64 / 64)
 
 
 def test_work_is_what_the_trials_add_up_to() -> None:

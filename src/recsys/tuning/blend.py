@@ -9,8 +9,9 @@ are dated, as the gate's hold-out is, drawn at random otherwise. Then:
 3. ``items``: the item-item half, for both exponents and some regularizations, on from the best at an edge; with each
    of them all weights.
 
-What is added must be surely better than the factors alone, or it stays out: on several times the people that it was
-chosen on, since the few whom every trial scores cannot tell a gain of a few percent from chance. A stage that is left
+What is added must be better than the factors alone by one standard error, or it stays out (as in
+:mod:`recsys.tuning.stages`): on several times the people that it was chosen on, since the few whom every trial scores
+cannot tell a gain of a few percent from chance. A stage that is left
 out, since its settings are given or the budget is spent, keeps what the recipe has.
 """
 
@@ -58,7 +59,7 @@ RATINGS = 1_000_000
 PEOPLE = 4_000
 """At most so many users are scored by each trial."""
 _SURE = 4
-"""Times as many decide whether what was found is surely better."""
+"""Times as many decide whether what was found is better."""
 _SHARE = 0.5
 """Of the users, at most so many lose ratings to a random hold-out."""
 LATELY = (2.0, 3.0, 6.0, 12.0)
@@ -153,7 +154,7 @@ class BlendSearch:
             best = self._best
             log.info("the budget is spent: what is added to the factors is the best so far")
         scores, recipe = best
-        if recipe == self.start or not self._is_surely_better(recipe):
+        if recipe == self.start or not self._is_better(recipe):
             return self.start
         log.info(
             "searched what is added to the factors",
@@ -165,18 +166,20 @@ class BlendSearch:
         )  # fmt: skip
         return recipe
 
-    def _is_surely_better(self, recipe: CfRecipe) -> bool:
+    def _is_better(self, recipe: CfRecipe) -> bool:
         """Decide on all who lost ratings; on those whom trials scored, where the budget has no more."""
         try:
             self.budget.spend(sum(drawn.work(recipe, everybody=True) for drawn in self.draws))
         except BudgetSpent:
             self.complete = False
             added, alone = (self._scores[each] for each in (recipe, self.start))
-            return surely_better(added, alone, np.concatenate([drawn.split.people for drawn in self.draws]))
+            people = [drawn.split.people for drawn in self.draws]
+            return surely_better(added, alone, np.concatenate(people), errors=1)
         added, alone = (
             np.concatenate([drawn.ndcg_of_everybody(each) for drawn in self.draws]) for each in (recipe, self.start)
         )
-        return surely_better(added, alone, np.concatenate([drawn.everybody.people for drawn in self.draws]))
+        people = [drawn.everybody.people for drawn in self.draws]
+        return surely_better(added, alone, np.concatenate(people), errors=1)
 
     def _faded(self, best: tuple[Doubles, CfRecipe]) -> tuple[Doubles, CfRecipe]:
         """Find half-life and trend together: a recipe that fades is judged with its best trend."""

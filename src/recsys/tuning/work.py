@@ -11,8 +11,8 @@ times as fast. To score n users is to multiply factors and to find the places of
 
 and the item-item half (:mod:`recsys.models.item_item`) costs, with n̄ ratings of a mean user::
 
-    E · n̄ / 4 + G³ / 24                 where all games are solved at once
-    E · n̄ / 4 + G · (F + K³ / 48)       where each of them is, on K of F features
+    E · n̄ / 4 + G³ / 64                 where all games are solved at once
+    E · n̄ / 4 + G · (2 F + K³ / 16)     where each of them is, on K of F features
 
 The divisors are those of one machine (two cores of an EPYC of Zen 5: 1.3 ns a unit); others differ by some tens of
 percent, and a search is the same search there.
@@ -53,8 +53,8 @@ def of_item_item(table: sp.csr_matrix, neighbours: int) -> float:
     users, games = table.shape
     gram = table.nnz * (table.nnz / max(users, 1)) / 4
     if games <= DENSE:
-        return gram + float(games) ** 3 / 24
-    return gram + games * (FEATURES + float(neighbours) ** 3 / 48)
+        return gram + float(games) ** 3 / 64
+    return gram + games * (2 * min(FEATURES, games) + float(neighbours) ** 3 / 16)
 
 
 class BudgetSpent(Exception):
