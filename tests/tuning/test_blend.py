@@ -64,7 +64,7 @@ def test_without_dates_nothing_fades() -> None:
     assert {trial.stage for trial in search.trials} == {"alone", "items"}
 
 
-def test_what_is_not_surely_better_stays_out() -> None:
+def test_what_is_not_better_stays_out() -> None:
     """Planted: ratings are strewn at random over equal games; whatever is added to the factors helps nobody."""
     draw = np.random.default_rng(1)
     users, games = np.nonzero(draw.random((300, 60)) < 0.3)
@@ -78,9 +78,9 @@ def test_many_decide_what_few_have_chosen(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("recsys.tuning.blend._DRAWS", 1)
     seen = dict[str, tuple[int, int]]()
 
-    def judged(ours: np.ndarray, theirs: np.ndarray, people: np.ndarray) -> bool:
+    def judged(ours: np.ndarray, theirs: np.ndarray, people: np.ndarray, *, errors: float) -> bool:
         seen["decided"] = len(ours), len(set(people.tolist()))
-        return surely_better(ours, theirs, people)
+        return surely_better(ours, theirs, people, errors=errors)
 
     monkeypatch.setattr("recsys.tuning.blend.surely_better", judged)
     search = find_recipe(tastes(users=1000, items=60), settings(), None).search
