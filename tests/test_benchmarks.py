@@ -127,6 +127,16 @@ def test_the_best_pair_of_a_table_is_told_in_absolute_terms(tmp_path: Path) -> N
     assert float(row[6]) > 0
 
 
+def test_what_a_night_finds_is_held_against_the_rule(tmp_path: Path) -> None:
+    """On the built-in sample: the rule, then what the night found, alone and whole, with what its search cost."""
+    sample_warehouse().ratings.to_pandas().to_parquet(tmp_path / "ratings.parquet", index=False)
+    asked = [str(tmp_path / "ratings.parquet"), "--liked-from", "7", "--users", "500"]
+    _, _, *rows = script("found", *asked, data=tmp_path)
+    assert [row[0] for row in rows] == ["rule", "night, factors alone", "night"]
+    assert all(0.05 < float(row[1]) < 1 and 0.05 < float(row[2]) < 1 for row in rows)
+    assert "work" in rows[2][5]
+
+
 def test_served_lists_are_asked_for_what_was_liked_later(tmp_path: Path) -> None:
     """On the built-in sample, by the whole way: the lists are compared with four others, and beat the popular ones."""
     ratings = sample_warehouse().ratings.to_pandas()
