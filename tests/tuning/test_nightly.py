@@ -19,7 +19,7 @@ from recsys.models import CollaborativeFilter
 from recsys.models.confidence import confidence, like_threshold
 from recsys.models.recipe import CfRecipe
 from recsys.models.solvers import Factors, solver_of
-from recsys.tuning import nightly, space
+from recsys.tuning import hold_out, nightly, space
 from recsys.tuning.hold_out import InnerSplit, Scored
 from recsys.tuning.scorer import RecipeScorer
 from recsys.tuning.stages import Stages
@@ -125,6 +125,35 @@ def test_the_inner_hold_out_parts_the_ratings(ratings: sp.csr_matrix) -> None:
     assert split.train.multiply(split.relevant).nnz == 0
     assert split.relevant.data.min() >= 7
     assert split.train.nnz + lost.sum() == ratings.nnz
+
+
+def strewn(users: int, games: int, number: int) -> sp.csr_matrix:
+    """Return so many ratings, at random places."""
+    draw = np.random.default_rng(5)
+    places = np.unique(draw.integers(0, users, number) * games + draw.integers(0, games, number))
+    matrix = sp.csr_matrix((np.full(len(places), 8, np.float32), divmod(places, games)), (users, games))
+    matrix.sort_indices()
+    return matrix
+
+
+@pytest.mark.parametrize(("users", "games", "thinned"), [(2000, 2000, True), (8000, 100, False), (400, 4000, True)])
+def test_a_sample_is_as_dense_as_the_table(users: int, games: int, *, thinned: bool) -> None:
+    """Where games have as few ratings as users, both are sampled alike; where they have many, all of them stay."""
+    table = strewn(users, games, 40_000)
+    shares = hold_out.shares(table, 10_000)
+    assert shares.users * shares.games == pytest.approx(10_000 / table.nnz)
+    assert (shares.games < 1) is thinned
+    split = InnerSplit.draw(table, 7, 0, max_ratings=10_000, scored=Scored(1))
+    rows, columns = len(split.train.indptr) - 1, len(np.unique(split.train.indices))
+    assert split.train.nnz == pytest.approx(10_000, rel=0.1)
+    assert split.train.nnz / (rows * columns) == pytest.approx(table.nnz / (users * games), rel=0.1)
+    assert columns == pytest.approx(shares.games * games, rel=0.1)
+
+
+@pytest.mark.parametrize(("users", "games"), [(50, 900), (900, 50), (300, 300)])
+def test_a_small_table_is_seen_whole(users: int, games: int) -> None:
+    """Nothing is left out where all ratings may be seen, whichever side is longer."""
+    assert hold_out.shares(strewn(users, games, 5_000), 10**6) == (1, 1)
 
 
 def test_the_inner_score_is_ndcg(ratings: sp.csr_matrix) -> None:

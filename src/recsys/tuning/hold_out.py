@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from recsys.evaluation.holdout import part, scorable
+from recsys.models.solvers.objective import table_size
 from recsys.ranking import metrics
 from recsys.ranking.places import placed
 from recsys.ranking.top import blocks, entries
@@ -28,6 +29,26 @@ FRACTION = 0.2
 """Share of a user's ratings that is held out."""
 
 _BLOCK_CELLS = 4_000_000
+
+
+class Shares(NamedTuple):
+    """Shares of a table's users and of its games that are sampled."""
+
+    users: float
+    games: float
+
+
+def shares(ratings: sp.csr_matrix, most: int) -> Shares:
+    """Return how to sample so many ratings of a table that it looks most like itself.
+
+    What chance alone would show goes by 1/√d_u + 1/√d_i (:mod:`recsys.models.recipe`; d: ratings of a mean user and
+    game). Of p of the users and q of the games these are q·d_u and p·d_i, and p·q is what is sampled: the sum
+    is least where both are equal. Where games have many more ratings than users, that is all of them.
+    """
+    share = min(1.0, most / max(ratings.nnz, 1))
+    users, games = table_size(ratings.indptr, ratings.indices)
+    of_games = max(share, min(1.0, float(np.sqrt(share * users / max(games, 1)))))
+    return Shares(share / of_games, of_games)
 
 
 class Scored(NamedTuple):
@@ -99,9 +120,10 @@ class InnerSplit:
     def draw(
         cls, ratings: sp.csr_matrix, threshold: float, seed: int, *, max_ratings: int, scored: Scored
     ) -> InnerSplit:
-        """Sample whole users; a share of them is scored, and only they lose ratings.
+        """Sample users; a share of them is scored, and only they lose ratings.
 
-        A fifth of each one's ratings, rounded, is held out at random. Everybody else's stay, so
+        Where games would be rated more thinly in the sample than users rate, games are sampled too; see
+        :func:`shares`. A fifth of each one's ratings, rounded, is held out at random. Everybody else's stay, so
         that the games are learnt from nearly as much as without a hold-out.
 
         Parameters
@@ -118,6 +140,10 @@ class InnerSplit:
             How many of them lose ratings.
         """
         draws = np.random.default_rng([seed, max_ratings])
+        of_games = shares(ratings, max_ratings)[1]
+        if of_games < 1:
+            kept = draws.random(ratings.shape[1]) < of_games
+            ratings = part(ratings, kept[ratings.indices])
         order = draws.permutation(ratings.shape[0])
         enough = int(np.searchsorted(np.cumsum(np.diff(ratings.indptr)[order]), max_ratings)) + 1
         sampled = np.sort(order[:enough])
