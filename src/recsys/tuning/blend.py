@@ -27,7 +27,7 @@ from recsys.evaluation.bootstrap import surely_better
 from recsys.marts import column_sums
 from recsys.models.fading import fading
 from recsys.system.log import events, keys
-from recsys.tuning.drawn import Drawn
+from recsys.tuning.drawn import NEIGHBOURS, Drawn
 from recsys.tuning.hold_out import InnerSplit, Scored
 from recsys.tuning.outcome import SearchTrial
 from recsys.tuning.space import (
@@ -38,7 +38,7 @@ from recsys.tuning.space import (
     TREND_HALF_LIVES,
     TRENDS,
 )
-from recsys.tuning.work import BudgetSpent
+from recsys.tuning.work import BudgetSpent, of_item_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,6 +69,8 @@ _DRAW = 101
 _DRAWS = 3
 """Random hold-outs are drawn so often at most, until enough people were drawn, and while all of them together have no
 more ratings than the sample may: on small tables chance decides less."""
+_DEAR = 5e9
+"""Nor more often than so much work allows for one item-item half of each."""
 _CELLS = 24_000_000
 """Scores of users × games that all weights are tried on at once: beyond, fewer users are scored."""
 
@@ -115,15 +117,16 @@ class BlendSearch:
         people = max(200, min(PEOPLE, _CELLS // max(len(self.ratings.items), 1)))
         many, threshold, seed = _SURE * people, self.start.like_threshold, self.settings.seed + _DRAW
         self.is_dated = self.ratings.rated_at is not None
-        whole: list[InnerSplit] = []
         if self.is_dated:
             whole = [InnerSplit.after_a_cut(self.ratings, threshold, seed, max_ratings=RATINGS, max_users=many)]
-        size = min(RATINGS, max(self.ratings.matrix.nnz, 1))
-        while not self.is_dated and len(whole) < _DRAWS and (not whole or (len(whole) + 1) * size <= RATINGS):
-            scored, number = Scored(many, _SHARE), seed + len(whole)
-            whole.append(InnerSplit.draw(self.ratings.matrix, threshold, number, max_ratings=size, scored=scored))
-            if sum(len(split.users) for split in whole) >= many:
-                break
+        else:
+            size, scored = min(RATINGS, max(self.ratings.matrix.nnz, 1)), Scored(many, _SHARE)
+            whole = [InnerSplit.draw(self.ratings.matrix, threshold, seed, max_ratings=size, scored=scored)]
+            cost = of_item_item(whole[0].train, NEIGHBOURS)
+            most = min(_DRAWS, RATINGS // size, int(_DEAR // max(cost, 1)))
+            while len(whole) < most and sum(len(split.users) for split in whole) < many:
+                number = seed + len(whole)
+                whole.append(InnerSplit.draw(self.ratings.matrix, threshold, number, max_ratings=size, scored=scored))
         each = max(people // len(whole), 1)
         self.draws = [Drawn(split, split.some(each, seed), self.settings) for split in whole]
 

@@ -70,7 +70,7 @@ class _Choice(NamedTuple):
 _Range: TypeAlias = _Whole | _Scale | _Choice
 
 UNOBSERVED = (1.0, 4.0, 16.0, 64.0)
-REGULARIZATION = (0.18, 0.3, 0.5, 0.8)
+REGULARIZATION = (0.12, 0.22, 0.4, 0.7)
 CONFIDENCE: tuple[ConfidenceName, ...] = ("graded", "rating", "liked")
 FACTORS = (64, 128, 256, 512)
 ITERATIONS = (6, 8, 10, 12, 16)
