@@ -22,9 +22,7 @@ APART := dbt model-signing s3 trackers site
 BESIDE_s3 := 'moto[server]>=5.1'
 BESIDE_trackers := 'mlflow>=3'
 # What the environment of one of them holds.
-# The site needs nothing of what trains.
-apart = --editable '.[$(if $(filter-out site,$1),train$(comma))$1]' pytest pytest-timeout $(BESIDE_$1)
-comma := ,
+apart = --editable '.[train,$1]' pytest pytest-timeout $(BESIDE_$1)
 # Several targets run at once (make -j) would install into one environment at once.
 .NOTPARALLEL:
 

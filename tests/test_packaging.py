@@ -25,6 +25,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 APART = re.findall(r"^APART := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[0].split()
 """Extras with an environment of their own."""
+NAMED = {"mlflow": "mlflow-skinny", "openlineage": "openlineage-python"}
+"""Packages that are installed apart, and whose imports have other names."""
 CONSTRAINTS = ["constraints.txt", *(f"constraints/{name}.txt" for name in APART)]
 TORCH = {"torch", "sentence-transformers", "transformers"}
 
@@ -114,7 +116,7 @@ def test_whatever_is_imported_is_declared(folder: str) -> None:
     providers = packages_distributions()
     for path in sorted((ROOT / folder).rglob("*.py")):
         for module in imported(path) - ours:
-            brought_by = {canonicalize_name(name) for name in providers.get(module, [module])}
+            brought_by = {canonicalize_name(name) for name in providers.get(module, [NAMED.get(module, module)])}
             assert brought_by & declared, f"{path.name} imports {module}, which pyproject.toml does not declare"
 
 

@@ -37,8 +37,8 @@ class ObserverSettings(Documented):
     limit_s: Annotated[float, Field(gt=0)] = 10.0
     """Seconds that an observer may take for one event; one that takes longer is dropped for the rest of the run."""
     mlflow_experiment: str = ""
-    """Experiment of MLflow that each run is written to (extra ``mlflow``; ``MLFLOW_TRACKING_URI``); empty: none."""
+    """Experiment of MLflow that each run is written to (extra ``trackers``; ``MLFLOW_TRACKING_URI``); empty: none."""
     mlflow_model: str = ""
     """Registered model that each release is a version of; empty: named as the experiment."""
     lineage_namespace: str = ""
-    """Namespace of the events of OpenLineage (extra ``openlineage``; its own variables say where to); empty: none."""
+    """Namespace of the events of OpenLineage (extra ``trackers``; its own variables say where to); empty: none."""

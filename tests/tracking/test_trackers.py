@@ -22,13 +22,15 @@ def test_nothing_is_told_unless_somebody_asks() -> None:
     assert trackers(load_settings(environ={})) == ()
 
 
-@pytest.mark.parametrize(("setting", "extra"), [("mlflow_experiment", "mlflow"), ("lineage_namespace", "openlineage")])
-def test_a_missing_extra_ends_a_run_before_it_begins(setting: str, extra: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "package"), [("mlflow_experiment", "mlflow"), ("lineage_namespace", "openlineage")]
+)
+def test_a_missing_extra_ends_a_run_before_it_begins(setting: str, package: str, tmp_path: Path) -> None:
     """With the extra's name: a night that nobody is told of is seen at once."""
-    if importlib.util.find_spec(extra) is not None:
-        pytest.skip(f"the extra {extra} is installed here")
+    if importlib.util.find_spec(package) is not None:
+        pytest.skip("the extra trackers is installed here")
     settings = load_settings(None, [f"observers.{setting}=games"], {})
-    with pytest.raises(MissingExtra, match=f"observers.{setting} needs the extra '{extra}'"):
+    with pytest.raises(MissingExtra, match=f"observers.{setting} needs the extra 'trackers'"):
         Trainer(models_output_dir=tmp_path / "models", source="sample", settings=settings)
     assert not (tmp_path / "models").exists()
 

@@ -51,7 +51,8 @@ class Nights:
         """Train and publish with these settings; return what the release says of its settings."""
         cf = {"factors": 8, "threads": 1, "tuning_every": 3} | sections.pop("cf", {})
         evaluation = {"newcomers": False, "resamples": 100} | sections.pop("evaluation", {})
-        settings = Settings.model_validate({"cf": cf, "evaluation": evaluation, **sections})
+        gate = {"segment_margin": 1.0} | sections.pop("gate", {})  # of so few people a part may well be served worse
+        settings = Settings.model_validate({"cf": cf, "evaluation": evaluation, "gate": gate, **sections})
         folder = self.store.root
         Trainer(
             {}, folder, source=TableSource(*self.tables), settings=settings, embedding_model=WordEncoder(),

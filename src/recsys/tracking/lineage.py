@@ -39,14 +39,14 @@ class LineageEvents(RunObserver):
     Raises
     ------
     MissingExtra
-        If the extra ``openlineage`` is not installed.
+        If the extra ``trackers`` is not installed.
     """
 
     def __init__(self, namespace: str, settings: Settings) -> None:
         try:
             from openlineage.client import OpenLineageClient
         except ImportError as error:
-            raise MissingExtra("openlineage", "observers.lineage_namespace") from error
+            raise MissingExtra("trackers", "observers.lineage_namespace") from error
         self._client = OpenLineageClient()
         self._namespace, self._source = namespace, settings.source
         self._run, self._store = "", ""

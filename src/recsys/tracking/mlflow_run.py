@@ -43,7 +43,7 @@ class MlflowRun(RunObserver):
     Raises
     ------
     MissingExtra
-        If the extra ``mlflow`` is not installed.
+        If the extra ``trackers`` is not installed.
     ConfigError
         If ``MLFLOW_TRACKING_URI`` names no server.
     """
@@ -52,7 +52,7 @@ class MlflowRun(RunObserver):
         try:
             from mlflow.tracking import MlflowClient
         except ImportError as error:
-            raise MissingExtra("mlflow", "observers.mlflow_experiment") from error
+            raise MissingExtra("trackers", "observers.mlflow_experiment") from error
         if not os.environ.get(URI):
             raise ConfigError(f"observers.mlflow_experiment is {experiment!r}, and {URI} names no server: set it")
         # A server that is away must not be waited for: the client itself would try for minutes.
