@@ -106,7 +106,7 @@ class Staging(Standing):
         folder: Path,
         current: Current | None,
         keys: Keys,
-        publish: Callable[[Staging], None],
+        publish: Callable[[Staging, Manifest], None],
     ) -> None:
         self.release, self.sequence = label
         self.folder = folder
@@ -174,7 +174,7 @@ class Staging(Standing):
             scenarios=facts.scenarios,
         )
         self._seal(manifest)
-        self._publish(self)
+        self._publish(self, manifest)
         self.published = True
         return manifest
 

@@ -239,10 +239,9 @@ class ReleaseStore:
             log.warning("the current release is not sound", extra=keys(reason=error))
             return current.folder
 
-    def _publish(self, staging: Staging) -> None:
+    def _publish(self, staging: Staging, manifest: Manifest) -> None:
         with progress("checking the release in a fresh process", bar=False):
             self._check(staging.folder, self.keys.public)
-        manifest = read_manifest(staging.folder, self.keys.public)
         admit = partial(self.holds.refuse, "nothing was published")
         signed = sign_switch(self.storage, self.keys, staging.release, staging.folder, "published")
         with self.storage.put(staging.folder, staging.release), self.holds.guard(f"run {staging.release}"):
