@@ -132,7 +132,7 @@ class _Making:
             codes = model.items.codes_of(list(catalogue.game_ids))
             hybrid = HybridRecommender().fit(model, codes, catalogue.vectors, catalogue.tags)
         then = self.recorded.manifest
-        staging = Staging(Label(self.run_id, then.sequence or 1), folder, None, Keys(), lambda _: None)
+        staging = Staging(Label(self.run_id, then.sequence or 1), folder, None, Keys(), lambda *_: None)
         for name, data in self._files(proof).items():
             staging.write(name, data)
         halves = (
