@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from factories.small_release import Parts
     from standins.bucket_server import Request, Way
 
-STEP = 1 if os.environ.get("RECSYS_FAULTS") == "all" else 3
-"""Each request, or every third one."""
+STEP = 1 if os.environ.get("RECSYS_FAULTS") == "all" else 5
+"""Each request, or every fifth one."""
 FAULTS = ("kill", "lost", "cut", "slow", "403", "404", "409", "412", "500", "503")
 
 

@@ -276,7 +276,7 @@ def test_a_sample_is_trained_published_refused_and_served(address: str, capsys: 
     assert run(["train", "--force", "--source", "sample", "--output", address, *fast, "--set", "gate.floor=0.9"]) == 3
     bucket = Bucket(address)
     (refused,) = bucket.folders("refused")
-    assert set(bucket.names(f"refused/{refused}")) == {"metrics.json", "report.html"}
+    assert set(bucket.names(f"refused/{refused}")) == {"metrics.json", "metrics.parquet", "report.html"}
     assert f"{address}/refused/{refused}" in capsys.readouterr().err
     assert run(["recommend", "1", "--models", address]) == 0
     assert first["run_id"] in capsys.readouterr().out
