@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +13,6 @@ from standins.bucket_server import CREDENTIALS, Way, make_bucket, running, way_t
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +42,7 @@ def way(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
 @pytest.fixture
 def address(server: str, way: Way) -> str:
     """Return the address of an empty store."""
-    name = f"nights-{next(_NUMBERS)}"
+    name = f"nights-{uuid.uuid4().hex[:12]}"  # a server that somebody named may hold those of an earlier run
     assert way.endpoint == server
     make_bucket(server, name)
     return f"s3://{name}/models"

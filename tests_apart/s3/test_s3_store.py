@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -314,9 +315,11 @@ def test_a_bucket_that_is_called_releases_is_a_bucket(server: str, way: Way, par
     """The name of a bucket is no folder of a store."""
     assert way.endpoint == server
     make_bucket(server, "releases")
-    parts.publish(store_at("s3://releases/prod", tmp_path / "publisher"), "a")
-    assert load("s3://releases/prod").release == "a"
-    assert load("s3://releases/prod/releases/a").release == "a"
+    address = f"s3://releases/{tmp_path.name}"
+    name = f"a-{uuid.uuid4().hex}"
+    parts.publish(store_at(address, tmp_path / "publisher"), name)
+    assert load(address).release == name
+    assert load(f"{address}/releases/{name}").release == name
 
 
 def test_a_current_release_without_its_manifest_stays(
