@@ -262,7 +262,7 @@ def test_processes_that_read_know_no_private_key(pair: Pair, monkeypatch: pytest
     from recsys.release import check
     from recsys.serving import apart
 
-    for name in (SIGNING, UNLOCKING):
+    for name in (SIGNING, UNLOCKING, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "SNOWFLAKE_PASSWORD"):
         monkeypatch.setenv(name, "canary")
     for module in (check, apart):
         environment = module._environment(pair.readers)

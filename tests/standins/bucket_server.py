@@ -99,8 +99,8 @@ class Request:
 
 
 Fault: TypeAlias = str
-"""``kill``: nothing arrives; ``lost``: it arrives, and its answer does not; ``cut``: half of the answer does; ``slow``:
-the answer comes late; or a status of HTTP."""
+"""``kill``: nothing arrives; ``lost``: it arrives, and its answer does not; ``spoilt``: one bit of it is another;
+``cut``: half of the answer comes; ``slow``: the answer comes late; or a status of HTTP."""
 
 
 @dataclass
@@ -178,6 +178,8 @@ class _Passing(socketserver.StreamRequestHandler):
             return self._answer(method, int(fault), {}, _refusal(fault))
         host = self._way.endpoint.removeprefix("http://")
         kept = {name: value for name, value in headers.items() if name.lower() != "host"}
+        if fault == "spoilt":
+            body = body[:-1] + bytes([body[-1] ^ 1])
         answer = _asked(host, method, path, self._way.change(kept) | {"Host": host}, body)
         if fault == "lost":
             return False

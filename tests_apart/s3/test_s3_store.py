@@ -14,6 +14,7 @@ from factories.signing import make_pair
 from recsys.cli import run
 from recsys.errors import (
     ArtifactCorrupt,
+    ArtifactWriteError,
     ConfigError,
     LockHeld,
     PublishingHeld,
@@ -24,7 +25,7 @@ from recsys.errors import (
 from recsys.release.card import Card
 from recsys.release.check import check_here
 from recsys.release.objects import ObjectStorage
-from recsys.release.objects.bucket import Bucket
+from recsys.release.objects.bucket import Bucket, _said
 from recsys.release.objects.lease import Lease
 from recsys.release.store import ReleaseStore
 from recsys.serving import load
@@ -243,12 +244,18 @@ def test_a_bucket_of_releases_without_a_state_is_refused_until_somebody_says(
 
 
 def test_the_commands_take_an_address(
-    store: ReleaseStore, address: str, parts: Parts, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    address: str,
+    parts: Parts,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`--models`, `--output` and `release.output` alike."""
+    store = store_at(address, tmp_path / "publisher")
     for name in ("a", "b"):
         parts.publish(store, name)
     monkeypatch.setenv("RECSYS_RELEASE__OUTPUT", address)
+    monkeypatch.chdir(tmp_path)
     assert run(["releases", "--json"]) == 0
     assert [row["release"] for row in json.loads(capsys.readouterr().out)] == ["a", "b"]
     for command in (
@@ -511,3 +518,69 @@ def test_switches_are_signed_in_a_bucket_too(address: str, parts: Parts, tmp_pat
     parts.publish(unsigned, "d")
     with pytest.raises(ArtifactCorrupt, match="is not signed"):
         load(address, public_keys=[pair.public])
+
+
+def test_what_the_store_wrote_otherwise_is_not_published(
+    store: ReleaseStore, address: str, parts: Parts, way: Way
+) -> None:
+    """It said that it was done, and holds another bit: each file is read back before it counts."""
+    parts.publish(store, "a")
+    way.fault = lambda request: "spoilt" if request.method == "PUT" and "hybrid.npz" in request.path else None
+    with pytest.raises(ArtifactWriteError, match=r"hybrid\.npz: the store said it was done and holds other bytes"):
+        parts.publish(store, "b")
+    way.fault = lambda _: None
+    assert store.current() == "a"
+    assert not any(name.startswith("b/") for name in objects(address))
+
+
+def test_a_lease_that_is_taken_over_in_the_last_moment_publishes_nothing(
+    address: str, parts: Parts, tmp_path: Path, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the last file and the switch: the switch looks at the lease in the same step."""
+    monkeypatch.setattr(Lease, "_renew", lambda *_: None)
+    asleep, other = store_at(address, tmp_path / "asleep", lease_s=-1), store_at(address, tmp_path / "other")
+
+    def take_over(request: Request) -> str | None:
+        if request.method == "PUT" and "log.jsonl" in request.path:
+            way.fault = lambda _: None
+            parts.publish(other, "in-time")
+        return None
+
+    way.fault = take_over
+    with pytest.raises(LockHeld, match="the lease of this run is nobody's now"):
+        parts.publish(asleep, "late")
+    assert other.current() == "in-time"
+    assert not any(name.startswith("late/") for name in objects(address))
+
+
+def test_a_reader_keeps_two_copies(store: ReleaseStore, address: str, parts: Parts, tmp_path: Path) -> None:
+    """The current release, and the one before; a copy that was broken off goes too."""
+    for name in ("a", "b", "c"):
+        parts.publish(store, name)
+        assert load(address).release == name
+        (copies,) = (tmp_path / "cache" / "recsys" / "stores").glob("*/releases")
+        if name == "b":
+            (copies / ".fetching-x").mkdir()
+    assert {path.name for path in copies.iterdir()} == {"b", "c"}
+
+
+def test_a_secret_that_a_library_quotes_is_not_said() -> None:
+    """Parameters of a request, users of an endpoint, and the value of each variable that holds a secret."""
+    secret = CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        said = _said(Exception(f"GET http://me:{secret}@host/x?X-Amz-Signature=abc failed with {secret}"))
+    assert secret not in said
+    assert "abc" not in said
+    assert "[AWS_SECRET_ACCESS_KEY]" in said
+
+
+def test_a_large_file_goes_up_in_parts(address: str, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is the same afterwards."""
+    monkeypatch.setattr("recsys.release.objects.bucket._PART", 5 << 20)
+    large = tmp_path / "large"
+    large.write_bytes(bytes(range(256)) * (48 << 10))
+    bucket = Bucket(address)
+    bucket.put_file("releases/a/large", large)
+    assert sum("partNumber=" in request.path for request in way.asked) == 3
+    assert b"".join(bucket.stream("releases/a/large")) == large.read_bytes()

@@ -184,8 +184,8 @@ def _is_gone(tenant: Tenant) -> bool:
         os.kill(tenant.process, 0)
     except ProcessLookupError:
         return True
-    except OSError:
-        pass
+    except PermissionError:  # it is there, and another user's
+        return False
     return False
 
 

@@ -81,21 +81,13 @@ class Mirror:
         folder = self.folder / SEALS / name
         if _is_sealed(folder):
             return folder
-        held = set(self._bucket.names(f"{RELEASES}/{name}"))
-        if MANIFEST not in held:
+        if MANIFEST not in self._bucket.names(f"{RELEASES}/{name}"):
             return None
         self.make()
         with file_lock(self.folder / _LOCK, f"a copy of {name}", patience_s=_PATIENCE_S):
             if not _is_sealed(folder):
                 making = self._fresh(folder)
-                for file in held & {*SEAL_FILES}:
-                    seen = self._bucket.read(f"{RELEASES}/{name}/{file}")
-                    if seen is None:
-                        raise StoreError(
-                            f"{self._bucket.address}/{RELEASES}/{name}/{file} went while it was read; run again"
-                        )
-                    if len(seen.data) <= MANIFEST_LIMIT:
-                        write_bytes(making / file, seen.data)
+                self._copy_seal(name, making)
                 remove(folder)
                 rename(making, folder)
         return folder
@@ -204,7 +196,7 @@ class Mirror:
         return making
 
     def _copy(self, name: str, making: Path) -> None:
-        sealed = self.seal_in_store(name, making)
+        sealed = self._sealed(name, making)
         self._refuse_names(name, sealed)
         place, size = f"{self._bucket.address}/{RELEASES}/{name}", sum(facts.size for facts in sealed.files.values())
 
@@ -220,18 +212,25 @@ class Mirror:
             list(pool.map(copy, sealed.files))
         log.info("copied a release", extra=keys(release=name, mb=round(size / 1e6, 1)))
 
-    def seal_in_store(self, name: str, making: Path) -> Manifest:
-        """Copy the seal of a release, and return its manifest, its digest checked."""
-        for file in SEAL_FILES:
-            seen = self._bucket.read(f"{RELEASES}/{name}/{file}")
-            if seen is not None:
+    def _copy_seal(self, name: str, making: Path) -> None:
+        """Copy the seal of a release; a part that the store lacks is missing here too."""
+        place = f"{RELEASES}/{name}"
+        for file in {*self._bucket.names(place)} & {*SEAL_FILES}:
+            seen = self._bucket.read(f"{place}/{file}")
+            if seen is None:
+                raise StoreError(f"{self._bucket.address}/{place}/{file} went while it was read; run again")
+            if len(seen.data) <= MANIFEST_LIMIT:
                 write_bytes(making / file, seen.data)
-            elif file == MANIFEST:
-                raise ReleaseNotFound(f"there is no release {name!r} in {self._bucket.address}")
+
+    def _sealed(self, name: str, making: Path) -> Manifest:
+        """Copy the seal of a release, and return its manifest, its digest checked."""
+        self._copy_seal(name, making)
+        place = f"{self._bucket.address}/{RELEASES}/{name}"
+        if not (making / MANIFEST).exists():
+            raise ReleaseNotFound(f"there is no release {name!r} in {self._bucket.address}")
         try:
             return read_seal(making)
         except ArtifactCorrupt as error:
-            place = f"{self._bucket.address}/{RELEASES}/{name}"
             raise ArtifactCorrupt(str(error).replace(str(making), place)) from error
 
     def _refuse_names(self, name: str, manifest: Manifest) -> None:
